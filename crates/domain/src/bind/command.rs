@@ -1,0 +1,180 @@
+//! A bind request, parsed.
+
+use crate::code::CodeAttempt;
+use crate::identity::MAX_CHARS as IDENTIFIER_LIMIT;
+use crate::ports::{BindQuery, CallerQuery};
+use crate::referrer::ReferrerName;
+use crate::{
+    Avatar, ChallengeKey, CodeKeys, Gender, Identity, OpenId, Operation, Platform, Policy, Profile, ProfileText,
+    Refusal, Requester, SessionId, UnionId,
+};
+
+/// The parameters of a bind, as text; empty where absent.
+#[derive(Clone, Copy, Default)]
+pub struct BindParameters<'a> {
+    /// `mobile`.
+    pub mobile: &'a str,
+    /// `verify`.
+    pub verify: &'a str,
+    /// `avatar`.
+    pub avatar: &'a str,
+    /// `province`.
+    pub province: &'a str,
+    /// `city`.
+    pub city: &'a str,
+    /// `county`.
+    pub county: &'a str,
+    /// `gender`.
+    pub gender: &'a str,
+    /// `nickname`.
+    pub nickname: &'a str,
+    /// `referrer`.
+    pub referrer: &'a str,
+    /// `{client type}_openid`; read for mini-programs alone.
+    pub openid: &'a str,
+    /// `{client type}_unionid`; read for mini-programs alone.
+    pub unionid: &'a str,
+    /// The session token.
+    pub token: &'a str,
+}
+
+/// What speaks for the openid that a mini-program sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProofOfIdentity {
+    /// Nothing but the client's word.
+    None,
+    /// The platform vouched for it, and for the unionid.
+    Platform,
+}
+
+/// The identity part of a mini-program's bind.
+#[derive(Clone, Debug)]
+pub(crate) struct ClaimedIdentity {
+    pub(crate) platform: Platform,
+    pub(crate) identity: Option<Identity>,
+    pub(crate) unionid: Option<UnionId>,
+    pub(crate) proof: ProofOfIdentity,
+}
+
+/// A well-formed bind request.
+#[derive(Clone, Debug)]
+pub struct Bind {
+    pub(crate) requester: Requester,
+    pub(crate) key: ChallengeKey,
+    pub(crate) attempt: CodeAttempt,
+    pub(crate) profile: Profile,
+    pub(crate) referrer: Option<ReferrerName>,
+    pub(crate) claim: Option<ClaimedIdentity>,
+    pub(crate) session: Option<SessionId>,
+    pub(crate) fingerprint: [u8; 32],
+}
+
+impl Bind {
+    /// Reads the parameters. `session` is what the token leads to.
+    ///
+    /// # Errors
+    /// The first of the contract's checks 1 to 3 that fails, then a text that is too long.
+    pub fn parse(
+        requester: Requester,
+        parameters: &BindParameters<'_>,
+        session: Option<SessionId>,
+        proof: ProofOfIdentity,
+        policy: &Policy,
+        keys: &CodeKeys,
+    ) -> Result<Self, Refusal> {
+        if is_empty(parameters.mobile) {
+            return Err(Refusal::MobileMissing);
+        }
+        let attempt = CodeAttempt::new(parameters.verify).ok_or(Refusal::VerifyMissing)?;
+        let mobile = policy.mobile_rule.parse(parameters.mobile);
+        let mobile = mobile.ok_or(Refusal::MobileMalformed(Operation::Bind))?;
+        let profile = profile(parameters)?;
+        let platform = requester.client_type.platform();
+        let claim = platform.map(|platform| claim(platform, parameters, proof, policy)).transpose()?;
+        let fingerprint = fingerprint(&requester, parameters, keys);
+        Ok(Self {
+            key: ChallengeKey { mobile, client: requester.client() },
+            requester,
+            attempt,
+            profile,
+            referrer: ReferrerName::parse(parameters.referrer, policy),
+            claim,
+            session,
+            fingerprint,
+        })
+    }
+
+    /// What the decision needs.
+    #[must_use]
+    pub fn query(&self) -> BindQuery {
+        let caller = match &self.claim {
+            Some(claim) => CallerQuery::Identity { identity: claim.identity.clone(), unionid: claim.unionid.clone() },
+            None => CallerQuery::Session(self.session),
+        };
+        BindQuery { key: self.key.clone(), caller, referrer: self.referrer.clone() }
+    }
+}
+
+/// Empty as ShopXO means it: PHP counts `0` as empty too.
+pub(crate) fn is_empty(mobile: &str) -> bool {
+    mobile.is_empty() || mobile == "0"
+}
+
+fn profile(parameters: &BindParameters<'_>) -> Result<Profile, Refusal> {
+    fn text(parameter: &'static str, value: &str) -> Result<ProfileText<60>, Refusal> {
+        ProfileText::new(value).ok_or(Refusal::TextTooLong { parameter, limit: 60 })
+    }
+    let avatar = Avatar::new(parameters.avatar);
+    Ok(Profile {
+        nickname: text("nickname", parameters.nickname)?,
+        avatar: avatar.ok_or(Refusal::TextTooLong { parameter: "avatar", limit: 255 })?,
+        gender: Gender::from_text(parameters.gender),
+        province: text("province", parameters.province)?,
+        city: text("city", parameters.city)?,
+        county: text("county", parameters.county)?,
+    })
+}
+
+fn claim(
+    platform: Platform,
+    parameters: &BindParameters<'_>,
+    proof: ProofOfIdentity,
+    policy: &Policy,
+) -> Result<ClaimedIdentity, Refusal> {
+    fn identifier<T>(parameter: &'static str, text: &str, new: fn(&str) -> Option<T>) -> Result<Option<T>, Refusal> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        new(text).map(Some).ok_or(Refusal::TextTooLong { parameter, limit: IDENTIFIER_LIMIT })
+    }
+    let openid = identifier(platform.openid_parameter(), parameters.openid, OpenId::new)?;
+    let unionid = match platform.unionid_parameter() {
+        Some(parameter) => identifier(parameter, parameters.unionid, UnionId::new)?,
+        None => None,
+    };
+    let identity = openid.map(|openid| Identity { platform, app: policy.app(platform), openid });
+    Ok(ClaimedIdentity { platform, identity, unionid, proof })
+}
+
+/// Digests everything that tells one bind from another, so that only the very same one is answered again.
+fn fingerprint(requester: &Requester, parameters: &BindParameters<'_>, keys: &CodeKeys) -> [u8; 32] {
+    let BindParameters {
+        mobile,
+        verify,
+        avatar,
+        province,
+        city,
+        county,
+        gender,
+        nickname,
+        referrer,
+        openid,
+        unionid,
+        token,
+    } = parameters;
+    let client = requester.client().to_string();
+    let mut parts = vec![client.as_bytes(), requester.client_type.name().as_bytes()];
+    let texts = [mobile, verify, avatar, province, city, county, gender, nickname, referrer, openid, unionid, token];
+    parts.extend(texts.map(|text| text.as_bytes()));
+    keys.fingerprint(&parts)
+}

@@ -1,0 +1,42 @@
+//! The rules of binding a mobile number to an account, and the ports through which they meet the world.
+//!
+//! Nothing here reads a clock, draws randomness, touches a disk or a network: time and randomness come in through
+//! [`ports`], and every rule is a pure function of a snapshot ([`bind::decide`], [`send::decide`]). A use case
+//! ([`Service`]) loads the snapshot, lets the rule decide, commits the resulting [`Change`] through the
+//! [`ports::Store`] and starts again when the snapshot no longer holds.
+
+pub mod account;
+pub mod bind;
+pub mod challenge;
+pub mod change;
+pub mod client;
+pub mod code;
+pub mod identity;
+pub mod key;
+pub mod mobile;
+pub mod policy;
+pub mod ports;
+pub mod profile;
+pub mod referrer;
+pub mod refusal;
+pub mod send;
+pub mod service;
+pub mod session;
+pub mod tally;
+pub mod time;
+
+pub use account::{Account, AccountId, AccountStatus, MemberCode, PlatformIdentity, ShopDetails};
+pub use challenge::{Challenge, ChallengeKey, VerifiedMobile};
+pub use change::{Change, Expectation, Revision, Versioned, Write};
+pub use client::{AddressBlock, Client, ClientType, Installation, Language, Platform, Requester};
+pub use code::{CodeAttempt, CodeLength, VerificationCode};
+pub use identity::{AppId, Identity, OpenId, UnionId};
+pub use key::{CodeKey, CodeKeys, CodeMac, KeyId};
+pub use mobile::{Mobile, MobileRule};
+pub use policy::{LimitMode, Limits, PlatformProof, Policy};
+pub use profile::{Avatar, Gender, Profile, ProfileText};
+pub use refusal::{Operation, Refusal};
+pub use service::Service;
+pub use session::{Session, SessionId, SessionSeed, Token};
+pub use tally::{Quota, Subject, Tally};
+pub use time::Timestamp;

@@ -1,0 +1,132 @@
+//! Mobile numbers.
+
+use std::fmt;
+
+use regex::{Regex, RegexBuilder};
+
+/// The contract's number pattern: eleven digits of mainland China, starting 13 to 19.
+pub const DEFAULT_PATTERN: &str = r"^1[3-9]\d{9}$";
+
+/// A well-formed mobile number. `Debug` and `Display` mask it; [`Mobile::as_str`] gives it whole.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mobile(Box<str>);
+
+impl Mobile {
+    /// The longest number that is kept, in characters (ShopXO's column).
+    pub const MAX_CHARS: usize = 30;
+
+    /// Takes back a number that was well-formed when it was stored, whatever today's rule says of it.
+    /// `None` where the text cannot have been a number.
+    #[must_use]
+    pub fn restore(stored: &str) -> Option<Self> {
+        let plausible = !stored.is_empty() && stored.chars().count() <= Self::MAX_CHARS;
+        plausible.then(|| Self(stored.into()))
+    }
+
+    /// The whole number: for the store, the SMS provider and its owner's own answer, never for a log.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The first and the last three characters, `176***368`, as the interface's `mobile_security` has it.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        mask(&self.0)
+    }
+}
+
+fn mask(number: &str) -> String {
+    let characters: Vec<char> = number.chars().collect();
+    if characters.len() < 8 {
+        return "***".to_owned();
+    }
+    let head = characters.iter().take(3);
+    let tail = characters.iter().skip(characters.len() - 3);
+    head.chain(&['*', '*', '*']).chain(tail).collect()
+}
+
+impl fmt::Debug for Mobile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Mobile({})", self.masked())
+    }
+}
+
+impl fmt::Display for Mobile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.masked())
+    }
+}
+
+/// Which texts are mobile numbers.
+#[derive(Clone, Debug)]
+pub struct MobileRule(Regex);
+
+/// The configured number pattern is no regular expression.
+#[derive(Debug, thiserror::Error)]
+#[error("the number pattern is not a regular expression")]
+pub struct MobileRuleError(#[source] regex::Error);
+
+impl MobileRule {
+    /// A rule from a regular expression. `\d` means the ASCII digits, and `$` the very end of the text: unlike
+    /// in PHP, a trailing newline is malformed.
+    ///
+    /// # Errors
+    /// Where the pattern does not compile.
+    pub fn new(pattern: &str) -> Result<Self, MobileRuleError> {
+        RegexBuilder::new(pattern).unicode(false).build().map(Self).map_err(MobileRuleError)
+    }
+
+    /// Reads a number; `None` where it is malformed.
+    #[must_use]
+    pub fn parse(&self, text: &str) -> Option<Mobile> {
+        if self.0.is_match(text) { Mobile::restore(text) } else { None }
+    }
+
+    /// The pattern, as configured.
+    #[must_use]
+    pub fn pattern(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DEFAULT_PATTERN, MobileRule};
+    use proptest::prelude::*;
+
+    fn rule() -> MobileRule {
+        MobileRule::new(DEFAULT_PATTERN).unwrap()
+    }
+
+    /// The contract's sentence, spelled out by hand.
+    fn is_contract_number(text: &str) -> bool {
+        let bytes = text.as_bytes();
+        bytes.len() == 11
+            && bytes[0] == b'1'
+            && (b'3'..=b'9').contains(&bytes[1])
+            && bytes.iter().all(u8::is_ascii_digit)
+    }
+
+    #[test]
+    fn malformed_numbers() {
+        for text in
+            ["", "1760212836", "176021283688", "12602128368", "17602128368\n", " 17602128368", "１７６０２１２８３６８"]
+        {
+            assert!(rule().parse(text).is_none(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn debug_and_display_mask() {
+        let mobile = rule().parse("17602128368").unwrap();
+        assert_eq!(format!("{mobile:?} {mobile}"), "Mobile(176***368) 176***368");
+    }
+
+    proptest! {
+        #[test]
+        fn accepts_exactly_the_contracts_numbers(text in r"1?[0-9]{9,12}\n?|\PC{0,14}") {
+            prop_assert_eq!(rule().parse(&text).is_some(), is_contract_number(&text));
+        }
+    }
+}

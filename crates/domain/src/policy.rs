@@ -1,0 +1,160 @@
+//! What an operator can set about the rules.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use crate::mobile::DEFAULT_PATTERN;
+use crate::{AppId, CodeLength, Mobile, MobileRule, Platform, Quota};
+
+/// Whether quotas on sending and trying are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LimitMode {
+    /// They are.
+    #[default]
+    Enforce,
+    /// They are counted, and what they would have refused is reported.
+    Shadow,
+    /// They are not even counted.
+    Off,
+}
+
+/// The quotas on sending and trying. The interval between sends, the tries a code has and whose code it is are no quotas:
+/// they always stand.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Whether the quotas are kept.
+    pub mode: LimitMode,
+    /// Messages to one number.
+    pub sends_to_number: Vec<Quota>,
+    /// Messages that one installation (`uuid`) asks for.
+    pub sends_by_installation: Vec<Quota>,
+    /// Messages that one address asks for.
+    pub sends_from_address: Vec<Quota>,
+    /// Messages that one account's sessions ask for.
+    pub sends_of_account: Vec<Quota>,
+    /// All messages.
+    pub sends: Vec<Quota>,
+    /// Wrong codes for one number; a new code does not reset them.
+    pub failures_on_number: Vec<Quota>,
+    /// Tries of one client that has no code to try.
+    pub failures_by_client: Vec<Quota>,
+}
+
+const HOUR: u64 = 3600;
+const DAY: u64 = 24 * HOUR;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            mode: LimitMode::Enforce,
+            sends_to_number: vec![Quota::new(5, HOUR), Quota::new(10, DAY)],
+            sends_by_installation: vec![Quota::new(10, HOUR)],
+            sends_from_address: vec![Quota::new(30, HOUR)],
+            sends_of_account: vec![Quota::new(10, DAY)],
+            sends: vec![Quota::new(600, 60), Quota::new(100_000, DAY)],
+            failures_on_number: vec![Quota::new(20, DAY)],
+            failures_by_client: vec![Quota::new(60, HOUR)],
+        }
+    }
+}
+
+/// How long a session lasts (the terms are OWASP ASVS's).
+#[derive(Clone, Copy, Debug)]
+pub struct SessionPolicy {
+    /// Ends after so long without use.
+    pub inactivity: Duration,
+    /// Ends so long after the log-in, used or not.
+    pub absolute: Duration,
+    /// A use is noted when the last noted one is so long ago: not every look-up should cost a write.
+    pub refresh_after: Duration,
+}
+
+impl Default for SessionPolicy {
+    fn default() -> Self {
+        Self {
+            inactivity: Duration::from_secs(365 * DAY),
+            absolute: Duration::from_secs(5 * 365 * DAY),
+            refresh_after: Duration::from_secs(DAY),
+        }
+    }
+}
+
+/// Whether an openid counts because the client says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlatformProof {
+    /// It does not: the platform must have vouched for it.
+    Required,
+    /// It does, as at ShopXO: whoever knows an openid enters its account.
+    Trust,
+}
+
+/// Everything that the decisions depend on besides the request and the store.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Which texts are numbers.
+    pub mobile_rule: MobileRule,
+    /// How many digits a code has.
+    pub code_length: CodeLength,
+    /// How long a code is good. NIST SP 800-63B allows ten minutes.
+    pub code_lifetime: Duration,
+    /// Wrong tries that end a code.
+    pub tries_per_code: u8,
+    /// How long a number rests between two messages, whoever asks.
+    pub send_interval: Duration,
+    /// How long the very same bind is answered again.
+    pub repeat_window: Duration,
+    /// Whether new accounts wait for approval.
+    pub register_audit: bool,
+    /// Numbers that no new account may be made for.
+    pub forbidden_mobiles: HashSet<Mobile>,
+    /// Whether a referrer may be named by number.
+    pub referrer_by_mobile: bool,
+    /// Whether openids are taken on trust.
+    pub platform_proof: PlatformProof,
+    /// The app on each platform.
+    pub apps: BTreeMap<Platform, AppId>,
+    /// How long sessions last.
+    pub session: SessionPolicy,
+    /// The quotas.
+    pub limits: Limits,
+    /// How often a decision starts again when the snapshot no longer holds.
+    pub attempts: u32,
+}
+
+impl Policy {
+    /// The defaults, with a number rule and a stance on openids.
+    #[must_use]
+    pub fn new(mobile_rule: MobileRule, platform_proof: PlatformProof) -> Self {
+        Self {
+            mobile_rule,
+            code_length: CodeLength::default(),
+            code_lifetime: Duration::from_secs(600),
+            tries_per_code: 5,
+            send_interval: Duration::from_secs(60),
+            repeat_window: Duration::from_secs(10),
+            register_audit: false,
+            forbidden_mobiles: HashSet::new(),
+            referrer_by_mobile: true,
+            platform_proof,
+            apps: BTreeMap::new(),
+            session: SessionPolicy::default(),
+            limits: Limits::default(),
+            attempts: 64,
+        }
+    }
+
+    /// The app configured for a platform; the empty id where none is.
+    #[must_use]
+    pub fn app(&self, platform: Platform) -> AppId {
+        self.apps.get(&platform).cloned().unwrap_or_default()
+    }
+}
+
+impl Default for Policy {
+    /// The contract's number rule, openids proved.
+    fn default() -> Self {
+        #[expect(clippy::expect_used, reason = "a constant that a test compiles")]
+        let rule = MobileRule::new(DEFAULT_PATTERN).expect("the default pattern compiles");
+        Self::new(rule, PlatformProof::Required)
+    }
+}

@@ -1,0 +1,18 @@
+//! The ports: what the rules need of the world.
+//!
+//! Each is a small object-safe trait, used as `Arc<dyn Port>`. To add an implementation, write a crate beside the others in
+//! `crates/adapters` that depends on this one and on its own driver, implement the trait, and plug it in where the app
+//! crate wires the service. A [`Store`] must pass the store contract suite in `tests`.
+
+mod ambient;
+mod sms;
+mod store;
+mod tokens;
+
+pub use ambient::{Clock, CodeSource, RandomCodes, Randomness};
+pub use sms::{SendFailure, SmsSender, TextMessage};
+pub use store::{
+    BindQuery, BindSnapshot, CallerQuery, CommitError, ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
+    Store, StoreError,
+};
+pub use tokens::{OpenedSession, TokenError, TokenIssuer};

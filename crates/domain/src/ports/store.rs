@@ -1,0 +1,179 @@
+//! Keeping accounts, challenges, sessions and counts.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+
+use crate::bind::BindReceipt;
+use crate::referrer::ReferrerName;
+use crate::{
+    Account, AccountId, AddressBlock, Challenge, ChallengeKey, Change, Client, Identity, Revision, Session, SessionId,
+    Subject, Tally, Timestamp, UnionId, Versioned,
+};
+
+/// The store could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("the store is unavailable")]
+pub struct StoreError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// A change was not committed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// Something expected no longer holds; nothing was written. Load again and decide again.
+    #[error("the snapshot no longer holds")]
+    Conflict,
+    /// The store failed. Whether the change was written is unknown.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What to load for a send.
+#[derive(Clone, Debug)]
+pub struct SendQuery {
+    /// The number and the client.
+    pub key: ChallengeKey,
+    /// Where the request came from.
+    pub address: AddressBlock,
+    /// The session that the request's token leads to.
+    pub session: Option<SessionId>,
+}
+
+impl SendQuery {
+    /// The counts that the decision looks at, but for the account's, which is not known yet.
+    #[must_use]
+    pub fn subjects(&self) -> Vec<Subject> {
+        let mut subjects =
+            vec![Subject::SendsTo(self.key.mobile.clone()), Subject::SendsFrom(self.address), Subject::Sends];
+        if let Client::Installation(installation) = &self.key.client {
+            subjects.push(Subject::SendsBy(installation.clone()));
+        }
+        subjects
+    }
+}
+
+/// What a send is decided on.
+#[derive(Clone, Debug, Default)]
+pub struct SendSnapshot {
+    /// The client's challenge for the number.
+    pub challenge: Option<Versioned<Challenge>>,
+    /// The token's session and account.
+    pub caller: Option<SessionSnapshot>,
+    /// [`SendQuery::subjects`], and [`Subject::SendsOf`] the caller's account; what was never counted may be missing.
+    pub tallies: HashMap<Subject, Tally>,
+}
+
+/// Who calls.
+#[derive(Clone, Debug)]
+pub enum CallerQuery {
+    /// A mini-program: whoever holds this identity, or this unionid.
+    Identity {
+        /// The openid, where one was sent.
+        identity: Option<Identity>,
+        /// The unionid, where one was sent and the platform has them.
+        unionid: Option<UnionId>,
+    },
+    /// Anyone else: whoever this session belongs to.
+    Session(Option<SessionId>),
+}
+
+/// What to load for a bind.
+#[derive(Clone, Debug)]
+pub struct BindQuery {
+    /// The number and the client.
+    pub key: ChallengeKey,
+    /// Who calls.
+    pub caller: CallerQuery,
+    /// Who is named as the referrer.
+    pub referrer: Option<ReferrerName>,
+}
+
+impl BindQuery {
+    /// The counts that the decision looks at.
+    #[must_use]
+    pub fn subjects(&self) -> [Subject; 2] {
+        [Subject::FailuresOn(self.key.mobile.clone()), Subject::FailuresBy(self.key.client.clone())]
+    }
+}
+
+/// A session and its account.
+#[derive(Clone, Debug)]
+pub struct SessionSnapshot {
+    /// The session, live or not.
+    pub session: Session,
+    /// Its account, live or not.
+    pub account: Versioned<Account>,
+}
+
+/// What the last bind of a number by a client answered.
+#[derive(Clone, Debug)]
+pub struct ReceiptSnapshot {
+    /// The receipt.
+    pub receipt: BindReceipt,
+    /// The session that was opened then, if it is still there.
+    pub session: Option<SessionSnapshot>,
+}
+
+/// What a bind is decided on.
+#[derive(Clone, Debug, Default)]
+pub struct BindSnapshot {
+    /// The client's challenge for the number.
+    pub challenge: Option<Versioned<Challenge>>,
+    /// What was answered to this client's last bind of the number.
+    pub receipt: Option<ReceiptSnapshot>,
+    /// The live account that holds the number.
+    pub mobile_holder: Option<Versioned<Account>>,
+    /// The live account that holds the identity.
+    pub identity_holder: Option<Versioned<Account>>,
+    /// The live account that holds the unionid.
+    pub unionid_holder: Option<Versioned<Account>>,
+    /// The session that the token leads to.
+    pub session: Option<SessionSnapshot>,
+    /// The live account that is named as the referrer.
+    pub referrer: Option<Account>,
+    /// [`BindQuery::subjects`]; what was never counted may be missing.
+    pub tallies: HashMap<Subject, Tally>,
+}
+
+/// Keeps everything, and commits changes atomically, durably and only while their expectations hold.
+///
+/// Reads see all that was committed before. What is committed survives the process and the machine from the moment
+/// [`Store::commit`] returns. A number, an openid (with its platform and app), a unionid (with its platform) and a member
+/// code belong to at most one live account: the store refuses what would break that, whoever decided it.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Loads what a send is decided on.
+    async fn load_send(&self, query: &SendQuery) -> Result<SendSnapshot, StoreError>;
+
+    /// Loads what a bind is decided on.
+    async fn load_bind(&self, query: &BindQuery) -> Result<BindSnapshot, StoreError>;
+
+    /// Loads a session and its account.
+    async fn load_session(&self, id: SessionId) -> Result<Option<SessionSnapshot>, StoreError>;
+
+    /// An id that no account has had and no other call gets.
+    async fn allot_account_id(&self) -> Result<AccountId, StoreError>;
+
+    /// Commits a change, all or nothing, durably before it returns. Everything committed earlier is durable then too,
+    /// even where this change writes nothing. Answers the revision that the records written now have.
+    async fn commit(&self, change: Change) -> Result<Revision, CommitError>;
+
+    /// One account, live or not.
+    async fn account(&self, id: AccountId) -> Result<Option<Versioned<Account>>, StoreError>;
+
+    /// Accounts in the order of their ids, live or not: at most `limit` after the id `after`.
+    async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Versioned<Account>>, StoreError>;
+
+    /// The sessions of an account, live or not.
+    async fn sessions_of(&self, account: AccountId) -> Result<Vec<Session>, StoreError>;
+
+    /// Forgets some of what has ended: challenges, receipts and counts that are spent, sessions not used since
+    /// `sessions_before`. Looks at no more than `limit` records; the next call goes on from there. Answers how many were
+    /// forgotten.
+    async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError>;
+
+    /// Whether the store can be read and written.
+    async fn check(&self) -> Result<(), StoreError>;
+
+    /// Takes no more changes, finishes those under way and makes all durable.
+    async fn close(&self) -> Result<(), StoreError>;
+}

@@ -1,0 +1,79 @@
+//! Why a request was refused.
+
+use std::time::Duration;
+
+/// What was asked for: some refusals differ by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Sending a code.
+    Send,
+    /// Binding.
+    Bind,
+    /// Looking a token up, or ending its session.
+    Session,
+}
+
+/// Why a request was refused. What each means on the wire stands in one table, in the http crate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The number is empty.
+    MobileMissing,
+    /// The code is empty.
+    VerifyMissing,
+    /// The number is malformed.
+    MobileMalformed(Operation),
+    /// A text is longer than it may be.
+    TextTooLong {
+        /// The parameter's name on the wire.
+        parameter: &'static str,
+        /// How many characters it may have.
+        limit: usize,
+    },
+    /// There is no live code: never sent, expired, used up, burnt, or another client's.
+    CodeExpired,
+    /// The code is wrong.
+    CodeWrong,
+    /// A mini-program sent no openid.
+    OpenIdMissing,
+    /// The openid is not proved.
+    IdentityUnproved,
+    /// The number belongs to another account than the caller's.
+    HeldByOther,
+    /// The number is the caller's own already.
+    HeldByCaller,
+    /// No account may be made for this number.
+    NumberForbidden,
+    /// The account is disabled.
+    AccountDisabled,
+    /// The account waits for approval.
+    AccountAwaitingApproval,
+    /// A look-up came without a token.
+    TokenMissing,
+    /// A look-up's token is unknown or has ended.
+    TokenUnknown,
+    /// What was asked needs a live session.
+    LoginRequired,
+    /// A code went to this number a moment ago.
+    SendTooSoon {
+        /// How long to wait.
+        wait: Duration,
+    },
+    /// A quota on messages is used up.
+    SendLimit {
+        /// How long to wait.
+        wait: Duration,
+    },
+    /// A quota on wrong codes is used up.
+    TryLimit {
+        /// How long to wait.
+        wait: Duration,
+    },
+    /// The SMS provider will not send to this number, now or ever.
+    SmsRefused,
+    /// No SMS provider could be reached.
+    SmsUnavailable,
+    /// The SMS provider did not answer: the message may have gone out.
+    SmsUnknown,
+    /// The store could not be read or written.
+    NotStored(Operation),
+}
