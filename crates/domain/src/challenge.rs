@@ -53,10 +53,16 @@ impl Challenge {
         Self { mac, sent_at: now, expires_at: now.after(lifetime), failures: 0 }
     }
 
+    /// Whether the code has neither expired nor used its tries up.
+    #[must_use]
+    pub fn may_be_tried(&self, now: Timestamp, tries: u8) -> bool {
+        now < self.expires_at && self.failures < tries
+    }
+
     /// Takes one of the tries; `None` where the code has expired or no try is left.
     #[must_use]
     pub fn take_try(mut self, now: Timestamp, tries: u8) -> Option<CountedTry> {
-        if now >= self.expires_at || self.failures >= tries {
+        if !self.may_be_tried(now, tries) {
             return None;
         }
         self.failures += 1;

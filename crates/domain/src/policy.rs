@@ -53,7 +53,7 @@ impl Default for Limits {
             sends_of_account: vec![Quota::new(10, DAY)],
             sends: vec![Quota::new(600, 60), Quota::new(100_000, DAY)],
             failures_on_number: vec![Quota::new(20, DAY)],
-            failures_by_client: vec![Quota::new(60, HOUR)],
+            failures_by_client: vec![Quota::new(300, HOUR)],
         }
     }
 }

@@ -11,8 +11,8 @@ use crate::ports::{
 };
 use crate::send::{self, Permission, Send};
 use crate::{
-    Account, Change, CodeKeys, Operation, Policy, Refusal, Requester, Revision, SessionId, SessionSeed, Timestamp,
-    Token, Write,
+    Account, Change, CodeKeys, Expectation, Operation, Policy, Refusal, Requester, Revision, SessionId, SessionSeed,
+    Timestamp, Token, Write,
 };
 
 /// The use cases over the ports.
@@ -154,7 +154,8 @@ impl Service {
     /// Where there is no live session to end.
     pub async fn log_out(&self, token: &str) -> Result<(), Refusal> {
         let found = self.live_session(token).await?.ok_or(Refusal::LoginRequired)?;
-        let change = Change::writing(Write::EndSession(found.session.id));
+        let id = found.session.id;
+        let change = Change { expectations: vec![Expectation::Session(id)], writes: vec![Write::EndSession(id)] };
         match self.store.commit(change).await {
             Ok(_) => Ok(()),
             Err(CommitError::Conflict) => Err(Refusal::LoginRequired),

@@ -6,8 +6,8 @@ use crate::account::{Account, AccountId, AccountStatus};
 use crate::challenge::VerifiedMobile;
 use crate::ports::{BindSnapshot, OpenedSession, ReceiptSnapshot};
 use crate::{
-    Change, CodeKeys, Expectation, LimitMode, PlatformProof, Policy, Quota, Refusal, Revision, Session, Subject,
-    Timestamp, Versioned, Write,
+    Change, CodeKeys, Expectation, LimitMode, PlatformProof, Policy, Quota, Refusal, Revision, Session, SessionId,
+    Subject, Timestamp, Versioned, Write,
 };
 
 /// What a bind needs that only the world can give: an id for the account it may make, and a session to open.
@@ -50,10 +50,14 @@ impl Decision {
 }
 
 impl BindSnapshot {
-    /// Whether nobody is there to take the number: neither a caller nor a holder.
+    /// Whether a right code would make an account: nobody is there to take the number, neither a caller nor a holder.
+    /// Without a live code none is made, so that guessing uses up no ids.
     #[must_use]
     pub fn makes_account(&self, command: &Bind, now: Timestamp, policy: &Policy) -> bool {
-        self.mobile_holder.is_none() && self.caller(command, now, policy).is_none()
+        let challenge = self.challenge.as_ref();
+        challenge.is_some_and(|found| found.value.may_be_tried(now, policy.tries_per_code))
+            && self.mobile_holder.is_none()
+            && self.caller(command, now, policy).is_none()
     }
 
     fn caller(&self, command: &Bind, now: Timestamp, policy: &Policy) -> Option<&Versioned<Account>> {
@@ -153,6 +157,8 @@ struct Placed {
     account: Account,
     revision: Revision,
     changed: bool,
+    /// The session that named the caller: it must still be there when the bind is committed.
+    session: Option<SessionId>,
 }
 
 fn place(
@@ -188,7 +194,8 @@ fn place(
             account.profile.overwrite_with(&command.profile);
             claim_identity(&mut account, snapshot, command);
             account.updated_at = Some(now);
-            Ok(Placed { account, revision: caller.revision, changed: true })
+            let session = snapshot.session.as_ref().filter(|_| command.claim.is_none()).map(|found| found.session.id);
+            Ok(Placed { account, revision: caller.revision, changed: true, session })
         }
     }
 }
@@ -207,7 +214,7 @@ fn enter(
     if changed {
         account.updated_at = Some(now);
     }
-    Ok(Placed { account, revision: holder.revision, changed })
+    Ok(Placed { account, revision: holder.revision, changed, session: None })
 }
 
 fn create(
@@ -232,7 +239,7 @@ fn create(
     let counts = |account: &&Account| account.is_live() && account.status == AccountStatus::Normal;
     account.referrer = referrer.filter(counts).map(|account| account.id);
     claim_identity(&mut account, snapshot, command);
-    Ok(Placed { account, revision: Revision::ABSENT, changed: true })
+    Ok(Placed { account, revision: Revision::ABSENT, changed: true, session: None })
 }
 
 fn may_log_in(account: &Account) -> Result<(), Refusal> {
@@ -262,7 +269,7 @@ fn complete(
     policy: &Policy,
     now: Timestamp,
 ) -> Decision {
-    let Placed { account, revision, changed } = placed;
+    let Placed { account, revision, changed, session: callers } = placed;
     let session = account.status.may_log_in().then(|| Session {
         id: fresh.session.id,
         seed: fresh.session.seed,
@@ -287,6 +294,7 @@ fn complete(
     } else {
         change.expectations.push(Expectation::Account(account.id, revision));
     }
+    change.expectations.extend(callers.map(Expectation::Session));
     change.writes.extend(session.clone().map(Write::OpenSession));
     change.writes.push(Write::Receipt(key, receipt));
     let answer = session.map(|session| Bound { account, session }).ok_or(Refusal::AccountAwaitingApproval);

@@ -1,0 +1,11 @@
+//! The rules of sending and binding, one test for each: the pure decisions on snapshots built by hand, and the use cases
+//! over a store in memory.
+
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
+
+mod caller;
+mod checks;
+mod codes;
+mod sending;
+mod sessions;
+mod support;
