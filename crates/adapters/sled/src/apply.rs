@@ -1,0 +1,155 @@
+//! What each expectation and each write of a change means for the records and the indexes.
+
+use mobile_bind_domain::{
+    Account, AccountId, Challenge, Change, Expectation, Quota, Revision, Session, SessionId, Subject, Tally, Timestamp,
+    Versioned, Write,
+};
+
+use crate::fault::{Fault, Rejection};
+use crate::group::Scratch;
+use crate::layout::{self, Key};
+use crate::source::Source;
+
+/// Checks the change and writes it.
+pub(crate) fn apply(scratch: &mut Scratch<'_>, change: &Change) -> Result<(), Rejection> {
+    for expectation in &change.expectations {
+        let holds = match expectation {
+            Expectation::Account(id, revision) => scratch.revision(&layout::account(*id))? == *revision,
+            Expectation::Challenge(key, revision) => scratch.revision(&layout::challenge(key))? == *revision,
+            Expectation::Session(id) => scratch.value(layout::session(*id).as_bytes())?.is_some(),
+        };
+        demand(holds)?;
+    }
+    change.writes.iter().try_for_each(|write| apply_write(scratch, write))
+}
+
+fn demand(holds: bool) -> Result<(), Rejection> {
+    if holds { Ok(()) } else { Err(Rejection::Conflict) }
+}
+
+fn apply_write(scratch: &mut Scratch<'_>, write: &Write) -> Result<(), Rejection> {
+    match write {
+        Write::Account { expected, account } => put_account(scratch, *expected, account)?,
+        Write::Challenge { expected, key, challenge } => {
+            put_challenge(scratch, *expected, layout::challenge(key), challenge.as_ref())?;
+        }
+        Write::OpenSession(session) => open_session(scratch, session)?,
+        Write::UseSession(id, at) => use_session(scratch, *id, *at)?,
+        Write::EndSession(id) => end_session(scratch, *id)?,
+        Write::Receipt(key, receipt) => scratch.put(layout::receipt(key), receipt)?,
+        Write::Count { subject, at, kept, watched } => count(scratch, subject, *at, kept, watched)?,
+        Write::Uncount { subject, at } => uncount(scratch, subject, *at)?,
+    }
+    Ok(())
+}
+
+fn put_account(scratch: &mut Scratch<'_>, expected: Revision, account: &Account) -> Result<(), Rejection> {
+    let key = layout::account(account.id);
+    let old: Option<Versioned<Account>> = scratch.record(&key)?;
+    demand(Versioned::revision_of(old.as_ref()) == expected)?;
+
+    let claims = claims(account);
+    for claim in old.iter().flat_map(|old| self::claims(&old.value)) {
+        if !claims.contains(&claim) && scratch.account_at(&claim)? == Some(account.id) {
+            scratch.remove(claim);
+        }
+    }
+    for claim in claims {
+        match scratch.account_at(&claim)? {
+            Some(holder) => demand(holder == account.id)?,
+            None => scratch.put_value(claim, &account.id.get().to_be_bytes()),
+        }
+    }
+    scratch.put(key, account)?;
+    Ok(())
+}
+
+/// The index entries that lead to an account: none where it is not live.
+fn claims(account: &Account) -> Vec<Key> {
+    let mobile = account.held_mobile().map(layout::by_mobile);
+    let member_code = account.held_member_code().map(layout::by_member_code);
+    let identities = account.held_identities().map(|identity| layout::by_identity(&identity));
+    let unionids = account.held_unionids().map(|(platform, unionid)| layout::by_unionid(platform, unionid));
+    mobile.into_iter().chain(member_code).chain(identities).chain(unionids).collect()
+}
+
+fn put_challenge(
+    scratch: &mut Scratch<'_>,
+    expected: Revision,
+    key: Key,
+    challenge: Option<&Challenge>,
+) -> Result<(), Rejection> {
+    demand(scratch.revision(&key)? == expected)?;
+    match challenge {
+        Some(challenge) => scratch.put(key, challenge)?,
+        None => scratch.remove(key),
+    }
+    Ok(())
+}
+
+fn open_session(scratch: &mut Scratch<'_>, session: &Session) -> Result<(), Fault> {
+    let index = layout::session_of(session.account, session.client_type);
+    if let Some(replaced) = scratch.session_at(&index)? {
+        scratch.remove(layout::session(replaced));
+    }
+    scratch.put_value(index, &session.id.0);
+    scratch.put(layout::session(session.id), session)
+}
+
+fn use_session(scratch: &mut Scratch<'_>, id: SessionId, at: Timestamp) -> Result<(), Fault> {
+    let key = layout::session(id);
+    let Some(Versioned { value: mut session, .. }) = scratch.record::<Session>(&key)? else { return Ok(()) };
+    // Two uses may arrive the wrong way round.
+    session.used_at = session.used_at.max(at);
+    scratch.put(key, &session)
+}
+
+/// Ends a session, if it is there.
+pub(crate) fn end_session(scratch: &mut Scratch<'_>, id: SessionId) -> Result<(), Fault> {
+    let key = layout::session(id);
+    let Some(Versioned { value: session, .. }) = scratch.record::<Session>(&key)? else { return Ok(()) };
+    let index = layout::session_of(session.account, session.client_type);
+    if scratch.session_at(&index)? == Some(id) {
+        scratch.remove(index);
+    }
+    scratch.remove(key);
+    Ok(())
+}
+
+fn count(
+    scratch: &mut Scratch<'_>,
+    subject: &Subject,
+    at: Timestamp,
+    kept: &[Quota],
+    watched: &[Quota],
+) -> Result<(), Rejection> {
+    let key = layout::tally(subject);
+    let mut tally = scratch.record::<Tally>(&key)?.map(|found| found.value).unwrap_or_default();
+    demand(tally.wait(kept, at).is_none())?;
+    tally.add(kept.iter().chain(watched), at);
+    put_tally(scratch, key, &tally)?;
+    Ok(())
+}
+
+fn uncount(scratch: &mut Scratch<'_>, subject: &Subject, at: Timestamp) -> Result<(), Fault> {
+    let key = layout::tally(subject);
+    let Some(Versioned { value: mut tally, .. }) = scratch.record::<Tally>(&key)? else { return Ok(()) };
+    tally.remove(at);
+    put_tally(scratch, key, &tally)
+}
+
+fn put_tally(scratch: &mut Scratch<'_>, key: Key, tally: &Tally) -> Result<(), Fault> {
+    if tally.meters.iter().all(|meter| meter.events.is_empty()) {
+        scratch.remove(key);
+        return Ok(());
+    }
+    scratch.put(key, tally)
+}
+
+/// The accounts that a change writes.
+pub(crate) fn accounts_in(change: &Change) -> impl Iterator<Item = AccountId> {
+    change.writes.iter().filter_map(|write| match write {
+        Write::Account { account, .. } => Some(account.id),
+        _ => None,
+    })
+}

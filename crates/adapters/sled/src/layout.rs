@@ -1,0 +1,346 @@
+//! The layout on disk, format version 1.
+//!
+//! Everything stands in the default tree of one sled 0.34 database. All integers in keys, and those in values that are no
+//! records, are big-endian. The first byte of a key is its kind:
+//!
+//! | kind | key after the kind | value |
+//! | --- | --- | --- |
+//! | `00` meta | the ASCII name `format` | the format version, 4 bytes |
+//! | `00` meta | the ASCII name `sequence` | the commit sequence, 8 bytes |
+//! | `01` account | account id, 8 bytes | record `Account` |
+//! | `02` number | *part*: the mobile number | account id, 8 bytes |
+//! | `03` identity | platform, *part*: app id, *part*: openid | account id, 8 bytes |
+//! | `04` unionid | platform, *part*: unionid | account id, 8 bytes |
+//! | `05` member code | *part*: the digits | account id, 8 bytes |
+//! | `06` challenge | *part*: mobile number, *client* | record `Challenge` |
+//! | `07` receipt | *part*: mobile number, *client* | record `Receipt` |
+//! | `08` tally | *subject* | record `Tally` |
+//! | `09` session | session id, 16 bytes | record `Session` |
+//! | `0a` session of an account | account id, 8 bytes, client type | session id, 16 bytes |
+//!
+//! - *part*: its length in bytes (2 bytes), then its UTF-8 bytes. The domain's longest has 512.
+//! - platform, 1 byte: 1 weixin, 2 alipay, 3 baidu, 4 toutiao, 5 qq, 6 kuaishou.
+//! - client type, 1 byte: 1 pc, 2 h5, 3 ios, 4 android; a mini-program is 16 plus its platform.
+//! - *client*: `01` and a *part*, the installation's id; or *address*.
+//! - *address*: `04` and the 4 bytes of an IPv4 address, or `06` and the 16 bytes of an IPv6 one (a /64, the rest 0).
+//! - *subject*: one byte and what is counted: `01` messages to a number (*part*), `02` messages an installation asked for
+//!   (*part*), `03` messages an address asked for (*address*), `04` messages of an account (id, 8 bytes), `05` all messages,
+//!   `06` wrong codes for a number (*part*), `07` tries without a code (*client*).
+//!
+//! A record is its revision (8 bytes), then one postcard 1 enum whose variant is the version of the record's shape (`00`:
+//! V1). The shapes are in the `records` module. A revision is the commit sequence of the change that wrote the record. The
+//! sequence is written in the same batch as what it counts, so no revision is ever given twice.
+//!
+//! Kinds `02` to `05` and `0a` are indexes. Kinds `02` to `05` lead to live accounts alone, and `0a` to sessions that are
+//! there. A new record version keeps the format version as long as an older program may refuse what it cannot read; a
+//! change of keys, or of what an older program would silently get wrong, needs a new format version.
+
+use std::net::IpAddr;
+use std::ops::Range;
+
+use mobile_bind_domain::{
+    AccountId, AddressBlock, ChallengeKey, Client, ClientType, Identity, MemberCode, Mobile, Platform, SessionId,
+    Subject, UnionId,
+};
+
+/// The format version that is written, and the newest that can be read.
+pub(crate) const FORMAT: u32 = 1;
+
+pub(crate) const FORMAT_KEY: &[u8] = b"\x00format";
+pub(crate) const SEQUENCE_KEY: &[u8] = b"\x00sequence";
+
+pub(crate) const CHALLENGE: u8 = 0x06;
+pub(crate) const RECEIPT: u8 = 0x07;
+pub(crate) const TALLY: u8 = 0x08;
+pub(crate) const SESSION: u8 = 0x09;
+
+/// The kinds of records that end by themselves, which stand in a row.
+pub(crate) const ENDING: Range<[u8; 1]> = [CHALLENGE]..[SESSION + 1];
+
+/// A key that is being put together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Key(Vec<u8>);
+
+impl Key {
+    fn of_kind(kind: u8) -> Self {
+        let mut bytes = Vec::with_capacity(64);
+        bytes.push(kind);
+        Self(bytes)
+    }
+
+    fn byte(mut self, byte: u8) -> Self {
+        self.0.push(byte);
+        self
+    }
+
+    fn fixed<const LENGTH: usize>(mut self, bytes: [u8; LENGTH]) -> Self {
+        self.0.extend_from_slice(&bytes);
+        self
+    }
+
+    fn part(mut self, text: &str) -> Self {
+        // The domain limits every text far below; a longer one would only share its length, not its bytes.
+        let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
+        self.0.extend_from_slice(&length.to_be_bytes());
+        self.0.extend_from_slice(text.as_bytes());
+        self
+    }
+
+    fn address(self, block: AddressBlock) -> Self {
+        match block.first() {
+            IpAddr::V4(address) => self.byte(4).fixed(address.octets()),
+            IpAddr::V6(address) => self.byte(6).fixed(address.octets()),
+        }
+    }
+
+    fn client(self, client: &Client) -> Self {
+        match client {
+            Client::Installation(installation) => self.byte(1).part(installation.as_str()),
+            Client::Address(block) => self.address(*block),
+        }
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+pub(crate) fn account(id: AccountId) -> Key {
+    Key::of_kind(0x01).fixed(id.get().to_be_bytes())
+}
+
+/// The keys of all accounts, in the order of their ids; those after one id where it is given.
+pub(crate) fn accounts_after(id: Option<AccountId>) -> Range<Vec<u8>> {
+    let first = id.map_or(0, |id| id.get() + 1);
+    Key::of_kind(0x01).fixed(first.to_be_bytes()).into_bytes()..vec![0x02]
+}
+
+pub(crate) fn by_mobile(mobile: &Mobile) -> Key {
+    Key::of_kind(0x02).part(mobile.as_str())
+}
+
+pub(crate) fn by_identity(identity: &Identity) -> Key {
+    Key::of_kind(0x03)
+        .byte(platform_number(identity.platform))
+        .part(identity.app.as_str())
+        .part(identity.openid.as_str())
+}
+
+pub(crate) fn by_unionid(platform: Platform, unionid: &UnionId) -> Key {
+    Key::of_kind(0x04).byte(platform_number(platform)).part(unionid.as_str())
+}
+
+pub(crate) fn by_member_code(code: &MemberCode) -> Key {
+    Key::of_kind(0x05).part(code.as_str())
+}
+
+pub(crate) fn challenge(key: &ChallengeKey) -> Key {
+    Key::of_kind(CHALLENGE).part(key.mobile.as_str()).client(&key.client)
+}
+
+pub(crate) fn receipt(key: &ChallengeKey) -> Key {
+    Key::of_kind(RECEIPT).part(key.mobile.as_str()).client(&key.client)
+}
+
+pub(crate) fn tally(subject: &Subject) -> Key {
+    let key = Key::of_kind(TALLY);
+    match subject {
+        Subject::SendsTo(mobile) => key.byte(1).part(mobile.as_str()),
+        Subject::SendsBy(installation) => key.byte(2).part(installation.as_str()),
+        Subject::SendsFrom(block) => key.byte(3).address(*block),
+        Subject::SendsOf(account) => key.byte(4).fixed(account.get().to_be_bytes()),
+        Subject::Sends => key.byte(5),
+        Subject::FailuresOn(mobile) => key.byte(6).part(mobile.as_str()),
+        Subject::FailuresBy(client) => key.byte(7).client(client),
+    }
+}
+
+pub(crate) fn session(id: SessionId) -> Key {
+    Key::of_kind(SESSION).fixed(id.0)
+}
+
+pub(crate) fn session_of(account: AccountId, client_type: ClientType) -> Key {
+    sessions_of(account).byte(client_type_number(client_type))
+}
+
+/// What the keys of an account's sessions start with.
+pub(crate) fn sessions_of(account: AccountId) -> Key {
+    Key::of_kind(0x0a).fixed(account.get().to_be_bytes())
+}
+
+pub(crate) const fn platform_number(platform: Platform) -> u8 {
+    match platform {
+        Platform::Weixin => 1,
+        Platform::Alipay => 2,
+        Platform::Baidu => 3,
+        Platform::Toutiao => 4,
+        Platform::Qq => 5,
+        Platform::Kuaishou => 6,
+    }
+}
+
+pub(crate) fn platform_of(number: u8) -> Option<Platform> {
+    Platform::ALL.into_iter().find(|&platform| platform_number(platform) == number)
+}
+
+pub(crate) const fn client_type_number(client_type: ClientType) -> u8 {
+    match client_type {
+        ClientType::Pc => 1,
+        ClientType::H5 => 2,
+        ClientType::Ios => 3,
+        ClientType::Android => 4,
+        ClientType::MiniProgram(platform) => 16 + platform_number(platform),
+    }
+}
+
+pub(crate) fn client_type_of(number: u8) -> Option<ClientType> {
+    ClientType::ALL.into_iter().find(|&client_type| client_type_number(client_type) == number)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use mobile_bind_domain::{
+        AccountId, AppId, ChallengeKey, Client, ClientType, Identity, Installation, MemberCode, Mobile, OpenId,
+        Platform, SessionId, Subject, UnionId,
+    };
+    use proptest::prelude::*;
+
+    use super::Key;
+
+    /// What a key is the name of.
+    #[derive(Clone, Debug, PartialEq)]
+    enum Named {
+        Account(AccountId),
+        Number(Mobile),
+        Identity(Identity),
+        UnionId(Platform, UnionId),
+        Challenge(ChallengeKey),
+        Receipt(ChallengeKey),
+        Tally(Subject),
+        Session(SessionId),
+        SessionOf(AccountId, ClientType),
+    }
+
+    impl Named {
+        fn key(&self) -> Key {
+            match self {
+                Self::Account(id) => super::account(*id),
+                Self::Number(mobile) => super::by_mobile(mobile),
+                Self::Identity(identity) => super::by_identity(identity),
+                Self::UnionId(platform, unionid) => super::by_unionid(*platform, unionid),
+                Self::Challenge(key) => super::challenge(key),
+                Self::Receipt(key) => super::receipt(key),
+                Self::Tally(subject) => super::tally(subject),
+                Self::Session(id) => super::session(*id),
+                Self::SessionOf(id, client_type) => super::session_of(*id, *client_type),
+            }
+        }
+    }
+
+    /// Texts of few, odd characters: most likely to run into one another.
+    fn text() -> impl Strategy<Value = String> {
+        "[\u{0}\u{1}\u{2}a:]{1,4}"
+    }
+
+    fn address() -> impl Strategy<Value = IpAddr> {
+        prop_oneof![any::<[u8; 4]>().prop_map(IpAddr::from), any::<[u8; 16]>().prop_map(IpAddr::from)]
+    }
+
+    fn named() -> impl Strategy<Value = Named> {
+        let id = || (1_u64..4).prop_map(|id| AccountId::new(id).unwrap());
+        let mobile = || text().prop_map(|text| Mobile::restore(&text).unwrap());
+        let installation = || text().prop_map(|text| Installation::new(&text).unwrap());
+        let platform = || prop::sample::select(&Platform::ALL[..]);
+        let client = move || {
+            prop_oneof![
+                installation().prop_map(Client::Installation),
+                address().prop_map(|address| Client::Address(address.into())),
+            ]
+        };
+        let challenge = move || (mobile(), client()).prop_map(|(mobile, client)| ChallengeKey { mobile, client });
+        let identity = (platform(), text(), text()).prop_map(|(platform, app, openid)| Identity {
+            platform,
+            app: AppId::new(&app).unwrap(),
+            openid: OpenId::new(&openid).unwrap(),
+        });
+        let subject = prop_oneof![
+            mobile().prop_map(Subject::SendsTo),
+            installation().prop_map(Subject::SendsBy),
+            address().prop_map(|address| Subject::SendsFrom(address.into())),
+            id().prop_map(Subject::SendsOf),
+            Just(Subject::Sends),
+            mobile().prop_map(Subject::FailuresOn),
+            client().prop_map(Subject::FailuresBy),
+        ];
+        prop_oneof![
+            id().prop_map(Named::Account),
+            mobile().prop_map(Named::Number),
+            identity.prop_map(Named::Identity),
+            (platform(), text())
+                .prop_map(|(platform, unionid)| Named::UnionId(platform, UnionId::new(&unionid).unwrap())),
+            challenge().prop_map(Named::Challenge),
+            challenge().prop_map(Named::Receipt),
+            subject.prop_map(Named::Tally),
+            any::<[u8; 16]>().prop_map(|id| Named::Session(SessionId(id))),
+            (id(), prop::sample::select(&ClientType::ALL[..]))
+                .prop_map(|(id, client_type)| Named::SessionOf(id, client_type)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn different_things_have_different_keys(names in prop::collection::vec(named(), 2..40)) {
+            for (index, name) in names.iter().enumerate() {
+                for other in &names[..index] {
+                    prop_assert_eq!(name == other, name.key() == other.key(), "{:?} {:?}", name, other);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn parts_do_not_run_into_one_another() {
+        let identity = |app: &str, openid: &str| {
+            super::by_identity(&Identity {
+                platform: Platform::Weixin,
+                app: AppId::new(app).unwrap(),
+                openid: OpenId::new(openid).unwrap(),
+            })
+        };
+        assert_ne!(identity("ab", "c"), identity("a", "bc"));
+        assert_ne!(identity("", "abc"), identity("abc", "c"));
+    }
+
+    /// The indexes hold no records, so no fixture has them.
+    #[test]
+    fn index_keys_are_as_the_header_says() {
+        let mobile = Mobile::restore("13").unwrap();
+        assert_eq!(super::by_mobile(&mobile).as_bytes(), b"\x02\0\x0213");
+        let app = AppId::new("ap").unwrap();
+        let identity = Identity { platform: Platform::Qq, app, openid: OpenId::new("o").unwrap() };
+        assert_eq!(super::by_identity(&identity).as_bytes(), b"\x03\x05\0\x02ap\0\x01o");
+        let unionid = UnionId::new("u").unwrap();
+        assert_eq!(super::by_unionid(Platform::Weixin, &unionid).as_bytes(), b"\x04\x01\0\x01u");
+        let code = MemberCode::new("88").unwrap();
+        assert_eq!(super::by_member_code(&code).as_bytes(), b"\x05\0\x0288");
+        let session = super::session_of(AccountId::MIN, ClientType::MiniProgram(Platform::Kuaishou));
+        assert_eq!(session.as_bytes(), b"\x0a\0\0\0\0\0\0\0\x01\x16");
+    }
+
+    #[test]
+    fn numbers_of_platforms_and_client_types_are_read_back() {
+        for platform in Platform::ALL {
+            assert_eq!(super::platform_of(super::platform_number(platform)), Some(platform));
+        }
+        for client_type in ClientType::ALL {
+            assert_eq!(super::client_type_of(super::client_type_number(client_type)), Some(client_type));
+        }
+        assert_eq!((super::platform_of(0), super::client_type_of(0)), (None, None));
+    }
+}
