@@ -1,0 +1,106 @@
+//! Changes: checked as a whole, then applied as a whole.
+
+use std::collections::HashMap;
+
+use mobile_bind_domain::{Account, AccountId, Change, Expectation, Revision, Session, Versioned, Write};
+
+use crate::state::{Claim, State};
+
+impl State {
+    /// Commits a change; `None` where something expected does not hold.
+    pub(crate) fn commit(&mut self, change: Change) -> Option<Revision> {
+        let expected = change.expectations.iter().all(|expectation| self.holds(expectation));
+        let mut claimed = HashMap::new();
+        if !expected || !change.writes.iter().all(|write| self.allows(write, &mut claimed)) {
+            return None;
+        }
+        self.sequence += 1;
+        let revision = Revision(self.sequence);
+        for write in change.writes {
+            self.apply(write, revision);
+        }
+        Some(revision)
+    }
+
+    fn holds(&self, expectation: &Expectation) -> bool {
+        match expectation {
+            Expectation::Account(id, revision) => Versioned::revision_of(self.accounts.get(id)) == *revision,
+            Expectation::Challenge(key, revision) => Versioned::revision_of(self.challenges.get(key)) == *revision,
+            Expectation::Session(id) => self.sessions.contains_key(id),
+        }
+    }
+
+    /// `claimed` is what earlier writes of the same change claim.
+    fn allows(&self, write: &Write, claimed: &mut HashMap<Claim, AccountId>) -> bool {
+        match write {
+            Write::Account { expected, account } => {
+                let free = |claim: Claim| {
+                    let stored = self.holders.get(&claim).copied();
+                    let holder = *claimed.entry(claim).or_insert(stored.unwrap_or(account.id));
+                    holder == account.id
+                };
+                Versioned::revision_of(self.accounts.get(&account.id)) == *expected && Self::claims(account).all(free)
+            }
+            Write::Challenge { expected, key, .. } => Versioned::revision_of(self.challenges.get(key)) == *expected,
+            Write::Count { subject, at, kept, .. } => {
+                let tally = self.tallies.get(subject).cloned().unwrap_or_default();
+                tally.wait(kept, *at).is_none()
+            }
+            Write::OpenSession(_)
+            | Write::UseSession(..)
+            | Write::EndSession(_)
+            | Write::Receipt(..)
+            | Write::Uncount { .. } => true,
+        }
+    }
+
+    fn apply(&mut self, write: Write, revision: Revision) {
+        match write {
+            Write::Account { account, .. } => self.put_account(*account, revision),
+            Write::Challenge { key, challenge: Some(value), .. } => {
+                self.challenges.insert(key, Versioned { revision, value });
+            }
+            Write::Challenge { key, challenge: None, .. } => {
+                self.challenges.remove(&key);
+            }
+            Write::OpenSession(session) => self.open_session(session),
+            Write::UseSession(id, at) => {
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.used_at = session.used_at.max(at);
+                }
+            }
+            Write::EndSession(id) => self.end_session(id),
+            Write::Receipt(key, receipt) => {
+                self.receipts.insert(key, receipt);
+            }
+            Write::Count { subject, at, kept, watched } => {
+                self.tallies.entry(subject).or_default().add(kept.iter().chain(&watched), at);
+            }
+            Write::Uncount { subject, at } => {
+                if let Some(tally) = self.tallies.get_mut(&subject) {
+                    tally.remove(at);
+                }
+            }
+        }
+    }
+
+    fn put_account(&mut self, account: Account, revision: Revision) {
+        let id = account.id;
+        if let Some(old) = self.accounts.get(&id) {
+            for claim in Self::claims(&old.value) {
+                self.holders.remove(&claim);
+            }
+        }
+        self.holders.extend(Self::claims(&account).map(|claim| (claim, id)));
+        self.last_account = self.last_account.max(id.get());
+        self.accounts.insert(id, Versioned { revision, value: account });
+    }
+
+    fn open_session(&mut self, session: Session) {
+        let replaced = self.sessions_of.insert((session.account, session.client_type), session.id);
+        if let Some(replaced) = replaced {
+            self.sessions.remove(&replaced);
+        }
+        self.sessions.insert(session.id, session);
+    }
+}

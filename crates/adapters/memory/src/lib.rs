@@ -1,0 +1,103 @@
+//! A store that keeps everything in memory and forgets it when it goes: for development, tests, and as the ceiling that a
+//! durable store is measured against.
+
+mod apply;
+mod load;
+mod state;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use mobile_bind_domain::ports::{
+    BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
+};
+use mobile_bind_domain::{Account, AccountId, Change, Revision, Session, SessionId, Timestamp, Versioned};
+
+use crate::state::State;
+
+/// Everything, behind one lock that is held for the length of one change or one snapshot.
+#[derive(Default)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+}
+
+/// The store was closed, or has run out of account ids.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error("the store is closed")]
+    Closed,
+    #[error("there are no account ids left")]
+    Exhausted,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A change is checked before it is applied, so that a panic cannot leave half of one behind.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open(&self) -> Result<MutexGuard<'_, State>, StoreError> {
+        let state = self.state();
+        if state.closed { Err(StoreError(Box::new(Fault::Closed))) } else { Ok(state) }
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn load_send(&self, query: &SendQuery) -> Result<SendSnapshot, StoreError> {
+        Ok(self.state().load_send(query))
+    }
+
+    async fn load_bind(&self, query: &BindQuery) -> Result<BindSnapshot, StoreError> {
+        Ok(self.state().load_bind(query))
+    }
+
+    async fn load_session(&self, id: SessionId) -> Result<Option<SessionSnapshot>, StoreError> {
+        Ok(self.state().load_session(id))
+    }
+
+    async fn allot_account_id(&self) -> Result<AccountId, StoreError> {
+        let mut state = self.open()?;
+        let id = AccountId::new(state.last_account + 1).ok_or(StoreError(Box::new(Fault::Exhausted)))?;
+        state.last_account = id.get();
+        Ok(id)
+    }
+
+    async fn commit(&self, change: Change) -> Result<Revision, CommitError> {
+        self.open()?.commit(change).ok_or(CommitError::Conflict)
+    }
+
+    async fn account(&self, id: AccountId) -> Result<Option<Versioned<Account>>, StoreError> {
+        Ok(self.state().accounts.get(&id).cloned())
+    }
+
+    async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Versioned<Account>>, StoreError> {
+        let state = self.state();
+        let accounts = state.accounts.iter().filter(|(id, _)| after.is_none_or(|after| **id > after));
+        Ok(accounts.take(limit).map(|(_, account)| account.clone()).collect())
+    }
+
+    async fn sessions_of(&self, account: AccountId) -> Result<Vec<Session>, StoreError> {
+        let state = self.state();
+        Ok(state.sessions.values().filter(|session| session.account == account).cloned().collect())
+    }
+
+    async fn purge(&self, now: Timestamp, sessions_before: Timestamp, _limit: usize) -> Result<usize, StoreError> {
+        Ok(self.open()?.purge(now, sessions_before))
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.open().map(|_| ())
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.state().closed = true;
+        Ok(())
+    }
+}

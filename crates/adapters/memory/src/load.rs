@@ -1,0 +1,67 @@
+//! Snapshots.
+
+use std::collections::HashMap;
+
+use mobile_bind_domain::ports::{
+    BindQuery, BindSnapshot, CallerQuery, ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
+};
+use mobile_bind_domain::referrer::ReferrerName;
+use mobile_bind_domain::{Account, SessionId, Subject, Tally};
+
+use crate::state::{Claim, State};
+
+impl State {
+    pub(crate) fn load_send(&self, query: &SendQuery) -> SendSnapshot {
+        let caller = query.session.and_then(|id| self.load_session(id));
+        let of_account = caller.as_ref().map(|caller| Subject::SendsOf(caller.account.value.id));
+        let tallies = self.load_tallies(query.subjects().into_iter().chain(of_account));
+        SendSnapshot { challenge: self.challenges.get(&query.key).cloned(), caller, tallies }
+    }
+
+    pub(crate) fn load_bind(&self, query: &BindQuery) -> BindSnapshot {
+        let (mut identity_holder, mut unionid_holder, mut session) = (None, None, None);
+        match &query.caller {
+            CallerQuery::Identity { identity, unionid } => {
+                let platform = identity.as_ref().map(|identity| identity.platform);
+                identity_holder = identity.clone().and_then(|identity| self.holder(&Claim::Identity(identity)));
+                let claim = platform.zip(unionid.clone()).map(|(platform, id)| Claim::UnionId(platform, id));
+                unionid_holder = claim.and_then(|claim| self.holder(&claim));
+            }
+            CallerQuery::Session(id) => session = id.and_then(|id| self.load_session(id)),
+        }
+        let receipt = self.receipts.get(&query.key).map(|receipt| ReceiptSnapshot {
+            session: receipt.session.and_then(|id| self.load_session(id)),
+            receipt: receipt.clone(),
+        });
+        BindSnapshot {
+            challenge: self.challenges.get(&query.key).cloned(),
+            receipt,
+            mobile_holder: self.holder(&Claim::Mobile(query.key.mobile.clone())),
+            identity_holder,
+            unionid_holder,
+            session,
+            referrer: query.referrer.as_ref().and_then(|name| self.load_referrer(name)),
+            tallies: self.load_tallies(query.subjects()),
+        }
+    }
+
+    pub(crate) fn load_session(&self, id: SessionId) -> Option<SessionSnapshot> {
+        let session = self.sessions.get(&id)?.clone();
+        let account = self.accounts.get(&session.account)?.clone();
+        Some(SessionSnapshot { session, account })
+    }
+
+    fn load_referrer(&self, name: &ReferrerName) -> Option<Account> {
+        let found = match name {
+            ReferrerName::Id(id) => self.accounts.get(id).cloned(),
+            ReferrerName::Mobile(mobile) => self.holder(&Claim::Mobile(mobile.clone())),
+            ReferrerName::Code(code) => self.holder(&Claim::MemberCode(code.clone())),
+        };
+        found.map(|account| account.value).filter(Account::is_live)
+    }
+
+    fn load_tallies(&self, subjects: impl IntoIterator<Item = Subject>) -> HashMap<Subject, Tally> {
+        let find = |subject: Subject| self.tallies.get(&subject).cloned().map(|tally| (subject, tally));
+        subjects.into_iter().filter_map(find).collect()
+    }
+}
