@@ -1,1 +1,57 @@
-//! x
+//! The HTTP side: what comes over the wire becomes a command of the domain, one use case is called, and what it answers
+//! goes back in ShopXO's envelope.
+//!
+//! [`endpoint`] is the whole service for a server to run; [`openapi_document`] describes it. No rule about binding stands
+//! here, and nothing that a request carries (numbers, codes, tokens, query strings) is logged.
+
+mod answer;
+mod api;
+mod asked;
+mod catalogue;
+mod cors;
+mod development;
+mod document;
+mod endpoint;
+mod envelope;
+mod fault;
+mod language;
+mod observation;
+mod parameters;
+mod refusal_table;
+mod rewriting;
+mod schemas;
+mod time_text;
+mod user;
+
+use std::sync::Arc;
+
+pub use development::{Behaviour, Development, DevelopmentMessage};
+pub use document::openapi_document;
+pub use endpoint::endpoint;
+
+/// How the shop wants accounts shown.
+#[derive(Clone, Debug)]
+pub struct Presentation {
+    /// The URL that an account without an avatar answers.
+    pub default_avatar: String,
+    /// What an avatar that is only a path is answered under; no slash at the end.
+    pub attachment_host: String,
+    /// The time zone of `add_time_text` and its like.
+    pub time_zone: jiff::tz::TimeZone,
+    /// What `is_mandatory_bind_mobile` answers.
+    pub mandatory_bind: bool,
+}
+
+/// What the service is made of.
+pub struct Parts {
+    /// The use cases.
+    pub service: Arc<mobile_bind_domain::Service>,
+    /// How accounts are shown.
+    pub presentation: Presentation,
+    /// The origins that browsers may call from: none where empty, any where `*` is among them.
+    pub cors_origins: Vec<String>,
+    /// A JWK set (RFC 7517) to publish at `/.well-known/jwks.json`.
+    pub key_set: Option<serde_json::Value>,
+    /// What the routes under `/dev` reach; without it they do not exist.
+    pub development: Option<Arc<dyn Development>>,
+}

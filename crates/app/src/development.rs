@@ -1,0 +1,44 @@
+//! What the development routes reach: the fake provider and the clock.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mobile_bind_http::{Behaviour, Development, DevelopmentMessage};
+use mobile_bind_sms::FakeSms;
+
+use crate::ambient::SystemClock;
+
+/// The fake provider and the adjustable clock.
+pub struct DevelopmentDesk {
+    /// Keeps what was sent.
+    pub sms: Arc<FakeSms>,
+    /// Tells the service's time; `None` where it is not ours to move.
+    pub clock: Option<Arc<SystemClock>>,
+}
+
+impl Development for DevelopmentDesk {
+    fn messages(&self, mobile: Option<&str>) -> Vec<DevelopmentMessage> {
+        let told = |sent: mobile_bind_sms::SentMessage| DevelopmentMessage {
+            mobile: sent.message.mobile.as_str().to_owned(),
+            code: sent.code().digits().to_owned(),
+            text: sent.text,
+            sent_at: sent.sent_at,
+        };
+        self.sms.messages(mobile).into_iter().map(told).collect()
+    }
+
+    fn set_behaviour(&self, mobile: &str, behaviour: Behaviour) {
+        let behaviour = match behaviour {
+            Behaviour::Deliver => mobile_bind_sms::Behaviour::Deliver,
+            Behaviour::Refuse => mobile_bind_sms::Behaviour::Refuse,
+            Behaviour::Hang => mobile_bind_sms::Behaviour::Hang,
+        };
+        self.sms.set_behaviour(mobile, behaviour);
+    }
+
+    fn advance_clock(&self, by: Duration) {
+        if let Some(clock) = &self.clock {
+            clock.advance(by);
+        }
+    }
+}

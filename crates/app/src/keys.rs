@@ -1,0 +1,208 @@
+//! The server's keys: made at first start in the data folder, for its owner's eyes alone, and changed on request.
+//!
+//! `{data_dir}/keys/tokens.json` and `{data_dir}/keys/codes.json`, mode 0600, in a folder of mode 0700. Each holds a JSON
+//! array of `{"id", "algorithm", "secret"}`, newest first: the first key is the current one, the others are only read
+//! with. `secret` is 32 bytes in base64.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use data_encoding::{BASE64, HEXLOWER};
+use mobile_bind_domain::ports::Randomness;
+use mobile_bind_domain::{CodeKey, CodeKeys, KeyId};
+use mobile_bind_jwt::{Algorithm, TokenKey, TokenKeys};
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::settings::TokenAlgorithm;
+
+/// What a key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Making session tokens.
+    Tokens(TokenAlgorithm),
+    /// MACing verification codes.
+    Codes,
+}
+
+#[derive(Deserialize, Serialize)]
+struct StoredKey {
+    id: String,
+    algorithm: StoredAlgorithm,
+    secret: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+enum StoredAlgorithm {
+    #[serde(rename = "HS256")]
+    Hs256,
+    #[serde(rename = "EdDSA")]
+    EdDsa,
+}
+
+impl Drop for StoredKey {
+    fn drop(&mut self) {
+        self.secret.zeroize();
+    }
+}
+
+impl Purpose {
+    fn file(self, data_dir: &Path) -> PathBuf {
+        data_dir.join("keys").join(match self {
+            Self::Tokens(_) => "tokens.json",
+            Self::Codes => "codes.json",
+        })
+    }
+
+    fn algorithm(self) -> StoredAlgorithm {
+        match self {
+            Self::Tokens(TokenAlgorithm::EdDsa) => StoredAlgorithm::EdDsa,
+            Self::Tokens(TokenAlgorithm::Hs256) | Self::Codes => StoredAlgorithm::Hs256,
+        }
+    }
+}
+
+/// The keys for session tokens; made now where there are none, or none of that algorithm is current.
+///
+/// # Errors
+/// Where the file cannot be read or written, or is damaged.
+pub fn token_keys(data_dir: &Path, algorithm: TokenAlgorithm, randomness: &dyn Randomness) -> Result<TokenKeys> {
+    let stored = load_or_make(data_dir, Purpose::Tokens(algorithm), randomness)?;
+    let read = |key: &StoredKey| {
+        let algorithm = match key.algorithm {
+            StoredAlgorithm::Hs256 => Algorithm::Hs256,
+            StoredAlgorithm::EdDsa => Algorithm::EdDsa,
+        };
+        Ok(TokenKey::new(key_id(key)?, algorithm, *secret(key)?))
+    };
+    let mut keys = stored.iter().map(read).collect::<Result<Vec<_>>>()?;
+    anyhow::ensure!(!keys.is_empty(), "there is no key for session tokens");
+    Ok(TokenKeys { current: keys.remove(0), older: keys })
+}
+
+/// The keys for verification codes; made now where there are none.
+///
+/// # Errors
+/// Where the file cannot be read or written, or is damaged.
+pub fn code_keys(data_dir: &Path, randomness: &dyn Randomness) -> Result<CodeKeys> {
+    let stored = load_or_make(data_dir, Purpose::Codes, randomness)?;
+    let read = |key: &StoredKey| Ok(CodeKey::new(key_id(key)?, *secret(key)?));
+    let mut keys = stored.iter().map(read).collect::<Result<Vec<_>>>()?;
+    anyhow::ensure!(!keys.is_empty(), "there is no key for verification codes");
+    let current = keys.remove(0);
+    Ok(CodeKeys::new(current, keys))
+}
+
+/// Makes a new key the current one; the others stay to read with. A running service takes it up when it starts again.
+///
+/// # Errors
+/// Where the file cannot be read or written, or is damaged.
+pub fn change(data_dir: &Path, purpose: Purpose, randomness: &dyn Randomness) -> Result<String> {
+    let file = purpose.file(data_dir);
+    let mut keys = read(&file)?.unwrap_or_default();
+    keys.insert(0, generate(purpose, randomness));
+    write(&file, &keys)?;
+    Ok(keys.first().map(|key| key.id.clone()).unwrap_or_default())
+}
+
+fn load_or_make(data_dir: &Path, purpose: Purpose, randomness: &dyn Randomness) -> Result<Vec<StoredKey>> {
+    let file = purpose.file(data_dir);
+    let mut keys = read(&file)?.unwrap_or_default();
+    if keys.first().is_none_or(|current| current.algorithm != purpose.algorithm()) {
+        keys.insert(0, generate(purpose, randomness));
+        write(&file, &keys)?;
+    }
+    Ok(keys)
+}
+
+fn generate(purpose: Purpose, randomness: &dyn Randomness) -> StoredKey {
+    let (mut id, mut secret) = ([0; 8], Zeroizing::new([0; 32]));
+    randomness.fill(&mut id);
+    randomness.fill(secret.as_mut());
+    StoredKey {
+        id: HEXLOWER.encode(&id),
+        algorithm: purpose.algorithm(),
+        secret: BASE64.encode(secret.as_ref()),
+    }
+}
+
+fn key_id(key: &StoredKey) -> Result<KeyId> {
+    KeyId::new(&key.id).context("a key's id is malformed")
+}
+
+fn secret(key: &StoredKey) -> Result<Zeroizing<[u8; 32]>> {
+    let decoded = Zeroizing::new(BASE64.decode(key.secret.as_bytes()).context("a key is not in base64")?);
+    let bytes: [u8; 32] = decoded.as_slice().try_into().context("a key has not 32 bytes")?;
+    Ok(Zeroizing::new(bytes))
+}
+
+fn read(file: &Path) -> Result<Option<Vec<StoredKey>>> {
+    let text = match std::fs::read(file) {
+        Ok(text) => Zeroizing::new(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
+    };
+    // The parser's own error would quote the file.
+    let keys = serde_json::from_slice(&text).ok().with_context(|| format!("{} is damaged", file.display()))?;
+    Ok(Some(keys))
+}
+
+/// Replaces the file as a whole: a crash leaves the old keys or the new ones, never half of either.
+fn write(file: &Path, keys: &[StoredKey]) -> Result<()> {
+    let folder = file.parent().context("a key file is in a folder")?;
+    let replace = || -> std::io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let text = Zeroizing::new(serde_json::to_vec_pretty(keys)?);
+        let fresh = file.with_extension("json.new");
+        let mut options = OpenOptions::new();
+        let mut written = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+        written.write_all(&text)?;
+        written.sync_all()?;
+        std::fs::rename(&fresh, file)?;
+        File::open(folder)?.sync_all()
+    };
+    replace().with_context(|| format!("cannot write {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::{Purpose, change, code_keys, token_keys};
+    use crate::ambient::SystemRandomness;
+    use crate::settings::TokenAlgorithm;
+
+    #[test]
+    fn keys_are_made_once_for_their_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = token_keys(folder.path(), TokenAlgorithm::Hs256, &SystemRandomness).unwrap();
+        let again = token_keys(folder.path(), TokenAlgorithm::Hs256, &SystemRandomness).unwrap();
+        assert_eq!(first.current.id, again.current.id);
+        let mode = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode("keys"), mode("keys/tokens.json")), (0o700, 0o600));
+    }
+
+    #[test]
+    fn a_change_keeps_the_old_key_to_read_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = token_keys(folder.path(), TokenAlgorithm::Hs256, &SystemRandomness).unwrap();
+        let id = change(folder.path(), Purpose::Tokens(TokenAlgorithm::Hs256), &SystemRandomness).unwrap();
+        let changed = token_keys(folder.path(), TokenAlgorithm::Hs256, &SystemRandomness).unwrap();
+        assert_eq!((changed.current.id.as_str(), changed.older.len()), (id.as_str(), 1));
+        assert_eq!(changed.older[0].id, old.current.id);
+        let other = token_keys(folder.path(), TokenAlgorithm::EdDsa, &SystemRandomness).unwrap();
+        assert_eq!(other.older.len(), 2);
+    }
+
+    #[test]
+    fn damage_is_told_without_the_contents() {
+        let folder = tempfile::tempdir().unwrap();
+        code_keys(folder.path(), &SystemRandomness).unwrap();
+        std::fs::write(folder.path().join("keys/codes.json"), "[{\"secret\": \"hush\"").unwrap();
+        let error = format!("{:#}", code_keys(folder.path(), &SystemRandomness).unwrap_err());
+        assert!(error.contains("codes.json is damaged") && !error.contains("hush"), "{error}");
+    }
+}

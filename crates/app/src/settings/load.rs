@@ -1,0 +1,170 @@
+//! Reading the settings and telling an operator what is wrong with them.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use config::{Config, Environment, File, FileFormat, Value, ValueKind};
+
+use super::Settings;
+
+/// The file that is read where none is named, if it is there.
+const DEFAULT_FILE: &str = "mobile-bind.toml";
+
+/// What the command line sets.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `--config`.
+    pub config: Option<PathBuf>,
+    /// `--listen`.
+    pub listen: Option<SocketAddr>,
+    /// `--data-dir`.
+    pub data_dir: Option<PathBuf>,
+    /// `--store`.
+    pub store: Option<String>,
+}
+
+/// Reads the defaults, the file, the variables `MOBILE_BIND__SECTION__KEY` and the command line, each over those
+/// before it.
+///
+/// # Errors
+/// Where the file cannot be read, a key is unknown, or a value is not of its kind.
+pub fn load(overrides: &Overrides) -> Result<Settings> {
+    let environment = Environment::with_prefix("MOBILE_BIND").prefix_separator("__").separator("__");
+    load_from(overrides, environment)
+}
+
+fn load_from(overrides: &Overrides, environment: Environment) -> Result<Settings> {
+    let defaults = Config::try_from(&Settings::default())?;
+    let known = keys(&defaults.cache);
+    let mut builder = Config::builder().add_source(defaults);
+    if let Some(file) = file_of(overrides) {
+        let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        builder = builder.add_source(File::from_str(&text, FileFormat::Toml));
+    }
+    let path = |path: &PathBuf| path.to_string_lossy().into_owned();
+    let settings = builder
+        .add_source(environment)
+        .set_override_option("listen", overrides.listen.map(|address| address.to_string()))?
+        .set_override_option("data_dir", overrides.data_dir.as_ref().map(path))?
+        .set_override_option("store", overrides.store.clone())?
+        .build()
+        .context("the settings cannot be read")?;
+    if let Some(unknown) = keys(&settings.cache).difference(&known).next() {
+        bail!("unknown setting '{unknown}'{}", suggestion(unknown, &known));
+    }
+    settings.try_deserialize().context("the settings cannot be used")
+}
+
+fn file_of(overrides: &Overrides) -> Option<PathBuf> {
+    let default = || Some(PathBuf::from(DEFAULT_FILE)).filter(|file| Path::exists(file));
+    overrides.config.clone().or_else(default)
+}
+
+/// The dotted names of all values.
+fn keys(value: &Value) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    collect(value, "", &mut found);
+    found
+}
+
+fn collect(value: &Value, name: &str, found: &mut BTreeSet<String>) {
+    let ValueKind::Table(table) = &value.kind else {
+        found.insert(name.to_owned());
+        return;
+    };
+    for (key, value) in table {
+        let name = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
+        collect(value, &name, found);
+    }
+}
+
+fn suggestion(unknown: &str, known: &BTreeSet<String>) -> String {
+    let nearest = known.iter().max_by(|left, right| {
+        strsim::jaro_winkler(unknown, left).total_cmp(&strsim::jaro_winkler(unknown, right))
+    });
+    nearest.map(|nearest| format!("; did you mean '{nearest}'?")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use config::Environment;
+
+    use super::{Overrides, load_from};
+    use crate::settings::{LimitMode, ProofSetting, Settings};
+
+    fn with_environment(variables: &[(&str, &str)]) -> anyhow::Result<Settings> {
+        let variables: HashMap<String, String> =
+            variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let environment = Environment::with_prefix("MOBILE_BIND").prefix_separator("__").separator("__");
+        load_from(&no_file(""), environment.source(Some(variables)))
+    }
+
+    fn no_file(text: &str) -> Overrides {
+        let folder = tempfile::tempdir().unwrap().keep();
+        let config = folder.join("test.toml");
+        std::fs::write(&config, text).unwrap();
+        Overrides { config: Some(config), ..Overrides::default() }
+    }
+
+    fn with_file(text: &str) -> anyhow::Result<Settings> {
+        load_from(&no_file(text), Environment::with_prefix("MOBILE_BIND_TEST_OF_NOTHING"))
+    }
+
+    #[test]
+    fn nothing_given_is_the_defaults() {
+        assert_eq!(with_file("").unwrap(), Settings::default());
+    }
+
+    #[test]
+    fn the_example_holds_every_key_with_its_default() {
+        let example = include_str!("../../../../mobile-bind.example.toml");
+        assert_eq!(with_file(example).unwrap(), Settings::default());
+        let written: toml::Table = example.parse().unwrap();
+        let defaults = toml::Table::try_from(Settings::default()).unwrap();
+        fn names(table: &toml::Table) -> Vec<String> {
+            let of = |(key, value): (&String, &toml::Value)| match value {
+                toml::Value::Table(inner) => names(inner).iter().map(|name| format!("{key}.{name}")).collect(),
+                _ => vec![key.clone()],
+            };
+            let mut found: Vec<String> = table.iter().flat_map(of).collect();
+            found.sort();
+            found
+        }
+        assert_eq!(names(&written), names(&defaults));
+    }
+
+    #[test]
+    fn the_environment_is_over_the_file_and_knows_lists() {
+        let settings = with_environment(&[
+            ("MOBILE_BIND__PLATFORM_PROOF", "trust"),
+            ("MOBILE_BIND__LIMITS__MODE", "off"),
+            ("MOBILE_BIND__LIMITS__SENDS", "9/1m, 8/1h"),
+            ("MOBILE_BIND__CODE__LENGTH", "6"),
+            ("MOBILE_BIND__REGISTER__FORBIDDEN_MOBILES", "13800138000,13800138001"),
+            ("MOBILE_BIND__PLATFORMS__ALIPAY_APP_ID", "0021"),
+        ])
+        .unwrap();
+        assert_eq!(settings.platform_proof, ProofSetting::Trust);
+        assert_eq!((settings.limits.mode, settings.limits.sends.len()), (LimitMode::Off, 2));
+        assert_eq!((settings.code.length, settings.register.forbidden_mobiles.len()), (6, 2));
+        assert_eq!(settings.platforms.alipay_app_id, "0021");
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest() {
+        let error = with_file("[code]\nlenght = 6").unwrap_err().to_string();
+        assert_eq!(error, "unknown setting 'code.lenght'; did you mean 'code.length'?");
+        let error = with_environment(&[("MOBILE_BIND__LISTNE", "x")]).unwrap_err().to_string();
+        assert_eq!(error, "unknown setting 'listne'; did you mean 'listen'?");
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_names_its_key() {
+        let error = format!("{:#}", with_file("[code]\nlength = \"four\"").unwrap_err());
+        assert!(error.contains("code.length"), "{error}");
+    }
+}

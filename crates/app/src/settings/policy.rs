@@ -1,0 +1,88 @@
+//! From settings to the rules' own types.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use mobile_bind_domain::policy::SessionPolicy;
+use mobile_bind_domain::{self as domain, AppId, CodeLength, MobileRule, Platform, PlatformProof, Policy};
+
+use super::{Environment, LimitMode, Limits, Platforms, ProofSetting, QuotaText, Settings};
+
+impl Settings {
+    /// Whether openids are taken on trust, as the environment settles it.
+    #[must_use]
+    pub fn proof(&self) -> PlatformProof {
+        match (self.platform_proof, self.environment) {
+            (ProofSetting::Trust, _) | (ProofSetting::Auto, Environment::Development) => PlatformProof::Trust,
+            (ProofSetting::Required, _) | (ProofSetting::Auto, Environment::Production) => PlatformProof::Required,
+        }
+    }
+
+    /// The rules' settings.
+    ///
+    /// # Errors
+    /// With the name of the setting that cannot be used.
+    pub fn policy(&self) -> Result<Policy> {
+        let rule = MobileRule::new(&self.mobile_pattern).context("mobile_pattern cannot be used")?;
+        let mut policy = Policy::new(rule, self.proof());
+        policy.code_length = CodeLength::new(self.code.length).context("code.length must be 4 to 8")?;
+        policy.code_lifetime = Duration::from_secs(self.code.lifetime_s);
+        anyhow::ensure!(self.code.lifetime_s > 0, "code.lifetime_s must be at least 1");
+        anyhow::ensure!(self.code.tries > 0, "code.tries must be at least 1");
+        policy.tries_per_code = self.code.tries;
+        policy.send_interval = Duration::from_secs(self.code.send_interval_s);
+        policy.register_audit = self.register.audit;
+        policy.referrer_by_mobile = self.referrer.by_mobile;
+        let forbidden = self.register.forbidden_mobiles.iter();
+        let forbidden = forbidden.map(|text| {
+            let mobile = policy.mobile_rule.parse(text);
+            mobile.context("register.forbidden_mobiles holds text that is no number")
+        });
+        policy.forbidden_mobiles = forbidden.collect::<Result<_>>()?;
+        policy.apps = apps(&self.platforms)?;
+        policy.session = SessionPolicy {
+            inactivity: Duration::from_secs(self.session.inactivity_s),
+            absolute: Duration::from_secs(self.session.absolute_s),
+            ..SessionPolicy::default()
+        };
+        // Noted often enough that a session in use never ends for want of a note.
+        policy.session.refresh_after = policy.session.refresh_after.min(policy.session.inactivity / 4);
+        policy.limits = limits(&self.limits);
+        Ok(policy)
+    }
+}
+
+fn apps(platforms: &Platforms) -> Result<BTreeMap<Platform, AppId>> {
+    let app = |platform: Platform| {
+        let (name, id) = match platform {
+            Platform::Weixin => ("weixin_app_id", &platforms.weixin_app_id),
+            Platform::Alipay => ("alipay_app_id", &platforms.alipay_app_id),
+            Platform::Baidu => ("baidu_app_id", &platforms.baidu_app_id),
+            Platform::Toutiao => ("toutiao_app_id", &platforms.toutiao_app_id),
+            Platform::Qq => ("qq_app_id", &platforms.qq_app_id),
+            Platform::Kuaishou => ("kuaishou_app_id", &platforms.kuaishou_app_id),
+        };
+        let id = AppId::new(id).with_context(|| format!("platforms.{name} is too long"))?;
+        Ok((platform, id))
+    };
+    Platform::ALL.into_iter().map(app).collect()
+}
+
+fn limits(limits: &Limits) -> domain::Limits {
+    let quotas = |texts: &[QuotaText]| texts.iter().map(|text| text.0).collect();
+    domain::Limits {
+        mode: match limits.mode {
+            LimitMode::Enforce => domain::LimitMode::Enforce,
+            LimitMode::Shadow => domain::LimitMode::Shadow,
+            LimitMode::Off => domain::LimitMode::Off,
+        },
+        sends_to_number: quotas(&limits.sends_to_number),
+        sends_by_installation: quotas(&limits.sends_by_installation),
+        sends_from_address: quotas(&limits.sends_from_address),
+        sends_of_account: quotas(&limits.sends_of_account),
+        sends: quotas(&limits.sends),
+        failures_on_number: quotas(&limits.failures_on_number),
+        failures_by_client: quotas(&limits.failures_by_client),
+    }
+}

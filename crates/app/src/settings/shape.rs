@@ -1,0 +1,279 @@
+//! Every setting, its name and its default. `mobile-bind.example.toml` says what each means.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use mobile_bind_domain::mobile::DEFAULT_PATTERN;
+use mobile_bind_domain::policy::{Limits as DomainLimits, SessionPolicy};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::QuotaText;
+
+macro_rules! choice {
+    ($(#[$docs:meta])* $name:ident { $($(#[$variant_docs:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$docs])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+        pub enum $name {
+            $($(#[$variant_docs])* #[serde(rename = $text)] $variant,)+
+        }
+    };
+}
+
+choice! {
+    /// Whom the service is for.
+    Environment {
+        /// Somebody at his desk: fake messages, development routes, loopback alone.
+        #[default] Development = "development",
+        /// Everybody else: nothing fake, nothing taken on trust.
+        Production = "production",
+    }
+}
+choice! {
+    /// Whether openids are taken on trust.
+    ProofSetting {
+        /// `trust` in development, `required` in production.
+        #[default] Auto = "auto",
+        /// The platform must have vouched for them.
+        Required = "required",
+        /// They are believed.
+        Trust = "trust",
+    }
+}
+choice! {
+    /// What session tokens look like.
+    TokenFormat {
+        /// JWTs.
+        #[default] Jwt = "jwt",
+        /// 32 hexadecimal digits.
+        Opaque = "opaque",
+    }
+}
+choice! {
+    /// What JWTs are signed with.
+    TokenAlgorithm {
+        /// A secret key.
+        #[default] Hs256 = "HS256",
+        /// A key pair, whose public half is published.
+        EdDsa = "EdDSA",
+    }
+}
+choice! {
+    /// Who sends messages.
+    SmsSenderName {
+        /// Nobody: they are kept and printed.
+        #[default] Fake = "fake",
+    }
+}
+choice! {
+    /// Whether quotas are kept.
+    LimitMode {
+        /// They are.
+        #[default] Enforce = "enforce",
+        /// They are watched.
+        Shadow = "shadow",
+        /// They are not.
+        Off = "off",
+    }
+}
+choice! {
+    /// What log lines look like.
+    LogFormat {
+        /// `human` in development, `json` in production.
+        #[default] Auto = "auto",
+        /// For people.
+        Human = "human",
+        /// One JSON object a line.
+        Json = "json",
+    }
+}
+
+/// All settings.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "each key is described where operators look: in mobile-bind.example.toml")]
+pub struct Settings {
+    pub environment: Environment,
+    pub listen: SocketAddr,
+    pub data_dir: PathBuf,
+    pub store: String,
+    pub platform_proof: ProofSetting,
+    pub mobile_pattern: String,
+    pub shutdown_timeout_s: u64,
+    pub code: Code,
+    pub register: Register,
+    pub referrer: Referrer,
+    pub shop: Shop,
+    pub platforms: Platforms,
+    pub tokens: Tokens,
+    pub session: Session,
+    pub sms: Sms,
+    pub limits: Limits,
+    pub cors: Cors,
+    pub sled: SledSettings,
+    pub log: Log,
+    pub dev: Dev,
+}
+
+macro_rules! section {
+    ($(#[$docs:meta])* $name:ident { $($(#[$field_docs:meta])* $field:ident : $type:ty = $default:expr),+ $(,)? }) => {
+        $(#[$docs])*
+        #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+        #[serde(default)]
+        #[expect(missing_docs, reason = "each key is described where operators look: in mobile-bind.example.toml")]
+        pub struct $name { $($(#[$field_docs])* pub $field: $type),+ }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $default),+ }
+            }
+        }
+    };
+}
+
+section! {
+    /// Verification codes.
+    Code { length: u8 = 4, lifetime_s: u64 = 600, tries: u8 = 5, send_interval_s: u64 = 60 }
+}
+section! {
+    /// New accounts.
+    Register {
+        audit: bool = false,
+        #[serde(deserialize_with = "list")]
+        forbidden_mobiles: Vec<String> = Vec::new(),
+    }
+}
+section! {
+    /// Inviting users.
+    Referrer { by_mobile: bool = true }
+}
+section! {
+    /// What the shop shows.
+    Shop {
+        default_avatar: String = "http://127.0.0.1:8080/static/index/default/images/default-user-avatar.jpg".to_owned(),
+        attachment_host: String = "http://127.0.0.1:8080".to_owned(),
+        time_zone: String = "Asia/Shanghai".to_owned(),
+        mandatory_bind: bool = false,
+    }
+}
+section! {
+    /// The mini-programs' app ids.
+    Platforms {
+        weixin_app_id: String = String::new(),
+        alipay_app_id: String = String::new(),
+        baidu_app_id: String = String::new(),
+        toutiao_app_id: String = String::new(),
+        qq_app_id: String = String::new(),
+        kuaishou_app_id: String = String::new(),
+    }
+}
+section! {
+    /// Session tokens.
+    Tokens {
+        format: TokenFormat = TokenFormat::Jwt,
+        algorithm: TokenAlgorithm = TokenAlgorithm::Hs256,
+        issuer: String = "mobile-bind".to_owned(),
+        audience: String = "mobile-bind".to_owned(),
+    }
+}
+section! {
+    /// How long sessions last.
+    Session {
+        inactivity_s: u64 = SessionPolicy::default().inactivity.as_secs(),
+        absolute_s: u64 = SessionPolicy::default().absolute.as_secs(),
+    }
+}
+section! {
+    /// Text messages.
+    Sms { sender: SmsSenderName = SmsSenderName::Fake, timeout_s: u64 = 5 }
+}
+section! {
+    /// The quotas.
+    Limits {
+        mode: LimitMode = LimitMode::Enforce,
+        #[serde(deserialize_with = "list")]
+        sends_to_number: Vec<QuotaText> = quotas(|limits| &limits.sends_to_number),
+        #[serde(deserialize_with = "list")]
+        sends_by_installation: Vec<QuotaText> = quotas(|limits| &limits.sends_by_installation),
+        #[serde(deserialize_with = "list")]
+        sends_from_address: Vec<QuotaText> = quotas(|limits| &limits.sends_from_address),
+        #[serde(deserialize_with = "list")]
+        sends_of_account: Vec<QuotaText> = quotas(|limits| &limits.sends_of_account),
+        #[serde(deserialize_with = "list")]
+        sends: Vec<QuotaText> = quotas(|limits| &limits.sends),
+        #[serde(deserialize_with = "list")]
+        failures_on_number: Vec<QuotaText> = quotas(|limits| &limits.failures_on_number),
+        #[serde(deserialize_with = "list")]
+        failures_by_client: Vec<QuotaText> = quotas(|limits| &limits.failures_by_client),
+    }
+}
+section! {
+    /// Browsers on other origins.
+    Cors {
+        #[serde(deserialize_with = "list")]
+        origins: Vec<String> = Vec::new(),
+    }
+}
+section! {
+    /// The embedded store.
+    SledSettings { cache_mib: u64 = 64 }
+}
+section! {
+    /// Logs.
+    Log { level: String = "info".to_owned(), format: LogFormat = LogFormat::Auto }
+}
+section! {
+    /// Development alone.
+    Dev { expose: bool = false }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            environment: Environment::default(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            data_dir: PathBuf::from("data"),
+            store: "sled:".to_owned(),
+            platform_proof: ProofSetting::default(),
+            mobile_pattern: DEFAULT_PATTERN.to_owned(),
+            shutdown_timeout_s: 10,
+            code: Code::default(),
+            register: Register::default(),
+            referrer: Referrer::default(),
+            shop: Shop::default(),
+            platforms: Platforms::default(),
+            tokens: Tokens::default(),
+            session: Session::default(),
+            sms: Sms::default(),
+            limits: Limits::default(),
+            cors: Cors::default(),
+            sled: SledSettings::default(),
+            log: Log::default(),
+            dev: Dev::default(),
+        }
+    }
+}
+
+fn quotas(of: fn(&DomainLimits) -> &Vec<mobile_bind_domain::Quota>) -> Vec<QuotaText> {
+    of(&DomainLimits::default()).iter().copied().map(QuotaText).collect()
+}
+
+/// A list, or one text with commas: the environment knows no lists.
+fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: TryFrom<String>,
+    T::Error: std::fmt::Display,
+{
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        List(Vec<String>),
+        Commas(String),
+    }
+    let texts = match Written::deserialize(deserializer)? {
+        Written::List(texts) => texts,
+        Written::Commas(text) => text.split(',').map(|part| part.trim().to_owned()).collect(),
+    };
+    let read = |text| T::try_from(text).map_err(serde::de::Error::custom);
+    texts.into_iter().filter(|text| !text.is_empty()).map(read).collect()
+}

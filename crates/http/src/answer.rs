@@ -1,0 +1,139 @@
+//! What the operations answer, and what the document says of it.
+
+use std::marker::PhantomData;
+
+use mobile_bind_domain::{Language, Refusal};
+use poem::http::{HeaderValue, StatusCode, header};
+use poem::{IntoResponse, Response};
+use poem_openapi::ApiResponse;
+use poem_openapi::registry::{
+    MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
+};
+use poem_openapi::types::Type;
+use serde::Serialize;
+
+use crate::catalogue::{self, Phrase};
+use crate::envelope::{self, NO_DATA};
+use crate::refusal_table::{self, Told};
+use crate::schemas::{self, inline};
+use crate::user::User;
+
+/// What stands in `data` on success.
+pub(crate) trait Data: Serialize + Send + Sync + 'static {
+    /// The name of the success envelope's schema.
+    const ENVELOPE: &'static str;
+
+    /// Puts the success envelope's schema, and what it refers to, into the document.
+    fn register_envelope(registry: &mut Registry);
+}
+
+impl Data for User {
+    const ENVELOPE: &'static str = "UserEnvelope";
+
+    fn register_envelope(registry: &mut Registry) {
+        <Self as Type>::register(registry);
+        registry.create_schema::<Answer<Self>, _>(Self::ENVELOPE.to_owned(), |_| schemas::user_envelope());
+    }
+}
+
+/// Nothing: `[]`.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub(crate) struct Nothing([(); 0]);
+
+impl Data for Nothing {
+    const ENVELOPE: &'static str = "EmptyEnvelope";
+
+    fn register_envelope(registry: &mut Registry) {
+        registry.create_schema::<Answer<Self>, _>(Self::ENVELOPE.to_owned(), |_| schemas::empty_envelope());
+    }
+}
+
+impl Nothing {
+    pub(crate) const HERE: Self = Self(NO_DATA);
+}
+
+/// An answer in the envelope: a success with `D`, or a refusal.
+pub(crate) struct Answer<D> {
+    response: Response,
+    data: PhantomData<fn() -> D>,
+}
+
+impl<D: Data> Answer<D> {
+    /// What a use case came to, in words.
+    pub(crate) fn new(outcome: Result<D, Refusal>, success: Phrase, language: Language) -> Self {
+        let response = match outcome {
+            Ok(data) => envelope::response(StatusCode::OK, 0, success.text(language), &data),
+            Err(refusal) => refused(&refusal_table::refusal(&refusal, language)),
+        };
+        Self { response, data: PhantomData }
+    }
+}
+
+/// A refusal's answer. One that will not last says in `Retry-After` when to ask again.
+pub(crate) fn refused(told: &Told) -> Response {
+    let mut response = envelope::response(StatusCode::OK, told.code, &told.message, &NO_DATA);
+    if let Some(wait) = told.wait {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(catalogue::whole_seconds(wait)));
+    }
+    response
+}
+
+impl<D> IntoResponse for Answer<D> {
+    fn into_response(self) -> Response {
+        self.response
+    }
+}
+
+const ERROR_ENVELOPE: &str = "ErrorEnvelope";
+
+impl<D: Data> ApiResponse for Answer<D> {
+    fn meta() -> MetaResponses {
+        let error = || MetaSchemaRef::Reference(ERROR_ENVELOPE.to_owned());
+        let success = MetaSchemaRef::Reference(D::ENVELOPE.to_owned());
+        let either = inline(MetaSchema { one_of: vec![success, error()], ..MetaSchema::ANY });
+        let retry_after = header_meta(
+            "Retry-After",
+            "Seconds to wait before asking again, where `code` is -100 and waiting helps.",
+            MetaSchema::new("integer"),
+        );
+        let ok = MetaResponse {
+            headers: vec![request_id(), retry_after],
+            ..response(200, "Done, or refused: `code` tells.", either)
+        };
+        let too_large = response(413, "The body is over 64 KiB.", error());
+        let failed = response(500, "A fault of the service.", error());
+        MetaResponses { responses: vec![ok, too_large, failed] }
+    }
+
+    fn register(registry: &mut Registry) {
+        D::register_envelope(registry);
+        registry.create_schema::<Told, _>(ERROR_ENVELOPE.to_owned(), |_| schemas::error_envelope());
+    }
+}
+
+fn response(status: u16, description: &'static str, schema: MetaSchemaRef) -> MetaResponse {
+    MetaResponse {
+        description,
+        status: Some(status),
+        status_range: None,
+        // Plain, as generated clients look for it; the header itself also says the character set.
+        content: vec![MetaMediaType { content_type: "application/json", schema }],
+        headers: vec![request_id()],
+    }
+}
+
+fn request_id() -> MetaHeader {
+    let description = "Names the request in the service's log: the request's own `X-Request-Id` where it sent one.";
+    MetaHeader { required: true, ..header_meta("X-Request-Id", description, MetaSchema::new("string")) }
+}
+
+fn header_meta(name: &str, description: &str, schema: MetaSchema) -> MetaHeader {
+    MetaHeader {
+        name: name.to_owned(),
+        description: Some(description.to_owned()),
+        required: false,
+        deprecated: false,
+        schema: inline(schema),
+    }
+}

@@ -1,0 +1,126 @@
+//! The operations: each reads what was asked, calls one use case, and answers.
+
+use std::sync::Arc;
+
+use mobile_bind_domain::service::LoggedIn;
+use mobile_bind_domain::{Operation, Refusal, Requester, Service};
+use poem_openapi::{OpenApi, Tags};
+use tracing::Instrument;
+
+use crate::Presentation;
+use crate::answer::{Answer, Nothing};
+use crate::asked::{Asked, BindMobile, SendCode, SessionToken};
+use crate::catalogue::{self, Phrase};
+use crate::user::{User, Viewing};
+
+#[derive(Tags)]
+enum Tag {
+    /// Binding a mobile number to an account.
+    Binding,
+    /// The session that a bind opens.
+    Session,
+}
+
+/// The operations, over the use cases.
+pub(crate) struct Api {
+    pub(crate) service: Arc<Service>,
+    pub(crate) presentation: Presentation,
+}
+
+#[OpenApi]
+impl Api {
+    /// Send a verification code
+    ///
+    /// Sends a code by SMS to the number. Every send draws a new code and ends the one before; a number rests 60 seconds
+    /// between two. The code belongs to the client that asked: its `uuid` or, without one, its address.
+    ///
+    /// Refuses with -1 (number empty or malformed) and -100 (not sent: the message says why and when to try again, and so
+    /// does `Retry-After`).
+    #[oai(
+        path = "/user/appmobilebindverifysend",
+        method = "post",
+        operation_id = "sendVerificationCode",
+        tag = "Tag::Binding"
+    )]
+    async fn send_verification_code(&self, asked: Asked<SendCode>) -> Answer<Nothing> {
+        let language = asked.requester.language;
+        let service = Arc::clone(&self.service);
+        let sending = async move { service.send_code(asked.requester.clone(), asked.mobile(), asked.token()).await };
+        let outcome = to_completion(sending, Operation::Send).await;
+        Answer::new(outcome.map(|()| Nothing::HERE), catalogue::SENT, language)
+    }
+
+    /// Bind a mobile number
+    ///
+    /// Proves by the code that the number is in the caller's hands, and binds it to the caller's account: the one of the
+    /// openid for a mini-program, the token's for the others. Where the caller is unknown, the account that holds the
+    /// number is entered, or a new one is made. Every bind answers a new session token; the token that the account had on
+    /// this client type stops working.
+    ///
+    /// The same bind, sent again by the same client within 10 seconds, is answered as the first time.
+    ///
+    /// Refuses with -1 (a parameter is missing, invalid or too long, or no account may be made for the number), -2 (number
+    /// malformed), -10 (no live code), -11 (wrong code), -20 (mini-program without its openid), -50 (the number is another
+    /// account's), -51 (the number is the caller's already), -100 (not bound now), -110 (the account is disabled or waits
+    /// for approval) and -400 (the openid could not be confirmed: open the app again).
+    #[oai(path = "/user/appmobilebind", method = "post", operation_id = "bindMobile", tag = "Tag::Binding")]
+    async fn bind_mobile(&self, asked: Asked<BindMobile>) -> Answer<User> {
+        let requester = asked.requester.clone();
+        let service = Arc::clone(&self.service);
+        let binding = async move { service.bind(asked.requester.clone(), &asked.bind_parameters()).await };
+        let outcome = to_completion(binding, Operation::Bind).await;
+        self.user_answer(outcome, catalogue::BOUND, &requester)
+    }
+
+    /// Look a token up
+    ///
+    /// Answers the account that the session token belongs to, and the token.
+    ///
+    /// Refuses with -1 (no token, or one that is unknown or has ended) and -100 (the service is busy).
+    #[oai(path = "/user/tokenuserinfo", method = "post", operation_id = "getTokenUser", tag = "Tag::Session")]
+    async fn get_token_user(&self, asked: Asked<SessionToken>) -> Answer<User> {
+        let outcome = self.service.look_up(asked.token()).await;
+        self.user_answer(outcome, catalogue::LOOKED_UP, &asked.requester)
+    }
+
+    /// Log out
+    ///
+    /// Ends the token's session; the token stops working at once.
+    ///
+    /// Refuses with -400 (there is no live session to end) and -100 (the service is busy).
+    #[oai(path = "/user/logout", method = "post", operation_id = "logOut", tag = "Tag::Session")]
+    async fn log_out(&self, asked: Asked<SessionToken>) -> Answer<Nothing> {
+        let language = asked.requester.language;
+        let service = Arc::clone(&self.service);
+        let ending = async move { service.log_out(asked.token()).await };
+        let outcome = to_completion(ending, Operation::Session).await;
+        Answer::new(outcome.map(|()| Nothing::HERE), catalogue::LOGGED_OUT, language)
+    }
+}
+
+impl Api {
+    fn user_answer(&self, outcome: Result<LoggedIn, Refusal>, success: Phrase, requester: &Requester) -> Answer<User> {
+        let Requester { language, client_type, .. } = *requester;
+        let user = outcome.map(|LoggedIn { account, token }| {
+            let presentation = &self.presentation;
+            User::new(&account, &Viewing { token: token.expose(), client_type, language, presentation })
+        });
+        Answer::new(user, success, language)
+    }
+}
+
+/// Runs a use case to its end even where the client hangs up in the middle: a message that has left must stay counted, and
+/// a message that was refused must be uncounted.
+async fn to_completion<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+    operation: Operation,
+) -> Result<T, Refusal> {
+    match tokio::spawn(work.in_current_span()).await {
+        Ok(outcome) => outcome,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is shutting down.
+            Err(_) => Err(Refusal::NotStored(operation)),
+        },
+    }
+}

@@ -1,0 +1,257 @@
+//! Every message that a client can be shown, in every language.
+//!
+//! `{parameter}`, `{limit}` and `{wait}` are filled in by the table that uses a phrase. Messages of sends and binds that
+//! fail for a while read "what failed\[why, and when to try again\]", as ShopXO's do.
+
+use std::time::Duration;
+
+use mobile_bind_domain::Language;
+
+/// One message in the four languages.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Phrase {
+    zh: &'static str,
+    en: &'static str,
+    cht: &'static str,
+    spa: &'static str,
+}
+
+impl Phrase {
+    pub(crate) const fn text(self, language: Language) -> &'static str {
+        match language {
+            Language::Zh => self.zh,
+            Language::En => self.en,
+            Language::Cht => self.cht,
+            Language::Spa => self.spa,
+        }
+    }
+}
+
+macro_rules! phrases {
+    ($($name:ident { $zh:literal, $en:literal, $cht:literal, $spa:literal $(,)? })*) => {
+        $(pub(crate) const $name: Phrase = Phrase { zh: $zh, en: $en, cht: $cht, spa: $spa };)*
+
+        /// Every phrase, by name.
+        #[cfg(test)]
+        pub(crate) const ALL: &[(&str, Phrase)] = &[$((stringify!($name), $name)),*];
+    };
+}
+
+phrases! {
+    SENT { "发送成功", "Code sent", "發送成功", "Código enviado" }
+    BOUND { "绑定成功", "Mobile number bound", "綁定成功", "Número vinculado" }
+    LOOKED_UP { "操作成功", "Done", "操作成功", "Operación realizada" }
+    LOGGED_OUT { "退出成功", "Logged out", "登出成功", "Sesión cerrada" }
+
+    MOBILE_MISSING {
+        "手机号码不能为空", "Enter a mobile number", "手機號碼不能為空", "Introduce un número de móvil",
+    }
+    VERIFY_MISSING {
+        "验证码不能为空", "Enter the verification code", "驗證碼不能為空", "Introduce el código de verificación",
+    }
+    MOBILE_MALFORMED {
+        "手机号码格式错误", "This is not a valid mobile number", "手機號碼格式錯誤", "El número de móvil no es válido",
+    }
+    TEXT_TOO_LONG {
+        "参数 {parameter} 过长，最多 {limit} 个字符", "{parameter} is too long: at most {limit} characters",
+        "參數 {parameter} 過長，最多 {limit} 個字元", "{parameter} es demasiado largo: {limit} caracteres como máximo",
+    }
+    CODE_EXPIRED {
+        "验证码已过期", "The verification code has expired", "驗證碼已過期", "El código de verificación ha caducado",
+    }
+    CODE_WRONG {
+        "验证码错误", "The verification code is wrong", "驗證碼錯誤", "El código de verificación es incorrecto",
+    }
+    OPENID_MISSING {
+        "用户openid不能为空", "The user's openid is missing", "用戶openid不能為空", "Falta el openid del usuario",
+    }
+    IDENTITY_UNPROVED {
+        "登录状态已失效，请重新打开小程序后再试", "Your sign-in could not be confirmed. Open the app again and retry",
+        "登入狀態已失效，請重新開啟小程式後再試",
+        "No se ha podido confirmar tu identidad. Vuelve a abrir la aplicación e inténtalo de nuevo",
+    }
+    HELD_BY_OTHER {
+        "手机已绑定其他帐号", "This number is bound to another account", "手機已綁定其他帳號",
+        "Este número ya está vinculado a otra cuenta",
+    }
+    HELD_BY_CALLER {
+        "请使用新的手机号", "This is already your number. Use a new one", "請使用新的手機號",
+        "Este ya es tu número. Usa otro",
+    }
+    NUMBER_FORBIDDEN {
+        "该手机禁止注册(请更换手机号或联系客服)", "This number cannot be registered (use another one or contact us)",
+        "該手機禁止註冊(請更換手機號或聯絡客服)", "Este número no se puede registrar (usa otro o contacta con nosotros)",
+    }
+    ACCOUNT_DISABLED {
+        "帐号已被禁用，请联系客服", "This account is disabled. Please contact us", "帳號已被停用，請聯絡客服",
+        "Esta cuenta está desactivada. Contacta con nosotros",
+    }
+    ACCOUNT_AWAITING_APPROVAL {
+        "帐号正在审核中，请等待审核通过", "This account is waiting for approval", "帳號正在審核中，請等待審核通過",
+        "Esta cuenta está pendiente de aprobación",
+    }
+    TOKEN_MISSING { "token不能为空", "The token is missing", "token不能為空", "Falta el token" }
+    TOKEN_UNKNOWN {
+        "用户信息不存在", "There is no user for this token", "用戶資訊不存在", "No hay ningún usuario con este token",
+    }
+    LOGIN_REQUIRED {
+        "登录失效，请重新登录", "You are logged out. Please log in again", "登入失效，請重新登入",
+        "La sesión ha caducado. Inicia sesión de nuevo",
+    }
+    SEND_TOO_SOON {
+        "发送失败[发送过于频繁，请{wait}后再试]", "Code not sent [one was sent a moment ago, try again in {wait}]",
+        "發送失敗[發送過於頻繁，請{wait}後再試]", "Código no enviado [se acaba de enviar otro, prueba dentro de {wait}]",
+    }
+    SEND_LIMIT {
+        "发送失败[发送次数已达上限，请{wait}后再试]", "Code not sent [too many were requested, try again in {wait}]",
+        "發送失敗[發送次數已達上限，請{wait}後再試]",
+        "Código no enviado [se han pedido demasiados, prueba dentro de {wait}]",
+    }
+    TRY_LIMIT {
+        "绑定失败[验证码错误次数过多，请{wait}后再试]", "Number not bound [too many wrong codes, try again in {wait}]",
+        "綁定失敗[驗證碼錯誤次數過多，請{wait}後再試]",
+        "Número no vinculado [demasiados códigos incorrectos, prueba dentro de {wait}]",
+    }
+    SMS_REFUSED {
+        "发送失败[短信无法发送到该号码，请检查号码或稍后再试]",
+        "Code not sent [the SMS provider refused this number, check it or try again later]",
+        "發送失敗[簡訊無法發送到該號碼，請檢查號碼或稍後再試]",
+        "Código no enviado [el proveedor de SMS rechaza este número, compruébalo o prueba más tarde]",
+    }
+    SMS_UNAVAILABLE {
+        "发送失败[短信服务暂时不可用，请稍后再试]", "Code not sent [the SMS service is unavailable, try again later]",
+        "發送失敗[簡訊服務暫時無法使用，請稍後再試]",
+        "Código no enviado [el servicio de SMS no está disponible, prueba más tarde]",
+    }
+    SMS_UNKNOWN {
+        "发送失败[短信服务响应超时，若未收到短信请稍后再试]",
+        "Code not sent [the SMS service did not answer; if no message arrives, try again later]",
+        "發送失敗[簡訊服務回應逾時，若未收到簡訊請稍後再試]",
+        "Código no enviado [el servicio de SMS no responde; si no llega el mensaje, prueba más tarde]",
+    }
+    SEND_NOT_STORED {
+        "发送失败[系统繁忙，请稍后再试]", "Code not sent [the service is busy, try again later]",
+        "發送失敗[系統忙碌，請稍後再試]", "Código no enviado [el servicio está ocupado, prueba más tarde]",
+    }
+    BIND_NOT_STORED {
+        "绑定失败[系统繁忙，请稍后再试]", "Number not bound [the service is busy, try again later]",
+        "綁定失敗[系統忙碌，請稍後再試]", "Número no vinculado [el servicio está ocupado, prueba más tarde]",
+    }
+    SESSION_NOT_STORED {
+        "操作失败[系统繁忙，请稍后再试]", "Request failed [the service is busy, try again later]",
+        "操作失敗[系統忙碌，請稍後再試]", "Operación fallida [el servicio está ocupado, prueba más tarde]",
+    }
+
+    INVALID_PARAMETER {
+        "参数 {parameter} 无效", "The parameter {parameter} is invalid", "參數 {parameter} 無效",
+        "El parámetro {parameter} no es válido",
+    }
+    UNREADABLE_BODY {
+        "请求内容无法解析", "The request body cannot be read", "請求內容無法解析",
+        "No se puede leer el contenido de la petición",
+    }
+    TOO_LARGE {
+        "请求内容过大", "The request is too large", "請求內容過大", "La petición es demasiado grande",
+    }
+    NOT_FOUND {
+        "非法访问(请求地址不存在)", "Illegal access (there is no such address)", "非法訪問(請求位址不存在)",
+        "Acceso no válido (la dirección no existe)",
+    }
+    METHOD_NOT_ALLOWED {
+        "非法访问(请求方式不支持)", "Illegal access (the method is not supported)", "非法訪問(請求方式不支援)",
+        "Acceso no válido (el método no se admite)",
+    }
+    FORBIDDEN {
+        "非法访问(来源不被允许)", "Illegal access (the origin is not allowed)", "非法訪問(來源不被允許)",
+        "Acceso no válido (el origen no está permitido)",
+    }
+    NOT_READY {
+        "服务未就绪[存储不可用]", "Not ready [the store is unavailable]", "服務未就緒[儲存不可用]",
+        "No está listo [el almacén no está disponible]",
+    }
+    FAILED {
+        "系统错误，请稍后再试", "Something went wrong. Try again later", "系統錯誤，請稍後再試",
+        "Se ha producido un error. Prueba más tarde",
+    }
+
+    GENDER_UNDISCLOSED { "保密", "Undisclosed", "保密", "No indicado" }
+    GENDER_FEMALE { "女", "Female", "女", "Mujer" }
+    GENDER_MALE { "男", "Male", "男", "Hombre" }
+}
+
+/// A wait in words, rounded up to a unit that a person would use.
+pub(crate) fn wait_text(wait: Duration, language: Language) -> String {
+    let seconds = whole_seconds(wait);
+    // Only seconds can be one: minutes start at two, and so do hours.
+    let (count, [zh, en, cht, spa]) = match seconds {
+        1 => (1, ["秒", "second", "秒", "segundo"]),
+        2..120 => (seconds, ["秒", "seconds", "秒", "segundos"]),
+        120..7200 => (seconds.div_ceil(60), ["分钟", "minutes", "分鐘", "minutos"]),
+        _ => (seconds.div_ceil(3600), ["小时", "hours", "小時", "horas"]),
+    };
+    let unit = match language {
+        Language::Zh => zh,
+        Language::En => en,
+        Language::Cht => cht,
+        Language::Spa => spa,
+    };
+    format!("{count} {unit}")
+}
+
+/// A wait in whole seconds, rounded up, at least 1: what `Retry-After` says (RFC 9110, section 10.2.3).
+pub(crate) fn whole_seconds(wait: Duration) -> u64 {
+    let rest = u64::from(wait.subsec_nanos() > 0);
+    wait.as_secs().saturating_add(rest).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mobile_bind_domain::Language;
+
+    use super::{ALL, wait_text, whole_seconds};
+
+    const LANGUAGES: [Language; 4] = [Language::Zh, Language::En, Language::Cht, Language::Spa];
+
+    #[test]
+    fn every_phrase_is_there_in_every_language() {
+        for (name, phrase) in ALL {
+            for language in LANGUAGES {
+                assert!(!phrase.text(language).trim().is_empty(), "{name} in {language:?}");
+            }
+            let [zh, en, spa] = [Language::Zh, Language::En, Language::Spa].map(|language| phrase.text(language));
+            assert!(zh != en && zh != spa && en != spa, "{name} is not translated");
+            assert!(en.is_ascii(), "{name}: {en}");
+        }
+    }
+
+    #[test]
+    fn every_language_fills_in_the_same_blanks() {
+        for (name, phrase) in ALL {
+            for blank in ["{parameter}", "{limit}", "{wait}"] {
+                let present = LANGUAGES.map(|language| phrase.text(language).contains(blank));
+                assert!(present.iter().all(|&there| there == present[0]), "{name}: {blank}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_phrases_read_alike_in_the_default_language() {
+        let mut texts: Vec<&str> = ALL.iter().map(|(_, phrase)| phrase.text(Language::Zh)).collect();
+        texts.sort_unstable();
+        let count = texts.len();
+        texts.dedup();
+        assert_eq!(texts.len(), count);
+    }
+
+    #[test]
+    fn waits_round_up() {
+        assert_eq!(whole_seconds(Duration::ZERO), 1);
+        assert_eq!(whole_seconds(Duration::from_millis(59_001)), 60);
+        assert_eq!(whole_seconds(Duration::from_secs(60)), 60);
+        let text = |seconds| wait_text(Duration::from_secs(seconds), Language::En);
+        assert_eq!([1, 60, 121, 7200, 7201].map(text), ["1 second", "60 seconds", "3 minutes", "2 hours", "3 hours"]);
+        assert_eq!(wait_text(Duration::from_secs(3600), Language::Zh), "60 分钟");
+    }
+}

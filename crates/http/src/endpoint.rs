@@ -1,0 +1,139 @@
+//! The routes, and what stands around them.
+
+use std::sync::Arc;
+
+use mobile_bind_domain::Service;
+use poem::endpoint::BoxEndpoint;
+use poem::error::{MethodNotAllowedError, NotFoundError};
+use poem::http::{StatusCode, Uri, header};
+use poem::middleware::CatchPanic;
+use poem::{Endpoint, EndpointExt, Error, IntoEndpoint, Request, Response, Result, Route, get, handler};
+use tracing::error;
+
+use crate::api::Api;
+use crate::cors::{AllowedOrigins, Cors};
+use crate::envelope::EnvelopeCode;
+use crate::fault::WireFault;
+use crate::observation::Observation;
+use crate::parameters::{Parameter, Parameters};
+use crate::rewriting::{OPERATIONS, Rewriting};
+use crate::{Parts, development, document, language};
+
+/// The whole service, for a server to run.
+pub fn endpoint(parts: Parts) -> BoxEndpoint<'static, Response> {
+    let Parts { service, presentation, cors_origins, key_set, development } = parts;
+    let operations = document::service(Some(Api { service: Arc::clone(&service), presentation }));
+    let mut route = Route::new()
+        .at("/healthz", get(healthz))
+        .at("/readyz", get(Readiness(Arc::clone(&service))))
+        .at("/openapi.json", get(constant(document::openapi_document())))
+        .nest("/docs", operations.swagger_ui())
+        .nest_no_strip("/user", operations);
+    if let Some(key_set) = key_set {
+        route = route.at("/.well-known/jwks.json", get(constant(key_set.to_string())));
+    }
+    if let Some(development) = development {
+        route = route.nest_no_strip("/dev", development::routes(development, Arc::clone(&service)));
+    }
+    let guarded = Faults(route.with(CatchPanic::new().with_handler(panicked)));
+    let origins = AllowedOrigins::new(&cors_origins);
+    Observation { inner: Cors { inner: Rewriting(guarded), origins }, service }.boxed()
+}
+
+/// An endpoint that always answers the same JSON.
+fn constant(json: String) -> impl Endpoint<Output = Response> + 'static {
+    poem::endpoint::make_sync(move |_| Response::builder().content_type("application/json").body(json.clone()))
+}
+
+#[handler]
+fn healthz() -> Response {
+    Response::builder().content_type("application/json").body(r#"{"status":"ok"}"#)
+}
+
+/// Whether the store can be used.
+struct Readiness(Arc<Service>);
+
+impl Endpoint for Readiness {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> Result<Response> {
+        match self.0.store.check().await {
+            Ok(()) => Ok(Response::builder().content_type("application/json").body(r#"{"status":"ready"}"#)),
+            Err(fault) => {
+                error!(error = %fault, "not ready");
+                Ok(WireFault::NotReady.response(Head::of(&request).language()))
+            }
+        }
+    }
+}
+
+/// Marks the response of a request that panicked.
+#[derive(Clone, Copy)]
+struct Panicked;
+
+fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    error!("a request panicked");
+    let mut response = Response::builder().status(StatusCode::INTERNAL_SERVER_ERROR).finish();
+    response.set_data(Panicked);
+    response
+}
+
+/// What is still needed of a request when its answer turns out to be a fault.
+pub(crate) struct Head {
+    uri: Uri,
+    accept_language: Option<String>,
+}
+
+impl Head {
+    pub(crate) fn of(request: &Request) -> Self {
+        let accept_language = request.header(header::ACCEPT_LANGUAGE).map(ToOwned::to_owned);
+        Self { uri: request.uri().clone(), accept_language }
+    }
+
+    pub(crate) fn language(&self) -> mobile_bind_domain::Language {
+        let parameters = Parameters::of_query(self.uri.query().unwrap_or_default());
+        language::negotiate(parameters.text(Parameter::Lang), self.accept_language.as_deref())
+    }
+
+    /// The methods that the route answers (RFC 9110, section 10.2.1).
+    fn allowed_methods(&self) -> &'static str {
+        match self.uri.path() {
+            path if OPERATIONS.contains(&path) => "GET, POST",
+            path if development::takes_post(path) => "POST",
+            _ => "GET, HEAD",
+        }
+    }
+}
+
+/// Puts every fault into the envelope.
+struct Faults<E>(E);
+
+impl<E> Endpoint for Faults<E>
+where
+    E: IntoEndpoint + Endpoint<Output = Response>,
+{
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> Result<Response> {
+        let head = Head::of(&request);
+        Ok(match self.0.call(request).await {
+            Ok(response) if response.data::<Panicked>().is_some() => WireFault::Panicked.response(head.language()),
+            Ok(response) => response,
+            // An extractor's refusal, in its envelope already.
+            Err(error) if error.data::<EnvelopeCode>().is_some() => error.into_response(),
+            Err(error) => fault(&error, &head).response(head.language()),
+        })
+    }
+}
+
+fn fault(error: &Error, head: &Head) -> WireFault {
+    if error.is::<NotFoundError>() {
+        WireFault::NotFound
+    } else if error.is::<MethodNotAllowedError>() {
+        WireFault::MethodNotAllowed(head.allowed_methods())
+    } else if error.status().is_server_error() {
+        WireFault::Panicked
+    } else {
+        WireFault::UnreadableBody
+    }
+}

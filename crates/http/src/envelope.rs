@@ -1,0 +1,50 @@
+//! ShopXO's envelope: `{"msg", "code", "data"}`.
+
+use poem::Response;
+use poem::http::StatusCode;
+use serde::Serialize;
+
+/// What every enveloped answer is sent as.
+const CONTENT_TYPE: &str = "application/json; charset=utf-8";
+
+/// The `data` of an answer that has none: an empty array, as PHP's empty array becomes.
+pub(crate) const NO_DATA: [(); 0] = [];
+
+/// The envelope's code, kept with the response for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EnvelopeCode(pub(crate) i32);
+
+#[derive(Serialize)]
+struct Envelope<'a, D> {
+    msg: &'a str,
+    code: i32,
+    data: &'a D,
+}
+
+/// An answer in the envelope, in the order of its fields.
+pub(crate) fn response<D: Serialize>(status: StatusCode, code: i32, message: &str, data: &D) -> Response {
+    let envelope = Envelope { msg: message, code, data };
+    // Nothing that is answered can fail to be written as JSON; should it ever, the answer is still an envelope.
+    let (status, code, body) = match serde_json::to_vec(&envelope) {
+        Ok(body) => (status, code, body),
+        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, -500, br#"{"msg":"error","code":-500,"data":[]}"#.to_vec()),
+    };
+    let mut response = Response::builder().status(status).content_type(CONTENT_TYPE).body(body);
+    response.set_data(EnvelopeCode(code));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use poem::http::StatusCode;
+
+    use super::{NO_DATA, response};
+
+    #[tokio::test]
+    async fn fields_stand_in_order() {
+        let response = response(StatusCode::OK, -10, "验证码已过期", &NO_DATA);
+        assert_eq!(response.content_type(), Some("application/json; charset=utf-8"));
+        let body = response.into_body().into_string().await.unwrap();
+        assert_eq!(body, r#"{"msg":"验证码已过期","code":-10,"data":[]}"#);
+    }
+}

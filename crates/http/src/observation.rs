@@ -1,0 +1,95 @@
+//! What every request gets whatever becomes of it: an id, the headers that all answers have, and one line in the log.
+
+use std::sync::Arc;
+
+use mobile_bind_domain::Service;
+use mobile_bind_domain::ports::Randomness;
+use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use poem::{Endpoint, Request, Response, Result};
+use tracing::{Instrument, error_span, info};
+
+use crate::envelope::EnvelopeCode;
+use crate::rewriting::RouteName;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Names requests, and logs them.
+pub(crate) struct Observation<E> {
+    pub(crate) inner: E,
+    pub(crate) service: Arc<Service>,
+}
+
+impl<E: Endpoint<Output = Response>> Endpoint for Observation<E> {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> Result<Response> {
+        let clock = &self.service.clock;
+        let started = clock.now();
+        let id = request_id(request.headers(), self.service.randomness.as_ref());
+        let method = method_name(request.method());
+        // At the level of errors, so that whatever is logged within says which request it is about.
+        let span = error_span!("request", id = id.as_str());
+        let mut response = self.inner.get_response(request).instrument(span.clone()).await;
+        add_headers(response.headers_mut(), &id);
+        let route = response.data::<RouteName>().map_or("unknown", |route| route.0);
+        let status = response.status().as_u16();
+        let code = response.data::<EnvelopeCode>().map(|code| code.0);
+        let duration_ms = u64::try_from(clock.now().since(started).as_millis()).unwrap_or(u64::MAX);
+        span.in_scope(|| info!(method, route, status, code, duration_ms, "answered"));
+        Ok(response)
+    }
+}
+
+fn add_headers(headers: &mut HeaderMap, id: &str) {
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+}
+
+/// The caller's id where it can be repeated without harm, else one of our own: 16 hexadecimal digits.
+fn request_id(headers: &HeaderMap, randomness: &dyn Randomness) -> String {
+    let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
+    if let Some(id) = given.filter(|id| is_plain(id)) {
+        return id.to_owned();
+    }
+    let mut bytes = [0; 8];
+    randomness.fill(&mut bytes);
+    format!("{:016x}", u64::from_be_bytes(bytes))
+}
+
+fn is_plain(id: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=64).contains(&id.len()) && id.bytes().all(plain)
+}
+
+/// The method, where it is one that HTTP knows: a client can make one up.
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_plain;
+
+    #[test]
+    fn ids_that_may_be_repeated() {
+        for plain in ["a", "0191-ab_C.9", &"x".repeat(64)] {
+            assert!(is_plain(plain), "{plain}");
+        }
+        for other in ["", "a b", "a\"", "ü", "a/b", &"x".repeat(65)] {
+            assert!(!is_plain(other), "{other}");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The schemas of the document that no Rust type stands for: request bodies in three encodings, and the envelopes.
+
+use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
+use poem_openapi::types::Type;
+use serde_json::{Value, json};
+
+use crate::parameters::Parameter;
+use crate::refusal_table;
+use crate::user::User;
+
+/// The interface document's example of a user, and plausible values of what came after it.
+pub(crate) const USER_EXAMPLE: &str = r#"{
+    "id": "1",
+    "alipay_openid": "",
+    "weixin_openid": "oB6US5SNOngn196qzb3lagEBTh6w",
+    "weixin_unionid": "o1Ang5xo5tiJD-l7Y1kY7-hT6emk",
+    "weixin_web_openid": "obfTQw7y972CqaHw2ohJ2PcETUw8",
+    "baidu_openid": "",
+    "toutiao_openid": "",
+    "qq_openid": "",
+    "qq_unionid": "",
+    "status": "0",
+    "token": "1fa48232d7a0392ca22269a3d35b540f",
+    "username": "qqqqqq",
+    "nickname": "qqqqqq",
+    "mobile": "17602128368",
+    "email": "",
+    "gender": "0",
+    "avatar": "https://d1.shopxo.vip/static/index/default/images/default-user-avatar.jpg",
+    "province": "",
+    "city": "",
+    "birthday": "0",
+    "address": "",
+    "integral": "1189",
+    "locking_integral": "0",
+    "referrer": "0",
+    "plugins_distribution_level": "0",
+    "plugins_user_level": "0",
+    "is_delete_time": "0",
+    "add_time": "1627535697",
+    "upd_time": "1634727340",
+    "add_time_text": "2021-07-29 13:14:57",
+    "upd_time_text": "2021-10-20 18:55:40",
+    "gender_text": "保密",
+    "birthday_text": "",
+    "mobile_security": "176***368",
+    "email_security": "",
+    "user_name_view": "qqqqqq",
+    "is_mandatory_bind_mobile": 0,
+    "number_code": "88880000000001",
+    "county": "",
+    "toutiao_unionid": "",
+    "kuaishou_openid": "",
+    "is_logout_time": "0",
+    "system_type": "default",
+    "platform": "weixin",
+    "address_info": "",
+    "is_setup_pwd": 0
+}"#;
+
+/// A schema that stands where it is used.
+pub(crate) fn inline(schema: MetaSchema) -> MetaSchemaRef {
+    MetaSchemaRef::Inline(Box::new(schema))
+}
+
+/// What the document says of a parameter.
+pub(crate) fn parameter(parameter: Parameter) -> MetaSchema {
+    let text = |description| MetaSchema { description: Some(description), ..MetaSchema::new("string") };
+    let limited = |description, limit| MetaSchema { max_length: Some(limit), ..text(description) };
+    match parameter {
+        Parameter::Application => MetaSchema {
+            enum_items: vec![json!("web"), json!("app")],
+            default: Some(json!("web")),
+            ..text("The requesting application.")
+        },
+        Parameter::ClientType => MetaSchema {
+            enum_items: mobile_bind_domain::ClientType::ALL.map(|client_type| json!(client_type.name())).to_vec(),
+            default: Some(json!("pc")),
+            ..text("The kind of client. An unknown one counts as `pc`.")
+        },
+        Parameter::Token => text("The caller's session token; `Authorization: Bearer` says the same."),
+        Parameter::Uuid => limited(
+            "The client installation's id, made once and sent with every request. A code belongs to the installation \
+             that asked for it.",
+            mobile_bind_domain::Installation::MAX_CHARS,
+        ),
+        Parameter::Lang => MetaSchema {
+            enum_items: ["zh", "en", "cht", "spa"].map(Value::from).to_vec(),
+            ..text("The language of the answer; else `Accept-Language` decides, else it is `zh`.")
+        },
+        Parameter::Mobile => {
+            text("The mobile number: eleven digits of mainland China, unless the shop sets another rule.")
+        }
+        Parameter::Verify => text("The code that was received by SMS. A string: `0944` keeps its zero."),
+        Parameter::Avatar => limited("The avatar: an http(s) URL, or a path on the shop's host. May be empty.", 255),
+        Parameter::Province => limited("The province. May be empty.", 60),
+        Parameter::City => limited("The city. May be empty.", 60),
+        Parameter::County => limited("The county. May be empty.", 60),
+        Parameter::Gender => text_or_integer("`0` undisclosed, `1` female, `2` male; anything else counts as `0`."),
+        Parameter::Nickname => limited("The nickname. May be empty.", 60),
+        Parameter::Referrer => text_or_integer(
+            "The inviting user: id, member code, mobile number or encoded id. Counts only for a new account; what names \
+             nobody counts as none.",
+        ),
+        Parameter::WeixinOpenid => limited("The openid on WeChat; needed where the client type is `weixin`.", 60),
+        Parameter::WeixinUnionid => limited("The unionid on WeChat, where the client type is `weixin`.", 60),
+        Parameter::AlipayOpenid => limited("The openid on Alipay; needed where the client type is `alipay`.", 60),
+        Parameter::BaiduOpenid => limited("The openid on Baidu; needed where the client type is `baidu`.", 60),
+        Parameter::ToutiaoOpenid => limited("The openid on Toutiao; needed where the client type is `toutiao`.", 60),
+        Parameter::ToutiaoUnionid => limited("The unionid on Toutiao, where the client type is `toutiao`.", 60),
+        Parameter::QqOpenid => limited("The openid on QQ; needed where the client type is `qq`.", 60),
+        Parameter::QqUnionid => limited("The unionid on QQ, where the client type is `qq`.", 60),
+        Parameter::KuaishouOpenid => limited("The openid on Kuaishou; needed where the client type is `kuaishou`.", 60),
+    }
+}
+
+fn text_or_integer(description: &'static str) -> MetaSchema {
+    MetaSchema {
+        description: Some(description),
+        one_of: vec![inline(MetaSchema::new("string")), inline(MetaSchema::new("integer"))],
+        ..MetaSchema::ANY
+    }
+}
+
+/// A request body of these parameters.
+pub(crate) fn request(
+    description: &'static str,
+    parameters: &[Parameter],
+    required: &[Parameter],
+    example: Value,
+) -> MetaSchema {
+    MetaSchema {
+        description: Some(description),
+        required: required.iter().map(|parameter| parameter.name()).collect(),
+        properties: parameters.iter().map(|&taken| (taken.name(), inline(parameter(taken)))).collect(),
+        example: Some(example),
+        ..MetaSchema::new("object")
+    }
+}
+
+/// The envelope of a success that has a user to answer.
+pub(crate) fn user_envelope() -> MetaSchema {
+    let user = MetaSchema {
+        description: Some("The account, and the token to go on with."),
+        all_of: vec![User::schema_ref()],
+        ..MetaSchema::ANY
+    };
+    // A constant that a test reads; where it could not be read, the document would go without an example.
+    let example: Option<Value> = serde_json::from_str(USER_EXAMPLE).ok();
+    let example = example.map(|user| json!({ "msg": "绑定成功", "code": 0, "data": user }));
+    let description = "A success. `data` is the user.";
+    MetaSchema { example, ..envelope(description, success_code(), user) }
+}
+
+/// The envelope of a success that has nothing to answer.
+pub(crate) fn empty_envelope() -> MetaSchema {
+    let example = Some(json!({ "msg": "发送成功", "code": 0, "data": [] }));
+    let description = "A success. `data` is an empty array.";
+    MetaSchema { example, ..envelope(description, success_code(), no_data()) }
+}
+
+/// The envelope of everything that is no success.
+pub(crate) fn error_envelope() -> MetaSchema {
+    let code = MetaSchema {
+        description: Some(
+            "What went wrong: -1 a parameter is missing or invalid, -2 the number is malformed, -10 no live code, -11 wrong \
+             code, -20 no openid, -50 the number is another account's, -51 the number is the caller's already, -100 not \
+             sent or not bound now, -110 the account is disabled or waits for approval, -400 log in again, -500 a fault \
+             of the service, -1000 no such address.",
+        ),
+        enum_items: refusal_table::CODES.map(Value::from).to_vec(),
+        ..MetaSchema::new_with_format("integer", "int32")
+    };
+    let example = Some(json!({ "msg": "error", "code": -1, "data": [] }));
+    let description = "A refusal or a fault. `data` is an empty array.";
+    MetaSchema { example, ..envelope(description, code, no_data()) }
+}
+
+fn envelope(description: &'static str, code: MetaSchema, data: MetaSchema) -> MetaSchema {
+    let message = MetaSchema {
+        description: Some("What to show the person, in the language asked for."),
+        ..MetaSchema::new("string")
+    };
+    MetaSchema {
+        description: Some(description),
+        required: vec!["msg", "code", "data"],
+        properties: vec![("msg", inline(message)), ("code", inline(code)), ("data", inline(data))],
+        ..MetaSchema::new("object")
+    }
+}
+
+fn success_code() -> MetaSchema {
+    MetaSchema {
+        description: Some("Always 0."),
+        enum_items: vec![json!(0)],
+        ..MetaSchema::new_with_format("integer", "int32")
+    }
+}
+
+/// The empty array that PHP makes of no data.
+fn no_data() -> MetaSchema {
+    MetaSchema {
+        description: Some("Always empty."),
+        items: Some(Box::new(inline(MetaSchema::new("string")))),
+        max_items: Some(0),
+        ..MetaSchema::new("array")
+    }
+}
