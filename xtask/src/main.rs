@@ -1,1 +1,114 @@
-fn main() {}
+//! The project's own chores: `cargo xtask <chore>`. Thin by intent: each runs cargo or the binary, and what continuous
+//! integration runs is what a developer runs.
+
+mod check;
+mod ci;
+mod codegen;
+mod dependencies;
+mod golden;
+mod layers;
+mod prop;
+mod step;
+mod test;
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// The project's own chores.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask")]
+struct CommandLine {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Writes openapi/mobile-bind.json from the code.
+    Codegen {
+        /// Writes nothing; fails where the file is stale.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Looks at everything but behaviour: format, lints, dependencies, layer rules, generated files.
+    Check,
+    /// Runs all tests, or the ones that are named.
+    Test {
+        /// Passed on to cargo test: -p PACKAGE, --test SUITE, a name.
+        #[arg(allow_hyphen_values = true)]
+        cargo: Vec<String>,
+        /// Passed on to the tests themselves, such as --nocapture.
+        #[arg(last = true)]
+        harness: Vec<String>,
+    },
+    /// Replays recorded conversations against a server of its own.
+    Golden {
+        /// The recordings [default: the project's own].
+        file: Option<PathBuf>,
+    },
+    /// Runs the tests with many more cases for each property.
+    Prop {
+        /// How many cases a property gets.
+        #[arg(long, default_value = "2000")]
+        cases: NonZeroU32,
+    },
+    /// What continuous integration runs: check, test, golden.
+    Ci,
+}
+
+/// Exits with the code of the command that failed, so that a chore is as good as the command it runs.
+fn main() -> ExitCode {
+    let Err(error) = run(CommandLine::parse().chore) else {
+        return ExitCode::SUCCESS;
+    };
+    step::say(&format!("error: {error:#}"));
+    error.downcast_ref::<step::Failed>().map_or(ExitCode::FAILURE, step::Failed::exit_code)
+}
+
+fn run(chore: Chore) -> Result<()> {
+    match chore {
+        Chore::Codegen { check } => codegen::run(check),
+        Chore::Check => check::run(),
+        Chore::Test { cargo, harness } => test::run(&cargo, &harness),
+        Chore::Golden { file } => golden::run(file.as_deref()),
+        Chore::Prop { cases } => prop::run(cases),
+        Chore::Ci => ci::run(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn test_arguments(words: &str) -> String {
+        let words = format!("xtask test {words}");
+        let Chore::Test { cargo, harness } = CommandLine::parse_from(words.split_whitespace()).chore else {
+            panic!("another chore")
+        };
+        test::arguments(&cargo, &harness).join(" ")
+    }
+
+    #[test]
+    fn tests_take_arguments_for_cargo_and_for_themselves() {
+        for (words, expected) in [
+            ("", "test --locked --workspace"),
+            ("bind", "test --locked --workspace bind"),
+            ("bind -- --nocapture", "test --locked --workspace bind -- --nocapture"),
+            ("-- --nocapture", "test --locked --workspace -- --nocapture"),
+            ("-p xtask bind -- --nocapture", "test --locked -p xtask bind -- --nocapture"),
+            ("--package=xtask", "test --locked --package=xtask"),
+            ("--test suite", "test --locked --workspace --test suite"),
+        ] {
+            assert_eq!(test_arguments(words), expected);
+        }
+    }
+
+    #[test]
+    fn no_cases_at_all_are_refused() {
+        assert!(CommandLine::try_parse_from(["xtask", "prop", "--cases", "0"]).is_err());
+    }
+}

@@ -1,0 +1,13 @@
+//! The property tests at length.
+
+use std::num::NonZeroU32;
+
+use anyhow::Result;
+
+use crate::step::Step;
+
+/// Runs all tests with `cases` cases for each property. Every property test takes its number of cases from
+/// `PROPTEST_CASES`, proptest's own variable; the other tests are quick beside them.
+pub(crate) fn run(cases: NonZeroU32) -> Result<()> {
+    Step::cargo(["test", "--workspace", "--locked"]).variable("PROPTEST_CASES", &cases.to_string()).run()
+}
