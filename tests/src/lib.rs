@@ -1,1 +1,7 @@
-//! x
+//! What the end-to-end suites share: a server to speak to, the replay of recordings, the store contract and the reference
+//! model.
+
+pub mod contract;
+pub mod golden;
+pub mod harness;
+pub mod model;

@@ -1,0 +1,322 @@
+//! What must happen, in the plainest way: maps, and the contract's sentences one after the other. It shares nothing with the
+//! domain but the names of refusals.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use mobile_bind_domain::Refusal;
+
+/// Seconds that a number rests between two messages.
+pub const REST: u64 = 60;
+/// Seconds that a code is good.
+pub const CODE_LIFETIME: u64 = 600;
+/// Wrong tries that end a code.
+pub const TRIES: u8 = 5;
+/// Seconds in which the very same bind is answered again.
+pub const REPEAT: u64 = 10;
+/// Seconds without use that end a session.
+pub const INACTIVITY: u64 = 1800;
+/// Seconds that end a session, used or not.
+pub const LIFETIME: u64 = 5400;
+/// Seconds after which a use is noted again.
+pub const REFRESH: u64 = 300;
+
+/// The kinds of client that the model has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A computer.
+    Pc,
+    /// A mobile page.
+    H5,
+    /// A mini-program of a platform that has unionids.
+    Weixin,
+    /// A mini-program of one that has none.
+    Alipay,
+}
+
+/// A bind as it is sent.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Request {
+    /// The installation.
+    pub client: &'static str,
+    /// The kind of client.
+    pub kind: Kind,
+    /// The number.
+    pub number: &'static str,
+    /// The code.
+    pub verify: String,
+    /// The openid, or nothing.
+    pub openid: &'static str,
+    /// The unionid, or nothing.
+    pub unionid: &'static str,
+    /// The nickname, or nothing.
+    pub nickname: &'static str,
+    /// The token, or nothing.
+    pub token: String,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// It was sent.
+    Sent,
+    /// The provider would not send it.
+    Refused,
+    /// The provider did not answer.
+    Unknown,
+}
+
+/// An account as far as the model looks at it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Person {
+    /// Its number.
+    pub number: Option<String>,
+    /// Its nickname.
+    pub nickname: String,
+    /// The openid and the unionid on each platform.
+    pub openids: BTreeMap<Kind, (String, String)>,
+    /// Whether it was disabled.
+    pub disabled: bool,
+    /// Whether it was deleted.
+    pub deleted: bool,
+}
+
+/// What the service answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Done, with nothing to say.
+    Done,
+    /// An account, and a token of it.
+    LoggedIn {
+        /// The account's id.
+        id: u64,
+        /// The account.
+        person: Person,
+        /// The token.
+        token: String,
+    },
+    /// Refused.
+    Refused(Refusal),
+    /// What no service may answer: an id or a token that was given before.
+    GivenBefore,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Code {
+    text: String,
+    sent_at: u64,
+    failures: u8,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Login {
+    id: u64,
+    kind: Kind,
+    opened_at: u64,
+    used_at: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Receipt {
+    request: Request,
+    answered_at: u64,
+    token: String,
+}
+
+type Place = (&'static str, &'static str);
+
+/// The state of the world, in seconds since it began.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reference {
+    now: u64,
+    people: BTreeMap<u64, Person>,
+    last_message: BTreeMap<&'static str, u64>,
+    codes: BTreeMap<Place, Code>,
+    /// The code that was sent last, and the one before it.
+    sent: BTreeMap<Place, (String, String)>,
+    logins: BTreeMap<String, Login>,
+    given: BTreeSet<String>,
+    receipts: BTreeMap<Place, Receipt>,
+    draws: u32,
+}
+
+/// The code of the nth draw: all different for ten thousand draws.
+#[must_use]
+pub fn code_text(draw: u32) -> String {
+    format!("{:04}", (u64::from(draw) * 7919 + 13) % 10_000)
+}
+
+impl Reference {
+    /// All accounts.
+    #[must_use]
+    pub fn people(&self) -> &BTreeMap<u64, Person> {
+        &self.people
+    }
+
+    /// Where a code was sent to, and for whom, and has not been used up.
+    #[must_use]
+    pub fn places(&self) -> Vec<Place> {
+        self.codes.keys().copied().collect()
+    }
+
+    /// The code sent last to a number for a client, and the one before it.
+    #[must_use]
+    pub fn codes_sent(&self, number: &'static str, client: &'static str) -> Option<&(String, String)> {
+        self.sent.get(&(number, client))
+    }
+
+    /// Time goes by.
+    pub fn advance(&mut self, seconds: u64) {
+        self.now += seconds;
+    }
+
+    /// Somebody asks for a code.
+    pub fn send(&mut self, client: &'static str, number: &'static str, delivery: Delivery) -> Answer {
+        let text = code_text(self.draws);
+        self.draws += 1;
+        let rests_until = self.last_message.get(number).map_or(0, |at| at + REST);
+        if self.now < rests_until {
+            return Answer::Refused(Refusal::SendTooSoon { wait: Duration::from_secs(rests_until - self.now) });
+        }
+        if delivery == Delivery::Refused {
+            return Answer::Refused(Refusal::SmsRefused);
+        }
+        self.last_message.insert(number, self.now);
+        let place = (number, client);
+        let older = self.sent.get(&place).map_or_else(String::new, |(last, _)| last.clone());
+        self.sent.insert(place, (text.clone(), older));
+        self.codes.insert(place, Code { text, sent_at: self.now, failures: 0 });
+        match delivery {
+            Delivery::Unknown => Answer::Refused(Refusal::SmsUnknown),
+            _ => Answer::Done,
+        }
+    }
+
+    /// Somebody binds. `id` and `token` are what the service gave, should it have made an account or opened a session.
+    pub fn bind(&mut self, request: &Request, id: u64, token: &str) -> Answer {
+        let place = (request.number, request.client);
+        if let Some(again) = self.bound_just_now(request) {
+            return again;
+        }
+        let now = self.now;
+        let Some(code) = self.codes.get_mut(&place) else { return Answer::Refused(Refusal::CodeExpired) };
+        if now >= code.sent_at + CODE_LIFETIME || code.failures >= TRIES {
+            return Answer::Refused(Refusal::CodeExpired);
+        }
+        if code.text != request.verify {
+            code.failures += 1;
+            return Answer::Refused(Refusal::CodeWrong);
+        }
+        let mini = matches!(request.kind, Kind::Weixin | Kind::Alipay);
+        if mini && request.openid.is_empty() {
+            return Answer::Refused(Refusal::OpenIdMissing);
+        }
+        let caller = if mini {
+            self.live_id(|person| person.openids.get(&request.kind).is_some_and(|(openid, _)| openid == request.openid))
+        } else {
+            self.logins.get(&request.token).filter(|login| self.is_live(login)).map(|login| login.id)
+        };
+        let holder = self.live_id(|person| person.number.as_deref() == Some(request.number));
+        let known = caller.or(holder);
+        if known.is_some_and(|known| self.people[&known].disabled) {
+            return Answer::Refused(Refusal::AccountDisabled);
+        }
+        match (caller, holder) {
+            (Some(caller), Some(holder)) if caller == holder => return Answer::Refused(Refusal::HeldByCaller),
+            (Some(_), Some(_)) => return Answer::Refused(Refusal::HeldByOther),
+            _ => {}
+        }
+        if known.is_none() && self.people.contains_key(&id) || self.given.contains(token) {
+            return Answer::GivenBefore;
+        }
+        let id = known.unwrap_or(id);
+        let entered = caller.is_none() && holder.is_some();
+        self.codes.remove(&place);
+        let person = self.people.entry(id).or_default();
+        if !entered {
+            person.number = Some(request.number.to_owned());
+            if !request.nickname.is_empty() {
+                person.nickname = request.nickname.to_owned();
+            }
+        }
+        if mini {
+            self.give_openid(id, request);
+        }
+        self.logins.retain(|_, login| (login.id, login.kind) != (id, request.kind));
+        self.logins.insert(token.to_owned(), Login { id, kind: request.kind, opened_at: now, used_at: now });
+        self.given.insert(token.to_owned());
+        self.receipts.insert(place, Receipt { request: request.clone(), answered_at: now, token: token.to_owned() });
+        self.logged_in(id, token)
+    }
+
+    /// Somebody logs out.
+    pub fn log_out(&mut self, token: &str) -> Answer {
+        if self.holder_of(token).is_none() {
+            return Answer::Refused(Refusal::LoginRequired);
+        }
+        self.logins.remove(token);
+        Answer::Done
+    }
+
+    /// Somebody shows a token, and thereby uses its session.
+    pub fn look_up(&mut self, token: &str) -> Answer {
+        let Some(id) = self.holder_of(token) else { return Answer::Refused(Refusal::TokenUnknown) };
+        let now = self.now;
+        if let Some(login) = self.logins.get_mut(token)
+            && now >= login.used_at + REFRESH
+        {
+            login.used_at = now;
+        }
+        self.logged_in(id, token)
+    }
+
+    /// The shop changes an account.
+    pub fn change(&mut self, id: u64, change: impl FnOnce(&mut Person)) {
+        if let Some(person) = self.people.get_mut(&id) {
+            change(person);
+        }
+    }
+
+    fn bound_just_now(&self, request: &Request) -> Option<Answer> {
+        let receipt = self.receipts.get(&(request.number, request.client))?;
+        if receipt.request != *request || self.now >= receipt.answered_at + REPEAT {
+            return None;
+        }
+        let id = self.holder_of(&receipt.token)?;
+        Some(self.logged_in(id, &receipt.token))
+    }
+
+    fn logged_in(&self, id: u64, token: &str) -> Answer {
+        Answer::LoggedIn { id, person: self.people[&id].clone(), token: token.to_owned() }
+    }
+
+    fn live_id(&self, is_meant: impl Fn(&Person) -> bool) -> Option<u64> {
+        self.people.iter().find(|(_, person)| !person.deleted && is_meant(person)).map(|(&id, _)| id)
+    }
+
+    fn is_live(&self, login: &Login) -> bool {
+        self.now < login.used_at + INACTIVITY
+            && self.now < login.opened_at + LIFETIME
+            && !self.people[&login.id].deleted
+    }
+
+    fn holder_of(&self, token: &str) -> Option<u64> {
+        let login = self.logins.get(token).filter(|login| self.is_live(login))?;
+        Some(login.id).filter(|id| !self.people[id].disabled)
+    }
+
+    fn give_openid(&mut self, id: u64, request: &Request) {
+        let has_unionid =
+            |person: &Person| person.openids.get(&request.kind).is_some_and(|(_, unionid)| unionid == request.unionid);
+        let taken = self.live_id(has_unionid).is_some_and(|holder| holder != id);
+        let Some(person) = self.people.get_mut(&id) else { return };
+        let (openid, unionid) = person.openids.entry(request.kind).or_default();
+        if openid != request.openid {
+            *openid = request.openid.to_owned();
+            unionid.clear();
+        }
+        if request.kind == Kind::Weixin && unionid.is_empty() && !taken {
+            *unionid = request.unionid.to_owned();
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The store contract suite over each store.
+
+mod memory;
+
+mod sled {
+    mobile_bind_tests::store_contract!(mobile_bind_tests::contract::sled::SledFolder);
+}
+
+mod in_memory {
+    mobile_bind_tests::store_contract!(crate::memory::Memory);
+}
