@@ -19,8 +19,11 @@ async fn the_inbox_shows_what_was_sent_newest_first() {
     let message = &one.body[0];
     let code = message["code"].as_str().unwrap();
     assert!(message["text"].as_str().unwrap().contains(code) && code.len() == 4);
-    assert!(message["sent_at"].as_str().unwrap().starts_with("2026-") && message["sent_at"].as_str().unwrap().ends_with('Z'));
-    assert_eq!(message.as_object().unwrap().keys().collect::<Vec<_>>(), ["code", "mobile", "sent_at", "text"]);
+    assert!(
+        message["sent_at"].as_str().unwrap().starts_with("2026-")
+            && message["sent_at"].as_str().unwrap().ends_with('Z')
+    );
+    assert_eq!(message.as_object().unwrap().keys().collect::<Vec<_>>(), ["mobile", "text", "code", "sent_at"]);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Where codes and messages must not behave as ShopXO's: one test for each line of the contract's list.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::time::Duration;
 
 use mobile_bind::settings::LimitMode;
@@ -57,8 +59,10 @@ async fn a_json_integer_counts_where_it_prints_as_the_code() {
     };
     let (server, code) = server_with_code("u").await;
     for (verify, expected) in tries(&code) {
-        let body = json!({ "mobile": MOBILE, "verify": verify, "weixin_openid": "oJ", "application_client_type": "weixin" });
-        let answer = server.request(Method::POST, "/user/appmobilebind?uuid=u", Some("application/json"), body.to_string());
+        let body =
+            json!({ "mobile": MOBILE, "verify": verify, "weixin_openid": "oJ", "application_client_type": "weixin" });
+        let answer =
+            server.request(Method::POST, "/user/appmobilebind?uuid=u", Some("application/json"), body.to_string());
         assert_eq!(answer.await.unwrap().code(), Some(expected), "{verify}");
     }
 }

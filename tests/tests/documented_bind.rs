@@ -1,5 +1,7 @@
 //! The interface document's own request, in every form that clients send it.
 
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
+
 use mobile_bind_tests::harness::{Answer, TestServer};
 use reqwest::{Method, multipart};
 use serde_json::{Value, json};
@@ -64,7 +66,11 @@ fn assert_documented(answer: &Answer) {
     let positions: Vec<_> = FIELDS.split_whitespace().map(|name| position(name).expect(name)).collect();
     assert!(positions.is_sorted(), "the fields are in the document's order: {}", answer.text);
     assert_eq!(user.len(), positions.len());
-    assert!(answer.text.starts_with("{\"msg\":") && position("msg") < position("code") && position("code") < position("data"));
+    assert!(
+        answer.text.starts_with("{\"msg\":")
+            && position("msg") < position("code")
+            && position("code") < position("data")
+    );
     let expected = [
         ("weixin_openid", OPENID),
         ("weixin_unionid", "o1Ang5xo5tiJD-l7Y1kY7-hT6emk"),
@@ -170,7 +176,8 @@ async fn the_token_is_good_until_log_out() {
     let body = encoded(&sent_code(&server).await);
     let bound = server.post(&format!("/user/appmobilebind?{COMMON}"), &body).await.unwrap();
     let token = bound.field("token");
-    let look_up = || server.post("/user/tokenuserinfo?application_client_type=weixin", &format!("token={token}"));
+    let by_token = format!("token={token}");
+    let look_up = || server.post("/user/tokenuserinfo?application_client_type=weixin", &by_token);
     let found = look_up().await.unwrap();
     assert_eq!((found.code(), found.field("mobile")), (Some(0), MOBILE));
     let bearer = server.client().post(server.url("/user/tokenuserinfo")).bearer_auth(token);

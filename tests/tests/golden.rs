@@ -11,6 +11,10 @@ async fn every_recording_replays_without_a_difference() {
     assert_eq!(same.len(), 80);
     for case in same {
         let differences = golden::replay(case).await.unwrap();
-        assert!(differences.is_empty(), "{}", differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+        assert!(
+            differences.is_empty(),
+            "{}",
+            differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        );
     }
 }

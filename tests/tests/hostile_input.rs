@@ -17,7 +17,8 @@ const CONTENT_TYPES: [Option<&str>; 6] = [
 
 /// Bytes that look a little like what is expected, so that they get further than the first check.
 fn body() -> impl Strategy<Value = Vec<u8>> {
-    let names = prop::sample::select(vec!["mobile", "verify", "nickname", "token", "uuid", "lang", "gender", "referrer"]);
+    let names =
+        prop::sample::select(vec!["mobile", "verify", "nickname", "token", "uuid", "lang", "gender", "referrer"]);
     let pair = (names, "\\PC{0,40}");
     let pairs = prop::collection::vec(pair, 0..6);
     prop_oneof![

@@ -1,5 +1,7 @@
 //! Secrets in logs: there are none.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 

@@ -18,7 +18,8 @@ async fn whatever_goes_wrong_the_answer_is_the_envelope() {
     let server = TestServer::start().await.unwrap();
     let big = "x".repeat(65 * 1024);
     let nested = "[".repeat(50_000);
-    let cases: [(Method, &str, Option<&str>, Vec<u8>, u16, i64); 17] = [
+    type Case<'a> = (Method, &'a str, Option<&'a str>, Vec<u8>, u16, i64);
+    let cases: [Case<'_>; 17] = [
         (Method::POST, "/nowhere", None, vec![], 404, -1000),
         (Method::GET, "/api.php", None, vec![], 404, -1000),
         (Method::POST, "/api.php?s=user/nowhere", None, vec![], 404, -1000),
@@ -33,7 +34,14 @@ async fn whatever_goes_wrong_the_answer_is_the_envelope() {
         (Method::POST, "/user/appmobilebind", Some("text/plain"), b"mobile=13800138000".to_vec(), 200, -1),
         (Method::POST, "/user/appmobilebind", None, b"mobile=13800138000".to_vec(), 200, -1),
         (Method::POST, "/user/appmobilebind", Some("multipart/form-data"), b"x".to_vec(), 200, -1),
-        (Method::POST, "/user/appmobilebind", Some("multipart/form-data; boundary=x"), b"--x\r\nrubbish".to_vec(), 200, -1),
+        (
+            Method::POST,
+            "/user/appmobilebind",
+            Some("multipart/form-data; boundary=x"),
+            b"--x\r\nrubbish".to_vec(),
+            200,
+            -1,
+        ),
         (Method::POST, "/user/appmobilebind?%ff=%zz&mobile=%", FORM, b"%%%".to_vec(), 200, -1),
         (Method::GET, "/user/appmobilebind", None, vec![], 200, -1),
     ];
@@ -51,7 +59,9 @@ async fn whatever_goes_wrong_the_answer_is_the_envelope() {
 #[tokio::test]
 async fn arrays_where_a_scalar_is_due_are_invalid_parameters() {
     let server = TestServer::start().await.unwrap();
-    for query in ["lang[]=en", "token[]=x", "application_client_type[]=x", "uuid[a]=x", "mobile[]=13800138000", "verify[]=1"] {
+    for query in
+        ["lang[]=en", "token[]=x", "application_client_type[]=x", "uuid[a]=x", "mobile[]=13800138000", "verify[]=1"]
+    {
         let answer = server.post(&format!("/user/appmobilebind?{query}"), "").await.unwrap();
         assert_eq!((answer.status, answer.code()), (200, Some(-1)), "{query}");
     }
@@ -133,7 +143,8 @@ async fn only_the_documented_parameters_are_taken() {
     });
     let bound = server.request(Method::POST, "/user/appmobilebind", JSON, body.to_string()).await.unwrap();
     assert_eq!((bound.code(), bound.field("status"), bound.field("integral")), (Some(0), "0", "0"));
-    let ignored = [("email", ""), ("username", ""), ("nickname", ""), ("platform", "weixin"), ("system_type", "default")];
+    let ignored =
+        [("email", ""), ("username", ""), ("nickname", ""), ("platform", "weixin"), ("system_type", "default")];
     for (name, value) in ignored {
         assert_eq!(bound.field(name), value, "{name}");
     }
@@ -167,7 +178,11 @@ async fn cors_is_for_configured_origins() {
     let preflight = |origin: &'static str| {
         let url = server.url("/user/appmobilebind");
         let request = server.client().request(Method::OPTIONS, url).header("origin", origin);
-        server.send(request.header("access-control-request-method", "POST").header("access-control-request-headers", "content-type"))
+        server.send(
+            request
+                .header("access-control-request-method", "POST")
+                .header("access-control-request-headers", "content-type"),
+        )
     };
     let allowed = preflight("https://shop.example").await.unwrap();
     assert_eq!(allowed.headers["access-control-allow-origin"], "https://shop.example");

@@ -122,11 +122,7 @@ fn generate(purpose: Purpose, randomness: &dyn Randomness) -> StoredKey {
     let (mut id, mut secret) = ([0; 8], Zeroizing::new([0; 32]));
     randomness.fill(&mut id);
     randomness.fill(secret.as_mut());
-    StoredKey {
-        id: HEXLOWER.encode(&id),
-        algorithm: purpose.algorithm(),
-        secret: BASE64.encode(secret.as_ref()),
-    }
+    StoredKey { id: HEXLOWER.encode(&id), algorithm: purpose.algorithm(), secret: BASE64.encode(secret.as_ref()) }
 }
 
 fn key_id(key: &StoredKey) -> Result<KeyId> {

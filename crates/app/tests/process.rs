@@ -76,7 +76,10 @@ async fn what_was_answered_survives_kill_9() {
         let mut server = Running::start(&data);
         for (mobile, token) in &tokens {
             let found = server.post("/user/tokenuserinfo", &format!("token={token}")).await;
-            assert_eq!((&found["code"], &found["data"]["mobile"]), (&Value::from(0), &Value::from(String::clone(mobile))));
+            assert_eq!(
+                (&found["code"], &found["data"]["mobile"]),
+                (&Value::from(0), &Value::from(String::clone(mobile)))
+            );
         }
         for index in 0..5 {
             let mobile = format!("138001380{round}{index}");

@@ -99,17 +99,17 @@ phrases! {
         "La sesión ha caducado. Inicia sesión de nuevo",
     }
     SEND_TOO_SOON {
-        "发送失败[发送过于频繁，请{wait}后再试]", "Code not sent [one was sent a moment ago, try again in {wait}]",
-        "發送失敗[發送過於頻繁，請{wait}後再試]", "Código no enviado [se acaba de enviar otro, prueba dentro de {wait}]",
+        "发送失败[发送过于频繁，请 {wait}后再试]", "Code not sent [one was sent a moment ago, try again in {wait}]",
+        "發送失敗[發送過於頻繁，請 {wait}後再試]", "Código no enviado [se acaba de enviar otro, prueba dentro de {wait}]",
     }
     SEND_LIMIT {
-        "发送失败[发送次数已达上限，请{wait}后再试]", "Code not sent [too many were requested, try again in {wait}]",
-        "發送失敗[發送次數已達上限，請{wait}後再試]",
+        "发送失败[发送次数已达上限，请 {wait}后再试]", "Code not sent [too many were requested, try again in {wait}]",
+        "發送失敗[發送次數已達上限，請 {wait}後再試]",
         "Código no enviado [se han pedido demasiados, prueba dentro de {wait}]",
     }
     TRY_LIMIT {
-        "绑定失败[验证码错误次数过多，请{wait}后再试]", "Number not bound [too many wrong codes, try again in {wait}]",
-        "綁定失敗[驗證碼錯誤次數過多，請{wait}後再試]",
+        "绑定失败[验证码错误次数过多，请 {wait}后再试]", "Number not bound [too many wrong codes, try again in {wait}]",
+        "綁定失敗[驗證碼錯誤次數過多，請 {wait}後再試]",
         "Número no vinculado [demasiados códigos incorrectos, prueba dentro de {wait}]",
     }
     SMS_REFUSED {

@@ -180,7 +180,7 @@ mod tests {
         assert_eq!(zh(Refusal::TokenMissing), "token不能为空");
         assert_eq!(zh(Refusal::TokenUnknown), "用户信息不存在");
         assert_eq!(zh(Refusal::LoginRequired), "登录失效，请重新登录");
-        assert_eq!(zh(Refusal::SendTooSoon { wait: WAIT }), "发送失败[发送过于频繁，请42 秒后再试]");
+        assert_eq!(zh(Refusal::SendTooSoon { wait: WAIT }), "发送失败[发送过于频繁，请 42 秒后再试]");
         for send in [Refusal::SmsRefused, Refusal::SmsUnavailable, Refusal::NotStored(Operation::Send)] {
             assert!(zh(send).starts_with("发送失败["));
         }

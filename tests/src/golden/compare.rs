@@ -58,9 +58,7 @@ impl Comparison<'_> {
             for (field, value) in data {
                 let got = &answer.body["data"][field];
                 let wanted = match (field.as_str(), value.as_str()) {
-                    ("id", Some(id)) => {
-                        Value::String(placeholders.resolve_id(id, got.as_str().unwrap_or_default()))
-                    }
+                    ("id", Some(id)) => Value::String(placeholders.resolve_id(id, got.as_str().unwrap_or_default())),
                     ("referrer", Some(id)) if id != "0" => {
                         Value::String(placeholders.resolve_id(id, got.as_str().unwrap_or_default()))
                     }

@@ -27,7 +27,8 @@ pub const OWN_CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/cases.j
 pub fn read(file: &Path) -> Result<Vec<Case>> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let parse = |(index, line)| serde_json::from_str(line).with_context(|| format!("line {} is no scenario", index + 1));
+    let parse =
+        |(index, line)| serde_json::from_str(line).with_context(|| format!("line {} is no scenario", index + 1));
     lines.map(parse).collect()
 }
 

@@ -24,8 +24,7 @@ pub(super) async fn replay(case: &Case) -> Result<Vec<Difference>> {
     seed(&server.app.service, &case.given.users, &mut placeholders).await?;
     let mut found = Vec::new();
     for (index, step) in case.steps.iter().enumerate() {
-        let mut comparison =
-            Comparison { case: &case.name, step: (index + 1).to_string(), found: &mut found };
+        let mut comparison = Comparison { case: &case.name, step: (index + 1).to_string(), found: &mut found };
         play(step, &server, &mut placeholders, &mut comparison).await?;
     }
     if let Some(after) = &case.after {
@@ -65,11 +64,11 @@ async fn play(
     let messages = server.app.sms.messages(None);
     let sent: Vec<_> = messages.iter().take(messages.len() - sent_before).rev().collect();
     let sent_to: Vec<&str> = sent.iter().map(|sent| sent.message.mobile.as_str()).collect();
-    comparison.same("sms_to", step.sms_to.as_deref().unwrap_or("nobody"), if sent_to.is_empty() {
-        "nobody".to_owned()
-    } else {
-        sent_to.join(" and ")
-    });
+    comparison.same(
+        "sms_to",
+        step.sms_to.as_deref().unwrap_or("nobody"),
+        if sent_to.is_empty() { "nobody".to_owned() } else { sent_to.join(" and ") },
+    );
     for sent in sent {
         placeholders.add_code(sent.message.mobile.as_str(), sent.code().digits().to_owned());
     }

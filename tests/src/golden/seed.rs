@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result};
 use mobile_bind_domain::{
-    Account, AccountId, AccountStatus, Avatar, Change, ClientType, Gender, MemberCode, Mobile, OpenId, PlatformIdentity,
-    Profile, ProfileText, Revision, Service, Session, SessionSeed, ShopDetails, UnionId, Write,
+    Account, AccountId, AccountStatus, Avatar, Change, ClientType, Gender, MemberCode, Mobile, OpenId,
+    PlatformIdentity, Profile, ProfileText, Revision, Service, Session, SessionSeed, ShopDetails, UnionId, Write,
 };
 
 use super::format::{User, UserIdentity};

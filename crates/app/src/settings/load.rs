@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use config::{Config, Environment, File, FileFormat, Value, ValueKind};
+use config::{Config, Environment, File, FileFormat};
 
 use super::Settings;
 
@@ -36,9 +36,9 @@ pub fn load(overrides: &Overrides) -> Result<Settings> {
 }
 
 fn load_from(overrides: &Overrides, environment: Environment) -> Result<Settings> {
-    let defaults = Config::try_from(&Settings::default())?;
-    let known = keys(&defaults.cache);
-    let mut builder = Config::builder().add_source(defaults);
+    let defaults = Settings::default();
+    let known = names(&toml::Table::try_from(&defaults)?);
+    let mut builder = Config::builder().add_source(Config::try_from(&defaults)?);
     if let Some(file) = file_of(overrides) {
         let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
         builder = builder.add_source(File::from_str(&text, FileFormat::Toml));
@@ -51,7 +51,7 @@ fn load_from(overrides: &Overrides, environment: Environment) -> Result<Settings
         .set_override_option("store", overrides.store.clone())?
         .build()
         .context("the settings cannot be read")?;
-    if let Some(unknown) = keys(&settings.cache).difference(&known).next() {
+    if let Some(unknown) = names(&settings.clone().try_deserialize()?).difference(&known).next() {
         bail!("unknown setting '{unknown}'{}", suggestion(unknown, &known));
     }
     settings.try_deserialize().context("the settings cannot be used")
@@ -63,27 +63,18 @@ fn file_of(overrides: &Overrides) -> Option<PathBuf> {
 }
 
 /// The dotted names of all values.
-fn keys(value: &Value) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    collect(value, "", &mut found);
-    found
-}
-
-fn collect(value: &Value, name: &str, found: &mut BTreeSet<String>) {
-    let ValueKind::Table(table) = &value.kind else {
-        found.insert(name.to_owned());
-        return;
+fn names(table: &toml::Table) -> BTreeSet<String> {
+    let of = |(key, value): (&String, &toml::Value)| match value {
+        toml::Value::Table(inner) => names(inner).iter().map(|name| format!("{key}.{name}")).collect(),
+        _ => vec![key.clone()],
     };
-    for (key, value) in table {
-        let name = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
-        collect(value, &name, found);
-    }
+    table.iter().flat_map(of).collect()
 }
 
 fn suggestion(unknown: &str, known: &BTreeSet<String>) -> String {
-    let nearest = known.iter().max_by(|left, right| {
-        strsim::jaro_winkler(unknown, left).total_cmp(&strsim::jaro_winkler(unknown, right))
-    });
+    let nearest = known
+        .iter()
+        .max_by(|left, right| strsim::jaro_winkler(unknown, left).total_cmp(&strsim::jaro_winkler(unknown, right)));
     nearest.map(|nearest| format!("; did you mean '{nearest}'?")).unwrap_or_default()
 }
 
@@ -93,7 +84,7 @@ mod tests {
 
     use config::Environment;
 
-    use super::{Overrides, load_from};
+    use super::{Overrides, load_from, names};
     use crate::settings::{LimitMode, ProofSetting, Settings};
 
     fn with_environment(variables: &[(&str, &str)]) -> anyhow::Result<Settings> {
@@ -125,15 +116,6 @@ mod tests {
         assert_eq!(with_file(example).unwrap(), Settings::default());
         let written: toml::Table = example.parse().unwrap();
         let defaults = toml::Table::try_from(Settings::default()).unwrap();
-        fn names(table: &toml::Table) -> Vec<String> {
-            let of = |(key, value): (&String, &toml::Value)| match value {
-                toml::Value::Table(inner) => names(inner).iter().map(|name| format!("{key}.{name}")).collect(),
-                _ => vec![key.clone()],
-            };
-            let mut found: Vec<String> = table.iter().flat_map(of).collect();
-            found.sort();
-            found
-        }
         assert_eq!(names(&written), names(&defaults));
     }
 

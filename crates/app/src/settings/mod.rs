@@ -10,6 +10,6 @@ pub use load::{Overrides, load};
 pub use quota::QuotaText;
 pub use refuse::refuse_unsafe;
 pub use shape::{
-    Code, Cors, Dev, Environment, LimitMode, Limits, Log, LogFormat, Platforms, ProofSetting, Referrer, Register, Session,
-    Settings, Shop, SledSettings, Sms, SmsSenderName, TokenAlgorithm, TokenFormat, Tokens,
+    Code, Cors, Dev, Environment, LimitMode, Limits, Log, LogFormat, Platforms, ProofSetting, Referrer, Register,
+    Session, Settings, Shop, SledSettings, Sms, SmsSenderName, TokenAlgorithm, TokenFormat, Tokens,
 };

@@ -1,0 +1,10 @@
+//! The HTTP side over fakes of the ports: what goes in, what comes out, and what is logged.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
+
+mod development;
+mod hostile;
+mod logging;
+mod operations;
+mod shop;
+mod transport;
