@@ -31,8 +31,8 @@ pub(crate) struct Api {
 impl Api {
     /// Send a verification code
     ///
-    /// Sends a code by SMS to the number. Every send draws a new code and ends the one before; a number rests 60 seconds
-    /// between two. The code belongs to the client that asked: its `uuid` or, without one, its address.
+    /// Sends a code by SMS to the number. Every send draws a new code and ends the one before; a number rests a
+    /// while between two, 60 seconds unless the shop says otherwise. The code belongs to the client that asked: its `uuid` or, without one, its address.
     ///
     /// Refuses with -1 (number empty or malformed) and -100 (not sent: the message says why and when to try again, and so
     /// does `Retry-After`).

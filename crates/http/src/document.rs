@@ -160,7 +160,8 @@ mod tests {
             ("/user/tokenuserinfo", "getTokenUser", "UserEnvelope"),
             ("/user/logout", "logOut", "EmptyEnvelope"),
         ];
-        assert_eq!(document["paths"].as_object().unwrap().len(), ids.len());
+        let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
+        assert_eq!(paths, crate::rewriting::OPERATIONS);
         for (path, id, success) in ids {
             let item = document["paths"][path].as_object().unwrap();
             assert_eq!(item.keys().collect::<Vec<_>>(), ["post"]);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mobile_bind_domain::Service;
 use poem::endpoint::BoxEndpoint;
-use poem::error::{MethodNotAllowedError, NotFoundError};
+use poem::error::MethodNotAllowedError;
 use poem::http::{StatusCode, Uri, header};
 use poem::middleware::CatchPanic;
 use poem::{Endpoint, EndpointExt, Error, IntoEndpoint, Request, Response, Result, Route, get, handler};
@@ -127,13 +127,12 @@ where
 }
 
 fn fault(error: &Error, head: &Head) -> WireFault {
-    if error.is::<NotFoundError>() {
-        WireFault::NotFound
-    } else if error.is::<MethodNotAllowedError>() {
+    if error.is::<MethodNotAllowedError>() {
         WireFault::MethodNotAllowed(head.allowed_methods())
     } else if error.status().is_server_error() {
         WireFault::Panicked
     } else {
-        WireFault::UnreadableBody
+        // No such route, or a path that cannot be decoded, which is none either.
+        WireFault::NotFound
     }
 }

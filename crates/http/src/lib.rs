@@ -1,7 +1,7 @@
 //! The HTTP side: what comes over the wire becomes a command of the domain, one use case is called, and what it answers
 //! goes back in ShopXO's envelope.
 //!
-//! [`endpoint`] is the whole service for a server to run; [`openapi_document`] describes it. No rule about binding stands
+//! [`endpoint()`] is the whole service for a server to run; [`openapi_document`] describes it. No rule about binding stands
 //! here, and nothing that a request carries (numbers, codes, tokens, query strings) is logged.
 
 mod answer;

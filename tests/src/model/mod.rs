@@ -5,6 +5,7 @@
 //! system keeps every reference state that explains all answers so far, and fails when none is left.
 
 pub mod ambience;
+pub mod interleaved;
 pub mod reference;
 pub mod steps;
 pub mod system;

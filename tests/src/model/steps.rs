@@ -1,7 +1,7 @@
 //! What people do, from small pools, so that they meet.
 
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{select, subsequence};
 use proptest_state_machine::ReferenceStateMachine;
 
 use super::reference::{self, Answer, Delivery, Kind, Person, Reference};
@@ -94,8 +94,8 @@ pub enum ShopAct {
 pub enum Step {
     /// A code is asked for.
     Send(&'static str, &'static str, Delivery),
-    /// One call, or several at once.
-    Calls(Vec<Call>),
+    /// One call, or several at once, which step aside for each other as this schedule says.
+    Calls(Vec<Call>, u64),
     /// Seconds go by.
     Advance(u64),
     /// The process ends and starts again.
@@ -138,13 +138,34 @@ fn calls(reference: &Reference) -> impl Strategy<Value = Vec<Call>> + use<> {
     let call = prop_oneof![
         6 => bind(reference).prop_map(Call::Bind),
         1 => Just(Call::Again),
-        1 => (0_usize..6).prop_map(Call::LogOut),
+        3 => (0_usize..6).prop_map(Call::LogOut),
     ];
     let first = bind(reference).prop_map(Call::Bind);
     (first, prop::collection::vec(call, 1..4)).prop_map(|(first, mut others)| {
         others.insert(0, first);
         others
     })
+}
+
+/// Right codes for several numbers or clients at once, by one person: of one openid, or one token, which may be ended too.
+fn rivals(reference: &Reference) -> BoxedStrategy<Vec<Call>> {
+    let places = reference.places();
+    if places.len() < 2 {
+        return calls(reference).boxed();
+    }
+    let kind = select(vec![Kind::H5, Kind::H5, Kind::Weixin]);
+    let token = prop::option::weighted(0.6, 0_usize..6);
+    let most = places.len().min(3);
+    let who = (subsequence(places, 2..=most), kind, select(vec!["o1", "o2"]), token, any::<bool>());
+    who.prop_map(|(places, kind, openid, token, ends)| {
+        let bind = |(number, client)| {
+            let (guess, unionid, nickname) = (Guess::Right, "", "");
+            Call::Bind(Bind { client, kind, number, guess, openid, unionid, nickname, token })
+        };
+        let ended = token.filter(|_| ends).map(Call::LogOut);
+        places.into_iter().map(bind).chain(ended).collect()
+    })
+    .boxed()
 }
 
 /// A call, given the codes and tokens known by now.
@@ -211,10 +232,10 @@ impl ReferenceStateMachine for Story {
         let act = select(vec![ShopAct::Disable, ShopAct::Enable, ShopAct::Delete]);
         prop_oneof![
             8 => send,
-            10 => bind(&story.reference).prop_map(|bind| Step::Calls(vec![Call::Bind(bind)])),
-            2 => bind(&story.reference).prop_map(|bind| Step::Calls(vec![Call::Bind(bind.clone()), Call::Bind(bind)])),
-            5 => calls(&story.reference).prop_map(Step::Calls),
-            1 => (0_usize..6).prop_map(|index| Step::Calls(vec![Call::LogOut(index)])),
+            10 => bind(&story.reference).prop_map(|bind| Step::Calls(vec![Call::Bind(bind)], 0)),
+            6 => (rivals(&story.reference), 1_u64..).prop_map(|(calls, schedule)| Step::Calls(calls, schedule)),
+            6 => (calls(&story.reference), 1_u64..).prop_map(|(calls, schedule)| Step::Calls(calls, schedule)),
+            1 => (0_usize..6).prop_map(|index| Step::Calls(vec![Call::LogOut(index)], 0)),
             6 => advance,
             1 => Just(Step::Reopen),
             1 => (1_usize..20).prop_map(Step::Purge),
@@ -226,7 +247,7 @@ impl ReferenceStateMachine for Story {
     fn apply(mut story: Self, step: &Step) -> Self {
         match step {
             Step::Send(client, number, delivery) => drop(story.reference.send(client, number, *delivery)),
-            Step::Calls(calls) => {
+            Step::Calls(calls, _) => {
                 for request in requests(calls, &story.reference, &story.tokens) {
                     story.call(&request);
                 }

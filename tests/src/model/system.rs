@@ -21,6 +21,7 @@ use proptest_state_machine::StateMachineTest;
 use tokio::runtime::{Builder, Runtime};
 
 use super::ambience::Ambience;
+use super::interleaved::Interleaved;
 use super::reference::{
     self, Answer, CODE_LIFETIME, Delivery, INACTIVITY, Kind, LIFETIME, Person, REFRESH, REPEAT, REST, Reference, TRIES,
 };
@@ -35,6 +36,7 @@ pub struct System<S> {
     runtime: Runtime,
     under_test: S,
     ambience: Arc<Ambience>,
+    store: Arc<Interleaved>,
     service: Arc<Service>,
     possible: Vec<Reference>,
     tokens: Vec<String>,
@@ -51,9 +53,11 @@ impl<S: StoreUnderTest + 'static> StateMachineTest for Model<S> {
     fn apply(mut system: System<S>, _: &Story, step: Step) -> System<S> {
         match step {
             Step::Send(client, number, delivery) => system.send(client, number, delivery),
-            Step::Calls(calls) => {
+            Step::Calls(calls, schedule) => {
                 let requests = steps::requests(&calls, system.any_possible(), &system.tokens);
+                system.store.follow(schedule);
                 system.call(&requests);
+                system.store.follow(0);
             }
             Step::Advance(seconds) => {
                 system.ambience.advance(seconds);
@@ -70,12 +74,13 @@ impl<S: StoreUnderTest + 'static> StateMachineTest for Model<S> {
 
 impl<S: StoreUnderTest + 'static> System<S> {
     fn new() -> Self {
-        let runtime = Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
+        let runtime = Builder::new_current_thread().build().expect("a runtime");
         let under_test = S::empty().expect("an empty store");
         let ambience = Arc::new(Ambience::default());
         let store = runtime.block_on(under_test.open()).expect("an open store");
-        let service = Arc::new(service_over(&ambience, store));
-        Self { runtime, under_test, ambience, service, possible: vec![Reference::default()], tokens: Vec::new() }
+        let (store, service) = service_over(&ambience, store);
+        let possible = vec![Reference::default()];
+        Self { runtime, under_test, ambience, store, service, possible, tokens: Vec::new() }
     }
 
     fn wait<F: Future>(&self, future: F) -> F::Output {
@@ -87,12 +92,11 @@ impl<S: StoreUnderTest + 'static> System<S> {
     }
 
     fn reopened(self) -> Self {
-        let Self { runtime, under_test, ambience, service, possible, tokens } = self;
-        let store = Arc::clone(&service.store);
+        let Self { runtime, under_test, ambience, store, service, possible, tokens } = self;
         drop(service);
         let store = runtime.block_on(reopen(&under_test, store)).expect("opened again");
-        let service = Arc::new(service_over(&ambience, store));
-        Self { runtime, under_test, ambience, service, possible, tokens }
+        let (store, service) = service_over(&ambience, store);
+        Self { runtime, under_test, ambience, store, service, possible, tokens }
     }
 
     fn send(&mut self, client: &'static str, number: &'static str, delivery: Delivery) {
@@ -271,7 +275,7 @@ fn requester(client: &str, kind: Kind) -> Requester {
 }
 
 /// With the quotas off: the interval, the tries and whose code it is always stand.
-fn service_over(ambience: &Arc<Ambience>, store: Arc<dyn Store>) -> Service {
+fn service_over(ambience: &Arc<Ambience>, store: Arc<dyn Store>) -> (Arc<Interleaved>, Arc<Service>) {
     let seconds = Duration::from_secs;
     let mut policy = Policy { platform_proof: PlatformProof::Trust, ..Policy::default() };
     policy.limits.mode = LimitMode::Off;
@@ -282,8 +286,9 @@ fn service_over(ambience: &Arc<Ambience>, store: Arc<dyn Store>) -> Service {
     policy.session =
         SessionPolicy { inactivity: seconds(INACTIVITY), absolute: seconds(LIFETIME), refresh_after: seconds(REFRESH) };
     let key = CodeKey::new(KeyId::new("model").expect("a key id"), [7; 32]);
-    Service {
-        store,
+    let store = Arc::new(Interleaved::new(store));
+    let service = Service {
+        store: store.clone(),
         sms: ambience.clone(),
         clock: ambience.clone(),
         randomness: ambience.clone(),
@@ -291,5 +296,6 @@ fn service_over(ambience: &Arc<Ambience>, store: Arc<dyn Store>) -> Service {
         tokens: ambience.clone(),
         keys: CodeKeys::new(key, Vec::new()),
         policy,
-    }
+    };
+    (store, Arc::new(service))
 }

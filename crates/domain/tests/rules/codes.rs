@@ -111,9 +111,10 @@ fn a_newer_code_ends_the_older() {
 fn tries_without_a_code_count_against_the_client_alone() {
     let mut scene = Scene::new(ClientType::H5);
     scene.snapshot.challenge = None;
+    let quotas = vec![Quota::new(60, 3600)];
+    scene.policy.limits.failures_by_client = quotas.clone();
     let decision = scene.decide(&BIND);
     assert_eq!(decision.answer.unwrap_err(), Refusal::CodeExpired);
-    let quotas = scene.policy.limits.failures_by_client.clone();
     let subject = Subject::FailuresBy(client("u"));
     let count = Write::Count { subject: subject.clone(), at: NOW, kept: quotas.clone(), watched: Vec::new() };
     assert_eq!(decision.change.writes, [count]);

@@ -20,6 +20,11 @@ const MODES: [LimitMode; 3] = [LimitMode::Enforce, LimitMode::Shadow, LimitMode:
 fn policy(mode: LimitMode) -> Policy {
     let mut policy = Policy::default();
     policy.limits.mode = mode;
+    policy.limits.sends_to_number = vec![Quota::new(5, 3600)];
+    policy.limits.sends_by_installation = vec![Quota::new(10, 3600)];
+    policy.limits.sends_from_address = vec![Quota::new(30, 3600)];
+    policy.limits.sends_of_account = vec![Quota::new(10, 86_400)];
+    policy.limits.sends = vec![Quota::new(600, 60)];
     policy
 }
 

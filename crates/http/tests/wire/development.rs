@@ -61,7 +61,7 @@ async fn the_clock_moves_forward_only() {
         let refused = post(&client, "/dev/clock", &format!(r#"{{"advance_s": {by}}}"#)).await;
         assert_eq!(refused, (StatusCode::BAD_REQUEST, -1, json!([])), "{by}");
     }
-    let furthest = 100 * 365 * 24 * 3600 - 61;
+    let furthest = 100_u64 * 365 * 24 * 3600 - 61;
     assert_eq!(post(&client, "/dev/clock", &format!(r#"{{"advance_s": {furthest}}}"#)).await.1, 0);
     assert_eq!(post(&client, "/dev/clock", r#"{"advance_s": 1}"#).await.0, StatusCode::BAD_REQUEST);
 }

@@ -13,8 +13,17 @@ use crate::shop::{MOBILE, PANICKING_MOBILE, Shop, assert_standing_headers, envel
 #[tokio::test]
 async fn faults_keep_their_status_in_the_envelope() {
     let client = Arc::new(Shop::default()).client();
-    for uri in ["/", "/nowhere", "/user", "/user/nothing", "/api.php", "/api.php?s=user/nothing", "/api.php?s=healthz"]
-    {
+    for uri in [
+        "/",
+        "/nowhere",
+        "/user",
+        "/user/nothing",
+        "/api.php",
+        "/api.php?s=user/nothing",
+        "/api.php?s=healthz",
+        "/user/%FF?%zz",
+        "/docs/%FF",
+    ] {
         for method in [Method::GET, Method::POST, Method::DELETE, Method::OPTIONS] {
             let response = client.request(method, uri).send().await;
             response.assert_status(StatusCode::NOT_FOUND);
