@@ -19,13 +19,13 @@ fn stories(default: u32) -> Config {
 }
 
 prop_state_machine! {
-    #![proptest_config(stories(32))]
+    #![proptest_config(stories(100))]
     #[test]
     fn the_service_over_sled_does_as_the_reference(sequential 1..40 => Model<SledFolder>);
 }
 
 prop_state_machine! {
-    #![proptest_config(stories(96))]
+    #![proptest_config(stories(250))]
     #[test]
     fn the_service_over_memory_does_as_the_reference(sequential 1..60 => Model<Memory>);
 }

@@ -108,6 +108,9 @@ async fn every_language_has_its_own_words() {
         told.push(by_parameter.body["msg"].as_str().unwrap().to_owned());
     }
     assert_eq!(told[0], "手机号码不能为空");
+    // Nobody's language is remembered: it comes with each request.
+    server.post("/user/appmobilebind?uuid=u&lang=en", "").await.unwrap();
+    assert_eq!(server.post("/user/appmobilebind?uuid=u", "").await.unwrap().body["msg"], told[0]);
     let distinct: std::collections::BTreeSet<_> = told.iter().collect();
     assert_eq!(distinct.len(), 4, "{told:?}");
     for (accepted, index) in [("en-US,en;q=0.9", 1), ("zh-CN", 0), ("es-MX", 3), ("zh-TW", 2), ("fr", 0)] {

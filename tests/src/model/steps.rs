@@ -168,8 +168,24 @@ fn rivals(reference: &Reference) -> BoxedStrategy<Vec<Call>> {
     .boxed()
 }
 
+/// Wrong codes at once, about as many as a code stands, and a right one among them.
+fn guesses(reference: &Reference) -> impl Strategy<Value = Vec<Call>> + use<> {
+    let right = prop::option::weighted(0.5, 0_usize..4);
+    (likely_place(reference), 3_usize..=6, right).prop_map(|((number, client), times, right)| {
+        let guess = |guess| {
+            let (kind, openid, unionid, nickname, token) = (Kind::H5, "", "", "", None);
+            Call::Bind(Bind { client, kind, number, guess, openid, unionid, nickname, token })
+        };
+        let mut calls = vec![guess(Guess::Wrong); times];
+        if let Some(place) = right.and_then(|index| calls.get_mut(index)) {
+            *place = guess(Guess::Right);
+        }
+        calls
+    })
+}
+
 /// A call, given the codes and tokens known by now.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// A bind.
     Bind(reference::Request),
@@ -234,6 +250,7 @@ impl ReferenceStateMachine for Story {
             8 => send,
             10 => bind(&story.reference).prop_map(|bind| Step::Calls(vec![Call::Bind(bind)], 0)),
             6 => (rivals(&story.reference), 1_u64..).prop_map(|(calls, schedule)| Step::Calls(calls, schedule)),
+            2 => (guesses(&story.reference), any::<u64>()).prop_map(|(calls, schedule)| Step::Calls(calls, schedule)),
             6 => (calls(&story.reference), 1_u64..).prop_map(|(calls, schedule)| Step::Calls(calls, schedule)),
             1 => (0_usize..6).prop_map(|index| Step::Calls(vec![Call::LogOut(index)], 0)),
             6 => advance,
