@@ -1,14 +1,11 @@
 //! The service against the reference model. `PROPTEST_CASES` sets how many stories are told; a story that fails is kept in
 //! `model.proptest-regressions`, beside this file, and told first from then on.
 
-mod memory;
-
+use mobile_bind_tests::contract::memory::Memory;
 use mobile_bind_tests::contract::sled::SledFolder;
 use mobile_bind_tests::model::Model;
 use proptest::test_runner::{Config, FileFailurePersistence};
 use proptest_state_machine::prop_state_machine;
-
-use crate::memory::Memory;
 
 /// As many stories as asked for, else so many.
 fn stories(default: u32) -> Config {

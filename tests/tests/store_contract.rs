@@ -1,11 +1,9 @@
 //! The store contract suite over each store.
 
-mod memory;
-
 mod sled {
     mobile_bind_tests::store_contract!(mobile_bind_tests::contract::sled::SledFolder);
 }
 
 mod in_memory {
-    mobile_bind_tests::store_contract!(crate::memory::Memory);
+    mobile_bind_tests::store_contract!(mobile_bind_tests::contract::memory::Memory);
 }

@@ -36,7 +36,7 @@ impl Quota {
 }
 
 /// What is counted.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
     /// Messages to a number.
     SendsTo(Mobile),

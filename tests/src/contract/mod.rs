@@ -6,6 +6,7 @@ pub mod challenges;
 pub mod claims;
 pub mod commits;
 pub mod counts;
+pub mod memory;
 pub mod races;
 pub mod records;
 pub mod sessions;

@@ -30,16 +30,20 @@ impl State {
         }
     }
 
-    /// `claimed` is what earlier writes of the same change claim.
-    fn allows(&self, write: &Write, claimed: &mut HashMap<Claim, AccountId>) -> bool {
+    /// `claimed` is what earlier writes of the same change claimed, or let go.
+    fn allows(&self, write: &Write, claimed: &mut HashMap<Claim, Option<AccountId>>) -> bool {
         match write {
             Write::Account { expected, account } => {
-                let free = |claim: Claim| {
-                    let stored = self.holders.get(&claim).copied();
-                    let holder = *claimed.entry(claim).or_insert(stored.unwrap_or(account.id));
-                    holder == account.id
+                let old = self.accounts.get(&account.id);
+                let let_go = old.into_iter().flat_map(|old| Self::claims(&old.value));
+                claimed.extend(let_go.map(|claim| (claim, None)));
+                let mut free = |claim: Claim| {
+                    let stored = || self.holders.get(&claim).copied();
+                    let holder = claimed.get(&claim).copied().unwrap_or_else(stored);
+                    claimed.insert(claim, Some(account.id));
+                    holder.is_none_or(|holder| holder == account.id)
                 };
-                Versioned::revision_of(self.accounts.get(&account.id)) == *expected && Self::claims(account).all(free)
+                Versioned::revision_of(old) == *expected && Self::claims(account).all(&mut free)
             }
             Write::Challenge { expected, key, .. } => Versioned::revision_of(self.challenges.get(key)) == *expected,
             Write::Count { subject, at, kept, .. } => {

@@ -5,7 +5,8 @@ mod apply;
 mod load;
 mod state;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use mobile_bind_domain::ports::{
@@ -18,7 +19,8 @@ use crate::state::State;
 /// Everything, behind one lock that is held for the length of one change or one snapshot.
 #[derive(Default)]
 pub struct MemoryStore {
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
+    closed: AtomicBool,
 }
 
 /// The store was closed, or has run out of account ids.
@@ -37,14 +39,19 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// The same data, open again: what a restart is to a store that keeps it somewhere.
+    #[must_use]
+    pub fn reopened(&self) -> Self {
+        Self { state: Arc::clone(&self.state), closed: AtomicBool::new(false) }
+    }
+
     /// A change is checked before it is applied, so that a panic cannot leave half of one behind.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn open(&self) -> Result<MutexGuard<'_, State>, StoreError> {
-        let state = self.state();
-        if state.closed { Err(StoreError(Box::new(Fault::Closed))) } else { Ok(state) }
+        if self.closed.load(Ordering::SeqCst) { Err(StoreError(Box::new(Fault::Closed))) } else { Ok(self.state()) }
     }
 }
 
@@ -85,11 +92,12 @@ impl Store for MemoryStore {
 
     async fn sessions_of(&self, account: AccountId) -> Result<Vec<Session>, StoreError> {
         let state = self.state();
-        Ok(state.sessions.values().filter(|session| session.account == account).cloned().collect())
+        let of_account = state.sessions_of.iter().filter(|((holder, _), _)| *holder == account);
+        Ok(of_account.filter_map(|(_, id)| state.sessions.get(id).cloned()).collect())
     }
 
-    async fn purge(&self, now: Timestamp, sessions_before: Timestamp, _limit: usize) -> Result<usize, StoreError> {
-        Ok(self.open()?.purge(now, sessions_before))
+    async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        Ok(self.open()?.purge(now, sessions_before, limit))
     }
 
     async fn check(&self) -> Result<(), StoreError> {
@@ -97,7 +105,7 @@ impl Store for MemoryStore {
     }
 
     async fn close(&self) -> Result<(), StoreError> {
-        self.state().closed = true;
+        self.closed.store(true, Ordering::SeqCst);
         Ok(())
     }
 }

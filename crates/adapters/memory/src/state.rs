@@ -1,6 +1,7 @@
 //! What is kept.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 
 use mobile_bind_domain::bind::BindReceipt;
 use mobile_bind_domain::{
@@ -19,18 +20,18 @@ pub(crate) enum Claim {
 
 #[derive(Default)]
 pub(crate) struct State {
-    pub(crate) closed: bool,
     /// The revision of the last change.
     pub(crate) sequence: u64,
     /// The largest account id that anybody has had.
     pub(crate) last_account: u64,
     pub(crate) accounts: BTreeMap<AccountId, Versioned<Account>>,
     pub(crate) holders: HashMap<Claim, AccountId>,
-    pub(crate) challenges: HashMap<ChallengeKey, Versioned<Challenge>>,
-    pub(crate) receipts: HashMap<ChallengeKey, BindReceipt>,
-    pub(crate) tallies: HashMap<Subject, Tally>,
-    pub(crate) sessions: HashMap<SessionId, Session>,
+    pub(crate) challenges: BTreeMap<ChallengeKey, Versioned<Challenge>>,
+    pub(crate) receipts: BTreeMap<ChallengeKey, BindReceipt>,
+    pub(crate) tallies: BTreeMap<Subject, Tally>,
+    pub(crate) sessions: BTreeMap<SessionId, Session>,
     pub(crate) sessions_of: BTreeMap<(AccountId, ClientType), SessionId>,
+    cursors: Cursors,
 }
 
 impl State {
@@ -56,18 +57,64 @@ impl State {
         }
     }
 
-    /// Forgets all that has ended.
-    pub(crate) fn purge(&mut self, now: Timestamp, sessions_before: Timestamp) -> usize {
-        let kept =
-            |state: &Self| state.challenges.len() + state.receipts.len() + state.tallies.len() + state.sessions.len();
-        let before = kept(self);
-        self.challenges.retain(|_, challenge| challenge.value.expires_at > now);
-        self.receipts.retain(|_, receipt| receipt.expires_at > now);
-        self.tallies.retain(|_, tally| tally.spent_at() > now);
-        let idle = self.sessions.values().filter(|session| session.used_at < sessions_before);
-        for id in idle.map(|session| session.id).collect::<Vec<_>>() {
+    /// Forgets what has ended among the next records, at most `limit` of them.
+    pub(crate) fn purge(&mut self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> usize {
+        let mut sweep = Sweep { left: limit, forgotten: 0 };
+        let Cursors { challenges, receipts, tallies, sessions } = &mut self.cursors;
+        for key in sweep.ended(&self.challenges, challenges, |challenge| challenge.value.expires_at <= now) {
+            self.challenges.remove(&key);
+        }
+        for key in sweep.ended(&self.receipts, receipts, |receipt| receipt.expires_at <= now) {
+            self.receipts.remove(&key);
+        }
+        for subject in sweep.ended(&self.tallies, tallies, |tally| tally.spent_at() <= now) {
+            self.tallies.remove(&subject);
+        }
+        for id in sweep.ended(&self.sessions, sessions, |session| session.used_at < sessions_before) {
             self.end_session(id);
         }
-        before - kept(self)
+        sweep.forgotten
+    }
+}
+
+/// Where the next sweep of each kind begins.
+#[derive(Default)]
+pub(crate) struct Cursors {
+    challenges: Option<ChallengeKey>,
+    receipts: Option<ChallengeKey>,
+    tallies: Option<Subject>,
+    sessions: Option<SessionId>,
+}
+
+struct Sweep {
+    left: usize,
+    forgotten: usize,
+}
+
+impl Sweep {
+    /// The keys of what has ended among the records after the cursor; at the end of the map it starts over.
+    fn ended<K: Ord + Clone, V>(
+        &mut self,
+        map: &BTreeMap<K, V>,
+        cursor: &mut Option<K>,
+        has_ended: impl Fn(&V) -> bool,
+    ) -> Vec<K> {
+        if self.left == 0 {
+            return Vec::new();
+        }
+        let start = cursor.take().map_or(Bound::Unbounded, Bound::Excluded);
+        let mut ended = Vec::new();
+        for (key, value) in map.range((start, Bound::Unbounded)).take(self.left) {
+            self.left -= 1;
+            if has_ended(value) {
+                ended.push(key.clone());
+            }
+            *cursor = Some(key.clone());
+        }
+        if self.left > 0 {
+            *cursor = None;
+        }
+        self.forgotten += ended.len();
+        ended
     }
 }

@@ -130,7 +130,7 @@ fn repeat(snapshot: &BindSnapshot, command: &Bind, policy: &Policy, now: Timesta
     }
     let found = session.as_ref().filter(|found| found.session.is_live(now, &policy.session))?;
     let account = &found.account.value;
-    if !account.is_live() || !account.status.may_log_in() {
+    if account.held_mobile() != Some(&command.key.mobile) || !account.status.may_log_in() {
         return None;
     }
     // The commit that wrote the receipt may not be on disk yet; this one, which comes after it, is when it returns.

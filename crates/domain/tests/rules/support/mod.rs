@@ -1,6 +1,5 @@
 //! What the tests share: a scene to decide a bind on, a service over a store in memory, and names for both.
 
-pub(crate) mod memory;
 pub(crate) mod scene;
 pub(crate) mod world;
 

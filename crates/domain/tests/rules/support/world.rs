@@ -17,8 +17,8 @@ use mobile_bind_domain::{
     Account, ChallengeKey, Change, ClientType, CodeLength, KeyId, PlatformProof, Policy, Refusal, Revision, Service,
     Session, SessionId, SessionSeed, Timestamp, Token, VerificationCode, Write,
 };
+use mobile_bind_memory::MemoryStore;
 
-use super::memory::MemoryStore;
 use super::{NOW, client, keys, mobile, requester};
 
 /// The result of a future that never waits, as none does over a store in memory.
