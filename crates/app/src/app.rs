@@ -122,6 +122,8 @@ impl App {
         self.stop.send_replace(true);
         let served = self.server.await.context("the server ended badly");
         self.purge.abort();
+        // Until it is gone it holds the store, and the store its folder.
+        let _ = self.purge.await;
         self.service.store.close().await.map_err(|error| anyhow!(error).context("the store could not be closed"))?;
         served?.context("the server failed")?;
         info!("stopped");
