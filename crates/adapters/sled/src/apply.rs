@@ -65,7 +65,7 @@ fn put_account(scratch: &mut Scratch<'_>, expected: Revision, account: &Account)
 }
 
 /// The index entries that lead to an account: none where it is not live.
-fn claims(account: &Account) -> Vec<Key> {
+pub(crate) fn claims(account: &Account) -> Vec<Key> {
     let mobile = account.held_mobile().map(layout::by_mobile);
     let member_code = account.held_member_code().map(layout::by_member_code);
     let identities = account.held_identities().map(|identity| layout::by_identity(&identity));

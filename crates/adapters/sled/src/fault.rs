@@ -1,14 +1,32 @@
 //! What can go wrong, apart from a conflict.
 
+use std::sync::Arc;
+
 use mobile_bind_domain::ports::{CommitError, StoreError};
+
+use crate::open::OpenError;
 
 /// Why the store could not be read or written. Names kinds of records, never what is in them.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
     #[error("the database failed")]
     Database(#[from] sled::Error),
+    #[error("the database met damage that it cannot read")]
+    Panicked,
     #[error("the data file could not be synchronised with the disk")]
-    Sync(#[from] std::io::Error),
+    Sync(#[source] std::io::Error),
+    #[error("the note of the last answer could not be written")]
+    Note(#[source] std::io::Error),
+    #[error("there is no room to open the store again")]
+    NoRoom(#[source] std::io::Error),
+    #[error("the store could not be opened again")]
+    Reopen(#[source] Box<OpenError>),
+    #[error("the store is being opened again")]
+    Reopening,
+    #[error("nothing can be written until the store is open again")]
+    Down(#[source] Arc<Fault>),
+    #[error("the backup could not be written")]
+    Backup(#[source] std::io::Error),
     #[error("a stored {0} cannot be read")]
     Unreadable(&'static str),
     #[error("a {0} cannot be stored")]
@@ -19,8 +37,8 @@ pub(crate) enum Fault {
     Exhausted,
     #[error("the store is closed")]
     Closed,
-    #[error("an earlier write failed: what is on disk is known again when the store is opened anew")]
-    Broken,
+    #[error("the change was given up: whether it was written is unknown")]
+    GivenUp,
 }
 
 impl From<Fault> for StoreError {

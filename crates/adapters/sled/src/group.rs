@@ -6,10 +6,12 @@ use std::collections::HashMap;
 use mobile_bind_domain::Revision;
 use sled::{Batch, IVec, Tree};
 
+use crate::digest::Digest;
 use crate::fault::Fault;
-use crate::layout::{Key, SEQUENCE_KEY};
+use crate::layout::{DIGEST_KEY, Key, SEQUENCE_KEY};
 use crate::records::{self, Record};
 use crate::source::Source;
+use crate::view::Before;
 
 /// Keys that were written; `None` where one was removed.
 type Overlay = HashMap<Vec<u8>, Option<IVec>>;
@@ -46,21 +48,40 @@ impl<'t> Group<'t> {
         Ok((done, revision))
     }
 
-    /// What is to be written, with the sequence; `None` where it is nothing.
-    pub(crate) fn into_batch(self) -> Option<Batch> {
+    /// What is to be written, with the sequence and the digest; `None` where it is nothing. `digest` is that of the store
+    /// before it.
+    pub(crate) fn prepare(self, mut digest: Digest) -> Result<Option<Prepared>, Fault> {
         if self.pending.is_empty() {
-            return None;
+            return Ok(None);
         }
-        let mut batch = Batch::default();
+        let (mut batch, mut before) = (Batch::default(), Before::new());
         for (key, value) in self.pending {
-            match value {
-                Some(value) => batch.insert(key, value),
-                None => batch.remove(key),
+            let old = self.tree.value(&key)?;
+            if let Some(old) = &old {
+                digest.remove(&key, old);
             }
+            match value {
+                Some(value) => {
+                    digest.add(&key, &value);
+                    batch.insert(key.as_slice(), value);
+                }
+                None => batch.remove(key.as_slice()),
+            }
+            before.insert(key, old);
         }
         batch.insert(SEQUENCE_KEY, &self.sequence.to_be_bytes());
-        Some(batch)
+        batch.insert(DIGEST_KEY, &digest.0.to_be_bytes());
+        Ok(Some(Prepared { batch, before, digest }))
     }
+}
+
+/// A group that is ready to be written.
+pub(crate) struct Prepared {
+    pub(crate) batch: Batch,
+    /// What stands in the tree under the keys that it writes.
+    pub(crate) before: Before,
+    /// The store's digest after it.
+    pub(crate) digest: Digest,
 }
 
 /// What one change reads and writes.

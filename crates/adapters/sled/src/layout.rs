@@ -1,4 +1,4 @@
-//! The layout on disk, format version 1.
+//! The layout on disk, format version 2.
 //!
 //! Everything stands in the default tree of one sled 0.34 database. All integers in keys, and those in values that are no
 //! records, are big-endian. The first byte of a key is its kind:
@@ -7,6 +7,7 @@
 //! | --- | --- | --- |
 //! | `00` meta | the ASCII name `format` | the format version, 4 bytes |
 //! | `00` meta | the ASCII name `sequence` | the commit sequence, 8 bytes |
+//! | `00` meta | the ASCII name `digest` | the sum of all entries of other kinds (`digest.rs`), 8 bytes |
 //! | `01` account | account id, 8 bytes | record `Account` |
 //! | `02` number | *part*: the mobile number | account id, 8 bytes |
 //! | `03` identity | platform, *part*: app id, *part*: openid | account id, 8 bytes |
@@ -33,10 +34,11 @@
 //!
 //! Kinds `02` to `05` and `0a` are indexes. Kinds `02` to `05` lead to live accounts alone, and `0a` to sessions that are
 //! there. A new record version keeps the format version as long as an older program may refuse what it cannot read; a
-//! change of keys, or of what an older program would silently get wrong, needs a new format version.
+//! change of keys, or of what an older program would silently get wrong, needs a new format version. Format 1 had no
+//! digest; it is given one when it is opened. Beside the database stands the file `groups` (`note.rs`).
 
 use std::net::IpAddr;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use mobile_bind_domain::{
     AccountId, AddressBlock, ChallengeKey, Client, ClientType, Identity, MemberCode, Mobile, Platform, SessionId,
@@ -44,18 +46,44 @@ use mobile_bind_domain::{
 };
 
 /// The format version that is written, and the newest that can be read.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 pub(crate) const FORMAT_KEY: &[u8] = b"\x00format";
 pub(crate) const SEQUENCE_KEY: &[u8] = b"\x00sequence";
+pub(crate) const DIGEST_KEY: &[u8] = b"\x00digest";
+
+pub(crate) const META: u8 = 0x00;
+pub(crate) const ACCOUNT: u8 = 0x01;
 
 pub(crate) const CHALLENGE: u8 = 0x06;
 pub(crate) const RECEIPT: u8 = 0x07;
 pub(crate) const TALLY: u8 = 0x08;
 pub(crate) const SESSION: u8 = 0x09;
+pub(crate) const SESSION_OF: u8 = 0x0a;
+
+/// The kinds of entries that lead to accounts.
+pub(crate) const INDEXES: RangeInclusive<u8> = 0x02..=0x05;
 
 /// The kinds of records that end by themselves, which stand in a row.
 pub(crate) const ENDING: Range<[u8; 1]> = [CHALLENGE]..[SESSION + 1];
+
+/// What an entry is, by its key.
+pub(crate) fn name_of(key: &[u8]) -> &'static str {
+    const NAMES: [&str; 11] = [
+        "meta",
+        "accounts",
+        "numbers",
+        "identities",
+        "unionids",
+        "member codes",
+        "challenges",
+        "receipts",
+        "tallies",
+        "sessions",
+        "sessions of accounts",
+    ];
+    key.first().and_then(|&kind| NAMES.get(usize::from(kind)).copied()).unwrap_or("unknown")
+}
 
 /// A key that is being put together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,13 +138,13 @@ impl Key {
 }
 
 pub(crate) fn account(id: AccountId) -> Key {
-    Key::of_kind(0x01).fixed(id.get().to_be_bytes())
+    Key::of_kind(ACCOUNT).fixed(id.get().to_be_bytes())
 }
 
 /// The keys of all accounts, in the order of their ids; those after one id where it is given.
 pub(crate) fn accounts_after(id: Option<AccountId>) -> Range<Vec<u8>> {
     let first = id.map_or(0, |id| id.get() + 1);
-    Key::of_kind(0x01).fixed(first.to_be_bytes()).into_bytes()..vec![0x02]
+    Key::of_kind(ACCOUNT).fixed(first.to_be_bytes()).into_bytes()..vec![0x02]
 }
 
 pub(crate) fn by_mobile(mobile: &Mobile) -> Key {
@@ -169,7 +197,12 @@ pub(crate) fn session_of(account: AccountId, client_type: ClientType) -> Key {
 
 /// What the keys of an account's sessions start with.
 pub(crate) fn sessions_of(account: AccountId) -> Key {
-    Key::of_kind(0x0a).fixed(account.get().to_be_bytes())
+    Key::of_kind(SESSION_OF).fixed(account.get().to_be_bytes())
+}
+
+/// The keys of an account's sessions.
+pub(crate) fn all_sessions_of(account: AccountId) -> Range<Vec<u8>> {
+    sessions_of(account).into_bytes()..sessions_of(account).byte(u8::MAX).into_bytes()
 }
 
 pub(crate) const fn platform_number(platform: Platform) -> u8 {

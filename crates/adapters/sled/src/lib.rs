@@ -4,25 +4,34 @@
 //! them still hold, writes all that wait in one batch, and answers when the disk has it (`committer.rs`). What lies where on
 //! disk stands in the header of `layout.rs`.
 
+mod accept;
 mod apply;
+mod backup;
 mod committer;
+mod digest;
 mod fault;
 mod group;
 mod layout;
+mod measured;
+mod note;
 mod open;
 mod purge;
 mod records;
+mod recovery;
 mod release;
+mod reserve;
 mod snapshot;
 mod source;
 mod state;
 #[cfg(test)]
 mod tests;
+mod verify;
+mod view;
+mod watchdog;
 
 use std::path::Path;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use mobile_bind_domain::ports::{
@@ -31,14 +40,17 @@ use mobile_bind_domain::ports::{
 use mobile_bind_domain::{Account, AccountId, Change, Revision, Session, SessionId, Timestamp, Versioned};
 use tokio::sync::oneshot;
 
-use crate::committer::{Committer, Ended, Job, Sync};
+pub use crate::accept::accept_loss;
+pub use crate::backup::BackedUp;
+use crate::committer::{Committer, Ended, Job, Sync, Thread};
 use crate::fault::Fault;
 pub use crate::open::OpenError;
-use crate::open::Opened;
+use crate::open::{Opened, Trust};
 use crate::purge::Purge;
-use crate::release::Release;
 use crate::source::Source;
 use crate::state::State;
+pub use crate::verify::{Findings, verify};
+use crate::view::{Reader, View, caught};
 
 /// What an operator can set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,41 +72,50 @@ impl Default for Options {
 
 /// A store in a folder of its own. Dropping it finishes the changes that wait, and lets the folder go.
 pub struct SledStore {
-    db: sled::Db,
     state: Arc<State>,
     /// `None` once it is closed: that is how the thread learns.
     jobs: RwLock<Option<SyncSender<Job>>>,
     ended: Ended,
-    thread: Option<JoinHandle<()>>,
-    /// Stands last: it is dropped after the database.
-    _release: Release,
+    thread: Option<Thread>,
 }
 
 impl SledStore {
-    /// Opens the store in a folder, which is made where it is missing.
+    /// Opens the store in a folder, which is made where it is missing. Where it was not closed in order, all of it is read
+    /// and compared with its digest first.
     ///
     /// # Errors
-    /// Where the folder is in use, of a newer version, not this program's, or cannot be read or written.
+    /// Where the folder is in use, of a newer version, not this program's, damaged or older than its last answer, or cannot
+    /// be read or written.
     pub fn open(folder: &Path, options: Options) -> Result<Self, OpenError> {
-        let opened = open::open(folder, &options)?;
-        let data_file = opened.data_file.try_clone()?;
-        Self::start(opened, Box::new(move || data_file.sync_data()), options)
+        let opened = open::open(folder, &options, Trust::Nothing)?;
+        Self::start(folder, opened, Box::new(|data_file| data_file.sync_data()), options)
     }
 
-    fn start(opened: Opened, sync: Sync, options: Options) -> Result<Self, OpenError> {
-        let state = Arc::new(State::new(snapshot::last_account(&opened.db)?));
+    fn start(folder: &Path, opened: Opened, sync: Sync, options: Options) -> Result<Self, OpenError> {
+        let db = opened.database.db.clone();
+        let last_account = caught(|| snapshot::last_account(&db))?;
+        let state = Arc::new(State::new(db, last_account));
         let (jobs, waiting) = sync_channel(options.queue.max(1));
-        let sequence = opened.sequence;
-        let committer = Committer::new(opened.db.clone(), sync, Arc::clone(&state), sequence, options.group);
+        let committer = Committer::new(folder, options, opened, sync, Arc::clone(&state));
         let (thread, ended) = committer.spawn(waiting)?;
-        let Opened { db, release, .. } = opened;
-        Ok(Self { db, state, jobs: RwLock::new(Some(jobs)), ended, thread: Some(thread), _release: release })
+        Ok(Self { state, jobs: RwLock::new(Some(jobs)), ended, thread: Some(thread) })
     }
 
-    fn read<T>(&self, load: impl FnOnce(&sled::Tree) -> Result<T, Fault>) -> Result<T, StoreError> {
-        self.state.readable()?;
-        let _whole = self.state.applying.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(load(&self.db)?)
+    /// Copies the store to a folder that is not there yet, as it is at one point in time. Reads go on meanwhile; changes
+    /// wait.
+    ///
+    /// # Errors
+    /// Where the store is unavailable, or the copy cannot be written.
+    pub async fn back_up(&self, to: &Path) -> Result<BackedUp, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Job::Backup(to.to_owned(), answer))?;
+        answered.await.map_err(|_| StoreError::from(Fault::GivenUp))?
+    }
+
+    async fn read<T>(&self, load: impl FnOnce(&Reader<'_>) -> Result<T, Fault>) -> Result<T, StoreError> {
+        self.state.settled().await;
+        let view = self.state.view.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(view.read(load)?)
     }
 
     fn send(&self, job: Job) -> Result<(), Fault> {
@@ -103,7 +124,7 @@ impl SledStore {
         let jobs = jobs.as_ref().ok_or(Fault::Closed)?;
         jobs.try_send(job).map_err(|refused| match refused {
             TrySendError::Full(_) => Fault::Busy,
-            TrySendError::Disconnected(_) => Fault::Broken,
+            TrySendError::Disconnected(_) => Fault::GivenUp,
         })
     }
 
@@ -116,15 +137,15 @@ impl SledStore {
 #[async_trait]
 impl Store for SledStore {
     async fn load_send(&self, query: &SendQuery) -> Result<SendSnapshot, StoreError> {
-        self.read(|tree| snapshot::for_send(tree, query))
+        self.read(|reader| snapshot::for_send(reader, query)).await
     }
 
     async fn load_bind(&self, query: &BindQuery) -> Result<BindSnapshot, StoreError> {
-        self.read(|tree| snapshot::for_bind(tree, query))
+        self.read(|reader| snapshot::for_bind(reader, query)).await
     }
 
     async fn load_session(&self, id: SessionId) -> Result<Option<SessionSnapshot>, StoreError> {
-        self.read(|tree| snapshot::session(tree, id))
+        self.read(|reader| snapshot::session(reader, id)).await
     }
 
     async fn allot_account_id(&self) -> Result<AccountId, StoreError> {
@@ -134,36 +155,36 @@ impl Store for SledStore {
     async fn commit(&self, change: Change) -> Result<Revision, CommitError> {
         let (answer, answered) = oneshot::channel();
         self.send(Job::Commit(change, answer)).map_err(StoreError::from)?;
-        answered.await.map_err(|_| StoreError::from(Fault::Broken))?
+        answered.await.map_err(|_| StoreError::from(Fault::GivenUp))?
     }
 
     async fn account(&self, id: AccountId) -> Result<Option<Versioned<Account>>, StoreError> {
-        self.read(|tree| tree.record(&layout::account(id)))
+        self.read(|reader| reader.record(&layout::account(id))).await
     }
 
     async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Versioned<Account>>, StoreError> {
-        self.read(|tree| snapshot::accounts(tree, after, limit))
+        self.read(|reader| snapshot::accounts(reader, after, limit)).await
     }
 
     async fn sessions_of(&self, account: AccountId) -> Result<Vec<Session>, StoreError> {
-        self.read(|tree| snapshot::sessions_of(tree, account))
+        self.read(|reader| snapshot::sessions_of(reader, account)).await
     }
 
     async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
         let (answer, answered) = oneshot::channel();
         self.send(Job::Purge(Purge { now, sessions_before, limit }, answer))?;
-        answered.await.map_err(|_| StoreError::from(Fault::Broken))?
+        answered.await.map_err(|_| StoreError::from(Fault::GivenUp))?
     }
 
     async fn check(&self) -> Result<(), StoreError> {
         self.state.writable()?;
-        self.read(|tree| tree.value(layout::FORMAT_KEY).map(|_| ()))
+        self.read(|reader| reader.value(layout::FORMAT_KEY).map(|_| ())).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {
         self.end();
         let mut ended = self.ended.clone();
-        let ended = ended.wait_for(Option::is_some).await.map_err(|_| StoreError::from(Fault::Broken))?;
+        let ended = ended.wait_for(Option::is_some).await.map_err(|_| StoreError::from(Fault::GivenUp))?;
         match ended.as_ref() {
             Some(Err(fault)) => Err(StoreError(Box::new(Arc::clone(fault)))),
             Some(Ok(())) | None => Ok(()),
@@ -174,9 +195,11 @@ impl Store for SledStore {
 impl Drop for SledStore {
     fn drop(&mut self) {
         self.end();
-        if let Some(thread) = self.thread.take() {
-            // A thread that panicked has said so.
-            let _ = thread.join();
-        }
+        let Some(thread) = self.thread.take() else { return };
+        // A thread that panicked has said so.
+        let opened = thread.join();
+        // Readers' handles first: what is left waits until the folder is free.
+        self.state.show(View::Gone(Arc::new(Fault::Closed)));
+        drop(opened);
     }
 }

@@ -1,51 +1,82 @@
 //! What the store's handles and the committer thread share.
 
-use std::sync::RwLock;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use mobile_bind_domain::AccountId;
+use tokio::sync::watch;
 
 use crate::fault::Fault;
+use crate::view::View;
 
-const OPEN: u8 = 0;
-const CLOSED: u8 = 1;
-const BROKEN: u8 = 2;
+/// Whether changes are taken.
+#[derive(Clone, Debug)]
+pub(crate) enum Phase {
+    Open,
+    /// A write failed, and the folder is being opened again; reads wait for the end of it.
+    Reopening,
+    /// A write failed, and the folder could not be opened again yet.
+    Down(Arc<Fault>),
+    Closed,
+}
 
-/// Whether the store works, and which account id comes next.
+/// Whether the store works, what is read, and which account id comes next.
 pub(crate) struct State {
-    health: AtomicU8,
+    phase: watch::Sender<Phase>,
     next_account: AtomicU64,
     /// Held for writing while a group is put into the tree: a snapshot is of the time before it or after it.
-    pub(crate) applying: RwLock<()>,
+    pub(crate) view: RwLock<View>,
 }
 
 impl State {
     /// An open store; `last_account` is the largest id in it.
-    pub(crate) fn new(last_account: Option<AccountId>) -> Self {
+    pub(crate) fn new(db: sled::Db, last_account: Option<AccountId>) -> Self {
         let next = last_account.map_or(AccountId::MIN.get(), |id| id.get() + 1);
-        Self { health: AtomicU8::new(OPEN), next_account: AtomicU64::new(next), applying: RwLock::new(()) }
+        let view = RwLock::new(View::Of(db, Default::default()));
+        Self { phase: watch::Sender::new(Phase::Open), next_account: AtomicU64::new(next), view }
     }
 
     /// Takes no more changes.
     pub(crate) fn close(&self) {
-        let _ = self.health.compare_exchange(OPEN, CLOSED, Ordering::SeqCst, Ordering::SeqCst);
+        self.enter(Phase::Closed);
     }
 
-    /// What is in the tree may not be on disk.
-    pub(crate) fn break_off(&self) {
-        self.health.store(BROKEN, Ordering::SeqCst);
+    /// Moves on, unless the store is closed.
+    pub(crate) fn enter(&self, next: Phase) {
+        self.phase.send_if_modified(|phase| {
+            let open = !matches!(phase, Phase::Closed);
+            if open {
+                *phase = next;
+            }
+            open
+        });
     }
 
-    /// Whether what is read is, or is about to be, on disk.
-    pub(crate) fn readable(&self) -> Result<(), Fault> {
-        if self.health.load(Ordering::SeqCst) == BROKEN { Err(Fault::Broken) } else { Ok(()) }
+    /// Shows readers something else.
+    pub(crate) fn show(&self, view: View) {
+        let old = std::mem::replace(&mut *self.view.write().unwrap_or_else(PoisonError::into_inner), view);
+        drop(old);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn watch(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+
+    /// Waits while the folder is being opened again.
+    pub(crate) async fn settled(&self) {
+        if matches!(*self.phase.borrow(), Phase::Reopening) {
+            // It fails where the sender is gone, and that is this very store.
+            let _ = self.phase.subscribe().wait_for(|phase| !matches!(phase, Phase::Reopening)).await;
+        }
     }
 
     pub(crate) fn writable(&self) -> Result<(), Fault> {
-        match self.health.load(Ordering::SeqCst) {
-            OPEN => Ok(()),
-            CLOSED => Err(Fault::Closed),
-            _ => Err(Fault::Broken),
+        match &*self.phase.borrow() {
+            Phase::Open => Ok(()),
+            Phase::Reopening => Err(Fault::Reopening),
+            Phase::Down(fault) => Err(Fault::Down(Arc::clone(fault))),
+            Phase::Closed => Err(Fault::Closed),
         }
     }
 

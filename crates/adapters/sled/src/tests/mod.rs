@@ -1,8 +1,11 @@
 //! The store as a whole, on disk.
 
 mod commit;
+mod damage;
+mod failure;
 mod lifecycle;
 mod purge;
+mod verify;
 
 use std::path::Path;
 
@@ -17,6 +20,20 @@ use crate::{Options, SledStore};
 
 fn open(folder: &Path) -> SledStore {
     SledStore::open(folder, Options { cache_bytes: 1 << 20, ..Options::default() }).unwrap()
+}
+
+/// The database under a store.
+fn db(store: &SledStore) -> sled::Db {
+    match &*store.state.view.read().unwrap() {
+        crate::view::View::Of(db, _) => db.clone(),
+        crate::view::View::Gone(fault) => panic!("{fault}"),
+    }
+}
+
+/// A store whose disk does what `sync` does.
+fn open_on(folder: &Path, options: Options, sync: crate::committer::Sync) -> SledStore {
+    let opened = crate::open::open(folder, &options, crate::open::Trust::Nothing).unwrap();
+    SledStore::start(folder, opened, sync, options).unwrap()
 }
 
 fn id(id: u64) -> AccountId {

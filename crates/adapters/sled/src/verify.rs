@@ -1,0 +1,160 @@
+//! Going through a whole store: what is in it, and whether it fits together.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use mobile_bind_domain::bind::BindReceipt;
+use mobile_bind_domain::{Account, AccountId, Challenge, Session, Tally};
+use sled::Tree;
+
+use crate::Options;
+use crate::apply::claims;
+use crate::digest::Digest;
+use crate::fault::Fault;
+use crate::layout::{self, ACCOUNT, CHALLENGE, FORMAT, INDEXES, META, RECEIPT, SESSION, SESSION_OF, TALLY};
+use crate::open::{Database, OpenError, noted, open_database};
+use crate::records::{self, Record};
+use crate::source::Source;
+use crate::view::caught;
+
+/// What a store holds, and what is wrong with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// The format version.
+    pub format: u32,
+    /// The sequence of the last change.
+    pub sequence: u64,
+    /// How many entries there are of each kind.
+    pub entries: BTreeMap<&'static str, u64>,
+    /// How many bytes their keys and values have, before the database's own overhead.
+    pub bytes: u64,
+    /// What is wrong, and how often. Names kinds of records, never what is in them.
+    pub problems: BTreeMap<&'static str, u64>,
+}
+
+/// Goes through a store that nobody has open; tells `progress` how many entries it has seen, now and then. Nothing is
+/// mended.
+///
+/// # Errors
+/// Where the folder is in use, or cannot be opened or read at all.
+pub fn verify(folder: &Path, options: Options, mut progress: impl FnMut(u64)) -> Result<Findings, OpenError> {
+    let noted = noted(folder);
+    let Database { db, sequence, digest, .. } = &open_database(folder, &options)?;
+    let mut verifier =
+        Verifier { tree: db, sequence: *sequence, digest: Digest::default(), findings: Findings::default() };
+    verifier.findings.format = FORMAT;
+    verifier.findings.sequence = *sequence;
+    caught(|| verifier.walk(&mut progress))?;
+    let whole = verifier.digest;
+    verifier.expect(whole == *digest, "records are missing, or are older than others");
+    match noted {
+        Ok(Some(noted)) => {
+            verifier.expect(*sequence >= noted.sequence, "the store is older than its last answer");
+            let other = *sequence == noted.sequence && *digest != noted.digest;
+            verifier.expect(!other, "the store is not the one that was answered from");
+        }
+        Ok(None) => verifier.expect(*sequence == 0, "there is no note of the last answer"),
+        Err(_) => verifier.expect(false, "the note of the last answer cannot be read"),
+    }
+    Ok(verifier.findings)
+}
+
+struct Verifier<'t> {
+    tree: &'t Tree,
+    sequence: u64,
+    digest: Digest,
+    findings: Findings,
+}
+
+impl Verifier<'_> {
+    fn walk(&mut self, progress: &mut impl FnMut(u64)) -> Result<(), Fault> {
+        let tree = self.tree;
+        for (seen, entry) in (1..).zip(tree.range([META + 1]..)) {
+            let (key, value) = entry?;
+            self.digest.add(&key, &value);
+            self.findings.bytes += (key.len() + value.len()) as u64;
+            let kind = self.entry(&key, &value)?;
+            *self.findings.entries.entry(kind).or_default() += 1;
+            if seen % 10_000 == 0 {
+                progress(seen);
+            }
+        }
+        Ok(())
+    }
+
+    fn expect(&mut self, holds: bool, problem: &'static str) {
+        if !holds {
+            *self.findings.problems.entry(problem).or_default() += 1;
+        }
+    }
+
+    /// Checks one entry; answers its kind.
+    fn entry(&mut self, key: &[u8], value: &[u8]) -> Result<&'static str, Fault> {
+        match key.first() {
+            Some(&ACCOUNT) => self.account(key, value)?,
+            Some(kind) if INDEXES.contains(kind) => self.index(key, value)?,
+            Some(&CHALLENGE) => drop(self.record::<Challenge>(value, "a challenge cannot be read")),
+            Some(&RECEIPT) => drop(self.record::<BindReceipt>(value, "a receipt cannot be read")),
+            Some(&TALLY) => drop(self.record::<Tally>(value, "a tally cannot be read")),
+            Some(&SESSION) => self.session(key, value)?,
+            Some(&SESSION_OF) => self.session_index(key, value)?,
+            _ => self.expect(false, "an entry is of no known kind"),
+        }
+        Ok(layout::name_of(key))
+    }
+
+    fn record<R: Record>(&mut self, value: &[u8], problem: &'static str) -> Option<R> {
+        let record = records::decode::<R>(value).ok();
+        self.expect(record.is_some(), problem);
+        let record = record?;
+        self.expect(record.revision.0 <= self.sequence, "a record is newer than the store");
+        Some(record.value)
+    }
+
+    fn account(&mut self, key: &[u8], value: &[u8]) -> Result<(), Fault> {
+        let Some(account) = self.record::<Account>(value, "an account cannot be read") else { return Ok(()) };
+        self.expect(layout::account(account.id).as_bytes() == key, "an account stands under another's id");
+        for claim in claims(&account) {
+            let holder = self.tree.value(claim.as_bytes())?;
+            let holds = holder.is_some_and(|holder| *holder == account.id.get().to_be_bytes());
+            self.expect(holds, "an account is not led to by its number, identity, unionid or member code");
+        }
+        Ok(())
+    }
+
+    fn index(&mut self, key: &[u8], value: &[u8]) -> Result<(), Fault> {
+        let id = value.try_into().ok().and_then(|id| AccountId::new(u64::from_be_bytes(id)));
+        let stored = id.map_or(Ok(None), |id| self.tree.value(layout::account(id).as_bytes()))?;
+        // One that cannot be read is counted where it stands.
+        let account = stored.map(|stored| records::decode::<Account>(&stored));
+        let leads = match account {
+            Some(Ok(account)) => claims(&account.value).iter().any(|claim| claim.as_bytes() == key),
+            Some(Err(_)) => true,
+            None => false,
+        };
+        self.expect(leads, "an index leads to no live account that has it");
+        Ok(())
+    }
+
+    fn session(&mut self, key: &[u8], value: &[u8]) -> Result<(), Fault> {
+        let Some(session) = self.record::<Session>(value, "a session cannot be read") else { return Ok(()) };
+        self.expect(layout::session(session.id).as_bytes() == key, "a session stands under another's id");
+        let account = self.tree.value(layout::account(session.account).as_bytes())?;
+        self.expect(account.is_some(), "a session belongs to no account");
+        let index = self.tree.value(layout::session_of(session.account, session.client_type).as_bytes())?;
+        self.expect(index.is_some_and(|id| *id == session.id.0), "a session is not led to by its account");
+        Ok(())
+    }
+
+    fn session_index(&mut self, key: &[u8], value: &[u8]) -> Result<(), Fault> {
+        let stored = crate::source::session_id(value).ok();
+        let stored = stored.map_or(Ok(None), |id| self.tree.value(layout::session(id).as_bytes()))?;
+        let leads = match stored.map(|stored| records::decode::<Session>(&stored)) {
+            Some(Ok(session)) => layout::session_of(session.value.account, session.value.client_type).as_bytes() == key,
+            Some(Err(_)) => true,
+            None => false,
+        };
+        self.expect(leads, "an account leads to a session that is not its own");
+        Ok(())
+    }
+}
