@@ -2,6 +2,7 @@
 //! model.
 
 pub mod contract;
+pub mod crash;
 pub mod golden;
 pub mod harness;
 pub mod model;

@@ -42,6 +42,7 @@ enum Room {
     Http,
     App,
     Tests,
+    Bench,
     Xtask,
 }
 
@@ -52,6 +53,7 @@ impl Room {
             "crates/http" => Self::Http,
             "crates/app" => Self::App,
             "tests" => Self::Tests,
+            "bench" => Self::Bench,
             "xtask" => Self::Xtask,
             _ if folder.starts_with("crates/adapters/") => Self::Adapter,
             _ => return None,
@@ -60,7 +62,7 @@ impl Room {
 
     fn may_depend_on(self, other: Self) -> bool {
         match self {
-            Self::Domain | Self::Xtask => false,
+            Self::Domain | Self::Bench | Self::Xtask => false,
             Self::Adapter | Self::Http => other == Self::Domain,
             Self::App => matches!(other, Self::Domain | Self::Adapter | Self::Http),
             Self::Tests => matches!(other, Self::Domain | Self::Adapter | Self::Http | Self::App),
@@ -74,6 +76,7 @@ impl Room {
             Self::Http => "http depends on the domain alone",
             Self::App => "the app depends on the domain, the adapters and http",
             Self::Tests => "the tests depend on what the app is made of, and on the app",
+            Self::Bench => "the load driver depends on no crate of the workspace: it speaks HTTP to the binary",
             Self::Xtask => "xtask depends on no crate of the workspace: it runs them",
         }
     }

@@ -1,9 +1,11 @@
 //! The project's own chores: `cargo xtask <chore>`. Thin by intent: each runs cargo or the binary, and what continuous
 //! integration runs is what a developer runs.
 
+mod bench;
 mod check;
 mod ci;
 mod codegen;
+mod crash;
 mod dependencies;
 mod golden;
 mod layers;
@@ -50,11 +52,30 @@ enum Chore {
         /// The recordings [default: the project's own].
         file: Option<PathBuf>,
     },
+    /// Kills the service in the middle of its work, and looks whether anything is lost.
+    Crash {
+        /// How often.
+        #[arg(default_value = "50")]
+        kills: NonZeroU32,
+        /// What the random moments and choices come from [default: another one each time].
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Takes a debug build, which is there sooner.
+        #[arg(long)]
+        debug: bool,
+    },
     /// Runs the tests with many more cases for each property.
     Prop {
         /// How many cases a property gets.
         #[arg(long, default_value = "2000")]
         cases: NonZeroU32,
+    },
+    /// Puts load on the release binary and prints what it bears; `cargo xtask bench --help` tells more.
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// Passed on to the load driver.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
     },
     /// What continuous integration runs: check, test, golden.
     Ci,
@@ -75,7 +96,9 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Check => check::run(),
         Chore::Test { cargo, harness } => test::run(&cargo, &harness),
         Chore::Golden { file } => golden::run(file.as_deref()),
+        Chore::Crash { kills, seed, debug } => crash::run(kills, seed, debug),
         Chore::Prop { cases } => prop::run(cases),
+        Chore::Bench { arguments } => bench::run(&arguments),
         Chore::Ci => ci::run(),
     }
 }
@@ -105,6 +128,13 @@ mod tests {
         ] {
             assert_eq!(test_arguments(words), expected);
         }
+    }
+
+    #[test]
+    fn the_load_driver_gets_all_that_follows() {
+        let words = ["xtask", "bench", "--quick", "--json", "report.json", "--help"];
+        let Chore::Bench { arguments } = CommandLine::parse_from(words).chore else { panic!("another chore") };
+        assert_eq!(arguments, ["--quick", "--json", "report.json", "--help"]);
     }
 
     #[test]

@@ -14,15 +14,17 @@ use mobile_bind_jwt::{JwtIssuer, OpaqueIssuer};
 use mobile_bind_memory::MemoryStore;
 use mobile_bind_sled::{Options, SledStore};
 use mobile_bind_sms::{Deadline, FakeSms};
-use poem::Server;
-use poem::listener::{Acceptor, Listener, TcpListener};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::ambient::{SystemClock, SystemRandomness};
+use crate::control::Control;
 use crate::development::DevelopmentDesk;
 use crate::keys;
+use crate::listening::{Listening, raise_file_limit};
+use crate::metered_store::MeteredStore;
+use crate::metrics::Measured;
 use crate::settings::{Environment, Settings, SmsSenderName, TokenFormat, refuse_unsafe};
 
 /// How often what has ended is looked for, and at how many records a time.
@@ -44,13 +46,19 @@ pub struct Ports {
 pub struct App {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where the metrics have an address of their own.
+    pub metrics_address: Option<SocketAddr>,
     /// The use cases, over the ports.
     pub service: Arc<Service>,
     /// The fake provider.
     pub sms: Arc<FakeSms>,
     stop: watch::Sender<bool>,
-    server: JoinHandle<std::io::Result<()>>,
-    purge: JoinHandle<()>,
+    server: Listening,
+    metrics_server: Option<Listening>,
+    /// Where operators' orders come in, if they can.
+    control: Option<Control>,
+    /// What goes on beside the requests.
+    chores: [JoinHandle<()>; 2],
 }
 
 impl App {
@@ -62,7 +70,17 @@ impl App {
         refuse_unsafe(settings)?;
         let policy = settings.policy()?;
         let presentation = presentation(settings)?;
-        let store = open_store(settings)?;
+        let (capacity, connections) = (settings.capacity()?, settings.connection_limits()?);
+        let metrics_listen = settings.metrics_listen()?;
+        let measured = Arc::new(Measured::start(store_folder(settings))?);
+        measured.note_settings(policy.platform_proof, cache_bytes(settings));
+        raise_file_limit(connections.open);
+        let embedded = open_embedded(settings)?;
+        let store = match &embedded {
+            Some(store) => Arc::clone(store) as Arc<dyn Store>,
+            None => open_other(settings)?,
+        };
+        let store = Arc::new(MeteredStore::new(store));
 
         let machine_clock = Arc::new(SystemClock::default());
         let own_clock = ports.clock.is_none().then(|| Arc::clone(&machine_clock));
@@ -87,31 +105,48 @@ impl App {
             policy,
         });
 
+        let development = settings.environment == Environment::Development;
         let desk = || Arc::new(DevelopmentDesk { sms: Arc::clone(&sms), clock: own_clock }) as Arc<_>;
         let endpoint = mobile_bind_http::endpoint(Parts {
             service: Arc::clone(&service),
             presentation,
             cors_origins: settings.cors.origins.clone(),
             key_set,
-            development: (settings.environment == Environment::Development).then(desk),
+            capacity,
+            metrics: (development && metrics_listen.is_none()).then(|| Arc::clone(&measured) as Arc<_>),
+            development: development.then(desk),
         });
-        let acceptor = TcpListener::bind(settings.listen).into_acceptor().await;
-        let acceptor = acceptor.with_context(|| format!("cannot listen on {}", settings.listen))?;
-        let address = acceptor.local_addr().first().and_then(|address| address.as_socket_addr().copied());
-        let address = address.context("the listener has no address")?;
-
         let (stop, stopped) = watch::channel(false);
-        let mut signal = stopped.clone();
         let timeout = Duration::from_secs(settings.shutdown_timeout_s);
-        let server = tokio::spawn(async move {
-            let stopped = async move {
-                // An error means that the sender is gone, which is as good a reason to stop.
-                let _ = signal.wait_for(|stop| *stop).await;
-            };
-            Server::new_with_acceptor(acceptor).run_with_graceful_shutdown(endpoint, stopped, Some(timeout)).await
+        let listen = |address, endpoint| Listening::start(address, endpoint, connections, stopped.clone(), timeout);
+        let server = listen(settings.listen, endpoint).await?;
+        let metrics_server = match metrics_listen {
+            Some(address) => {
+                let endpoint =
+                    mobile_bind_http::metrics_endpoint(Arc::clone(&service), Arc::clone(&measured) as Arc<_>);
+                Some(listen(address, endpoint).await?)
+            }
+            None => None,
+        };
+        let control = embedded.and_then(|store| {
+            let control = Control::start(&settings.data_dir, store);
+            control.inspect_err(|error| warn!(error = format!("{error:#}"), "no orders are taken")).ok()
         });
         let purge = tokio::spawn(purge(Arc::clone(&service)));
-        Ok(Self { address, service, sms, stop, server, purge })
+        let upkeep = tokio::spawn(async move { measured.keep_up().await });
+        let metrics_address = metrics_server.as_ref().map(|server| server.address);
+        let address = server.address;
+        Ok(Self {
+            address,
+            metrics_address,
+            service,
+            sms,
+            stop,
+            server,
+            metrics_server,
+            control,
+            chores: [purge, upkeep],
+        })
     }
 
     /// Takes no more connections, finishes what is in flight, and puts everything on disk.
@@ -120,12 +155,21 @@ impl App {
     /// Where the server or the store fails while it stops.
     pub async fn stop(self) -> Result<()> {
         self.stop.send_replace(true);
-        let served = self.server.await.context("the server ended badly");
-        self.purge.abort();
-        // Until it is gone it holds the store, and the store its folder.
-        let _ = self.purge.await;
+        let served = self.server.ended().await;
+        let metrics_served = match self.metrics_server {
+            Some(server) => server.ended().await,
+            None => Ok(()),
+        };
+        if let Some(control) = self.control {
+            control.stop().await;
+        }
+        for chore in self.chores {
+            chore.abort();
+            // Until it is gone it may hold the store, and the store its folder.
+            let _ = chore.await;
+        }
         self.service.store.close().await.map_err(|error| anyhow!(error).context("the store could not be closed"))?;
-        served?.context("the server failed")?;
+        served.and(metrics_served)?;
         info!("stopped");
         Ok(())
     }
@@ -152,26 +196,48 @@ fn presentation(settings: &Settings) -> Result<Presentation> {
     })
 }
 
+/// Where the embedded store is; `None` where another one is named.
+pub(crate) fn store_folder(settings: &Settings) -> Option<PathBuf> {
+    let place = if settings.store == "sled" { "" } else { settings.store.strip_prefix("sled:")? };
+    Some(if place.is_empty() { settings.data_dir.join("store") } else { PathBuf::from(place) })
+}
+
+/// Memory for the embedded store's cache.
+fn cache_bytes(settings: &Settings) -> u64 {
+    settings.sled.cache_mib.saturating_mul(1024 * 1024)
+}
+
+/// The embedded store's options.
+pub(crate) fn store_options(settings: &Settings) -> Options {
+    Options { cache_bytes: cache_bytes(settings), ..Options::default() }
+}
+
+/// The embedded store; `None` where another one is named.
+fn open_embedded(settings: &Settings) -> Result<Option<Arc<SledStore>>> {
+    let Some(folder) = store_folder(settings) else { return Ok(None) };
+    let store = SledStore::open(&folder, store_options(settings));
+    let store = store.with_context(|| format!("the store in {} cannot be opened", folder.display()))?;
+    Ok(Some(Arc::new(store)))
+}
+
 /// The store that the settings name like a URL.
-fn open_store(settings: &Settings) -> Result<Arc<dyn Store>> {
-    let (scheme, place) = settings.store.split_once(':').unwrap_or((settings.store.as_str(), ""));
-    match scheme {
-        "sled" => {
-            let own = || settings.data_dir.join("store");
-            let folder = if place.is_empty() { own() } else { PathBuf::from(place) };
-            let cache_bytes = settings.sled.cache_mib.saturating_mul(1024 * 1024);
-            let store = SledStore::open(&folder, Options { cache_bytes, ..Options::default() });
-            let store = store.with_context(|| format!("the store in {} cannot be opened", folder.display()))?;
-            Ok(Arc::new(store))
-        }
-        "memory" => Ok(Arc::new(MemoryStore::new())),
+pub(crate) fn open_store(settings: &Settings) -> Result<Arc<dyn Store>> {
+    match open_embedded(settings)? {
+        Some(store) => Ok(store),
+        None => open_other(settings),
+    }
+}
+
+fn open_other(settings: &Settings) -> Result<Arc<dyn Store>> {
+    match settings.store.split(':').next() {
+        Some("memory") => Ok(Arc::new(MemoryStore::new())),
         _ => bail!("store = \"{}\" names no known store; the embedded one is \"sled:\"", settings.store),
     }
 }
 
-type Issuer = (Arc<dyn TokenIssuer>, Option<serde_json::Value>);
+pub(crate) type Issuer = (Arc<dyn TokenIssuer>, Option<serde_json::Value>);
 
-fn token_issuer(settings: &Settings, randomness: &dyn Randomness) -> Result<Issuer> {
+pub(crate) fn token_issuer(settings: &Settings, randomness: &dyn Randomness) -> Result<Issuer> {
     let tokens = &settings.tokens;
     let keys = keys::token_keys(&settings.data_dir, tokens.algorithm, randomness)?;
     match tokens.format {

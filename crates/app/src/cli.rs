@@ -9,9 +9,10 @@ use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::ambient::SystemRandomness;
+use crate::fill::fill;
 use crate::keys::{self, Purpose};
 use crate::settings::{Environment, Overrides, Settings, load, refuse_unsafe};
-use crate::{App, Ports, logging};
+use crate::{App, Ports, logging, store_commands};
 
 /// Binds mobile numbers to accounts: a drop-in for ShopXO's user/appmobilebind.
 #[derive(Debug, Parser)]
@@ -45,6 +46,21 @@ enum Command {
     /// Looks after the server's keys.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Looks after the store.
+    #[command(subcommand)]
+    Store(StoreCommand),
+    /// Writes a backup of the store and the keys, also while the service runs.
+    Backup {
+        /// A folder that is not there yet.
+        #[arg(long, value_name = "FOLDER")]
+        to: PathBuf,
+    },
+    /// Puts a backup into a data folder that has neither store nor keys.
+    Restore {
+        /// The backup's folder.
+        #[arg(long, value_name = "FOLDER")]
+        from: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -63,6 +79,22 @@ enum KeysCommand {
         #[arg(value_enum)]
         purpose: KeyPurpose,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum StoreCommand {
+    /// Adds made-up accounts, for measuring; refused in production.
+    Fill {
+        /// How many.
+        #[arg(long)]
+        users: u64,
+    },
+    /// Goes through the whole store, and says whether it fits together.
+    Verify,
+    /// Says what is in the store.
+    Stats,
+    /// Takes a store that was refused as older than its last answer, or as damaged, as it is.
+    AcceptLoss,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -87,6 +119,15 @@ impl CommandLine {
             Command::Config(ConfigCommand::Check) => check(&load(&overrides)?),
             Command::Config(ConfigCommand::Print) => print(&toml::to_string(&load(&overrides)?)?),
             Command::Keys(KeysCommand::Change { purpose }) => change_key(&load(&overrides)?, purpose),
+            Command::Store(StoreCommand::Fill { users }) => runtime()?.block_on(fill(&load(&overrides)?, users)),
+            Command::Store(StoreCommand::Verify) => print(&store_commands::verify(&load(&overrides)?)?),
+            Command::Store(StoreCommand::Stats) => print(&store_commands::stats(&load(&overrides)?)?),
+            Command::Store(StoreCommand::AcceptLoss) => print(&store_commands::accept_loss(&load(&overrides)?)?),
+            Command::Backup { to } => {
+                let told = runtime()?.block_on(store_commands::back_up(&load(&overrides)?, &to))?;
+                print(&told)
+            }
+            Command::Restore { from } => print(&store_commands::restore(&load(&overrides)?, &from)?),
         }
     }
 }
@@ -98,6 +139,9 @@ fn print(text: &str) -> Result<()> {
 fn check(settings: &Settings) -> Result<()> {
     refuse_unsafe(settings)?;
     settings.policy()?;
+    settings.capacity()?;
+    settings.connection_limits()?;
+    settings.metrics_listen()?;
     print("the settings are good\n")
 }
 
@@ -110,10 +154,13 @@ fn change_key(settings: &Settings, purpose: KeyPurpose) -> Result<()> {
     print(&format!("the current key is {id} from the next start on\n"))
 }
 
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")
+}
+
 fn serve(settings: &Settings) -> Result<()> {
     logging::start(settings)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         // Before anything is promised: a signal that comes early must not be lost.
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;

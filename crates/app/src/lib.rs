@@ -3,11 +3,18 @@
 
 pub mod ambient;
 pub mod app;
+mod backup;
 pub mod cli;
+mod control;
 pub mod development;
+pub mod fill;
 pub mod keys;
+mod listening;
 pub mod logging;
+pub mod metered_store;
+pub mod metrics;
 pub mod settings;
+mod store_commands;
 
 pub use app::{App, Ports};
 pub use settings::Settings;

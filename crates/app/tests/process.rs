@@ -143,6 +143,9 @@ fn what_is_unsafe_is_refused_by_name() {
     assert!(start(&[("MOBILE_BIND__ENVIRONMENT", "production")]).contains("sms.sender"));
     assert!(start(&[("MOBILE_BIND__CODE__LENGTH", "9")]).contains("code.length"));
     assert!(start(&[("MOBILE_BIND__STORE", "mongodb:")]).contains("mongodb"));
+    assert!(start(&[("MOBILE_BIND__SERVER__MAX_IN_FLIGHT", "0")]).contains("server.max_in_flight"));
+    assert!(start(&[("MOBILE_BIND__SMS__TIMEOUT_S", "30")]).contains("server.request_timeout_s"));
+    assert!(start(&[("MOBILE_BIND__METRICS__LISTEN", "9090")]).contains("metrics.listen"));
     assert!(start(&[("MOBILE_BIND__LISTNE", "x")]).contains("did you mean 'listen'"));
     let told = failure(binary().args(["--listen", "0.0.0.0:0", "--data-dir"]).arg(folder.path()));
     assert!(told.contains("dev.expose"), "{told}");

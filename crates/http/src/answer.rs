@@ -103,7 +103,13 @@ impl<D: Data> ApiResponse for Answer<D> {
         };
         let too_large = response(413, "The body is over 64 KiB.", error());
         let failed = response(500, "A fault of the service.", error());
-        MetaResponses { responses: vec![ok, too_large, failed] }
+        let retry_after =
+            header_meta("Retry-After", "Seconds to wait before asking again.", MetaSchema::new("integer"));
+        let overloaded = MetaResponse {
+            headers: vec![request_id(), retry_after],
+            ..response(503, "Too much is asked at once: ask again.", error())
+        };
+        MetaResponses { responses: vec![ok, too_large, failed, overloaded] }
     }
 
     fn register(registry: &mut Registry) {

@@ -11,6 +11,7 @@ use crate::Presentation;
 use crate::answer::{Answer, Nothing};
 use crate::asked::{Asked, BindMobile, SendCode, SessionToken};
 use crate::catalogue::{self, Phrase};
+use crate::metrics;
 use crate::user::{User, Viewing};
 
 #[derive(Tags)]
@@ -43,10 +44,11 @@ impl Api {
         tag = "Tag::Binding"
     )]
     async fn send_verification_code(&self, asked: Asked<SendCode>) -> Answer<Nothing> {
-        let language = asked.requester.language;
+        let Requester { language, client_type, .. } = asked.requester;
         let service = Arc::clone(&self.service);
         let sending = async move { service.send_code(asked.requester.clone(), asked.mobile(), asked.token()).await };
         let outcome = to_completion(sending, Operation::Send).await;
+        metrics::sent(client_type, &outcome);
         Answer::new(outcome.map(|()| Nothing::HERE), catalogue::SENT, language)
     }
 
@@ -69,6 +71,7 @@ impl Api {
         let service = Arc::clone(&self.service);
         let binding = async move { service.bind(asked.requester.clone(), &asked.bind_parameters()).await };
         let outcome = to_completion(binding, Operation::Bind).await;
+        metrics::bound(requester.client_type, &outcome);
         self.user_answer(outcome, catalogue::BOUND, &requester)
     }
 

@@ -13,6 +13,7 @@ use serde_json::{Value as Json, json};
 
 use crate::envelope::EnvelopeCode;
 use crate::parameters::{self, Parameter, Parameters, Value};
+use crate::shedding::Place;
 use crate::{answer, language, refusal_table, schemas};
 
 /// What an operation takes besides the common parameters.
@@ -107,6 +108,8 @@ impl Input for SessionToken {
 pub(crate) struct Asked<I> {
     pub(crate) requester: Requester,
     parameters: Parameters,
+    /// Goes where the work goes, also without its client.
+    _place: Option<Place>,
     input: PhantomData<I>,
 }
 
@@ -137,7 +140,7 @@ impl<I: Input> Asked<I> {
         let address =
             request.remote_addr().as_socket_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
         let requester = Requester { client_type, installation, address: address.into(), language };
-        Ok(Self { requester, parameters, input: PhantomData })
+        Ok(Self { requester, parameters, _place: request.data::<Place>().cloned(), input: PhantomData })
     }
 
     /// The session token; empty where there is none.

@@ -169,6 +169,10 @@ phrases! {
         "服务未就绪[存储不可用]", "Not ready [the store is unavailable]", "服務未就緒[儲存不可用]",
         "No está listo [el almacén no está disponible]",
     }
+    OVERLOADED {
+        "系统繁忙，请 {wait}后再试", "Too busy right now. Try again in {wait}", "系統繁忙，請 {wait}後再試",
+        "Demasiado ocupado. Prueba dentro de {wait}",
+    }
     FAILED {
         "系统错误，请稍后再试", "Something went wrong. Try again later", "系統錯誤，請稍後再試",
         "Se ha producido un error. Prueba más tarde",

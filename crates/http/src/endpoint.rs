@@ -14,14 +14,16 @@ use crate::api::Api;
 use crate::cors::{AllowedOrigins, Cors};
 use crate::envelope::EnvelopeCode;
 use crate::fault::WireFault;
+use crate::metrics::MetricsRoute;
 use crate::observation::Observation;
 use crate::parameters::{Parameter, Parameters};
 use crate::rewriting::{OPERATIONS, Rewriting};
+use crate::shedding::Shedding;
 use crate::{Parts, development, document, language};
 
 /// The whole service, for a server to run.
 pub fn endpoint(parts: Parts) -> BoxEndpoint<'static, Response> {
-    let Parts { service, presentation, cors_origins, key_set, development } = parts;
+    let Parts { service, presentation, cors_origins, key_set, capacity, metrics, development } = parts;
     let operations = document::service(Some(Api { service: Arc::clone(&service), presentation }));
     let mut route = Route::new()
         .at("/healthz", get(healthz))
@@ -32,10 +34,13 @@ pub fn endpoint(parts: Parts) -> BoxEndpoint<'static, Response> {
     if let Some(key_set) = key_set {
         route = route.at("/.well-known/jwks.json", get(constant(key_set.to_string())));
     }
+    if let Some(scrape) = metrics {
+        route = route.at("/metrics", get(MetricsRoute { service: Arc::clone(&service), scrape }));
+    }
     if let Some(development) = development {
         route = route.nest_no_strip("/dev", development::routes(development, Arc::clone(&service)));
     }
-    let guarded = Faults(route.with(CatchPanic::new().with_handler(panicked)));
+    let guarded = Shedding::new(Faults(route.with(CatchPanic::new().with_handler(panicked))), capacity);
     let origins = AllowedOrigins::new(&cors_origins);
     Observation { inner: Cors { inner: Rewriting(guarded), origins }, service }.boxed()
 }
@@ -60,7 +65,7 @@ impl Endpoint for Readiness {
         match self.0.store.check().await {
             Ok(()) => Ok(Response::builder().content_type("application/json").body(r#"{"status":"ready"}"#)),
             Err(fault) => {
-                error!(error = %fault, "not ready");
+                error!(error = &fault as &dyn std::error::Error, "not ready");
                 Ok(WireFault::NotReady.response(Head::of(&request).language()))
             }
         }

@@ -5,7 +5,7 @@ use poem::http::{HeaderValue, StatusCode, header};
 use poem::{Error, Response};
 
 use crate::envelope::{self, EnvelopeCode, NO_DATA};
-use crate::refusal_table;
+use crate::{catalogue, refusal_table};
 
 /// A fault of the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub(crate) enum WireFault {
     Forbidden,
     /// The store cannot be used.
     NotReady,
+    /// As many requests are being worked on as may be.
+    Overloaded,
     /// The code panicked.
     Panicked,
 }
@@ -37,7 +39,7 @@ impl WireFault {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Forbidden => StatusCode::FORBIDDEN,
-            Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotReady | Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -53,6 +55,9 @@ impl WireFault {
         let mut response = envelope::response(status, told.code, &told.message, &NO_DATA);
         if let Self::MethodNotAllowed(allowed) = self {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+        }
+        if let Some(wait) = told.wait {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(catalogue::whole_seconds(wait)));
         }
         response
     }

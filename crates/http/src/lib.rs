@@ -8,6 +8,7 @@ mod answer;
 mod api;
 mod asked;
 mod catalogue;
+mod connections;
 mod cors;
 mod development;
 mod document;
@@ -15,19 +16,24 @@ mod endpoint;
 mod envelope;
 mod fault;
 mod language;
+mod metrics;
 mod observation;
 mod parameters;
 mod refusal_table;
 mod rewriting;
 mod schemas;
+mod shedding;
 mod time_text;
 mod user;
 
 use std::sync::Arc;
 
+pub use connections::{Connection, ConnectionLimits, LimitedAcceptor};
 pub use development::{Behaviour, Development, DevelopmentMessage};
 pub use document::openapi_document;
 pub use endpoint::endpoint;
+pub use metrics::{Scrape, describe_metrics, metrics_endpoint};
+pub use shedding::Capacity;
 
 /// How the shop wants accounts shown.
 #[derive(Clone, Debug)]
@@ -52,6 +58,10 @@ pub struct Parts {
     pub cors_origins: Vec<String>,
     /// A JWK set (RFC 7517) to publish at `/.well-known/jwks.json`.
     pub key_set: Option<serde_json::Value>,
+    /// How many requests may be worked on at once.
+    pub capacity: Capacity,
+    /// What `/metrics` shows; without it the route does not exist.
+    pub metrics: Option<Arc<dyn Scrape>>,
     /// What the routes under `/dev` reach; without it they do not exist.
     pub development: Option<Arc<dyn Development>>,
 }

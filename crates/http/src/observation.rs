@@ -9,6 +9,7 @@ use poem::{Endpoint, Request, Response, Result};
 use tracing::{Instrument, error_span, info};
 
 use crate::envelope::EnvelopeCode;
+use crate::metrics;
 use crate::rewriting::RouteName;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -25,6 +26,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Observation<E> {
     async fn call(&self, request: Request) -> Result<Response> {
         let clock = &self.service.clock;
         let started = clock.now();
+        let received = metrics::started();
         let id = request_id(request.headers(), self.service.randomness.as_ref());
         let method = method_name(request.method());
         // At the level of errors, so that whatever is logged within says which request it is about.
@@ -36,6 +38,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Observation<E> {
         let code = response.data::<EnvelopeCode>().map(|code| code.0);
         let duration_ms = u64::try_from(clock.now().since(started).as_millis()).unwrap_or(u64::MAX);
         span.in_scope(|| info!(method, route, status, code, duration_ms, "answered"));
+        metrics::answered(route, status, code, received.elapsed());
         Ok(response)
     }
 }

@@ -10,6 +10,9 @@ use crate::fault::WireFault;
 /// Every code but 0, in falling order: what the document says `code` can be.
 pub(crate) const CODES: [i32; 12] = [-1, -2, -10, -11, -20, -50, -51, -100, -110, -400, -500, -1000];
 
+/// When to ask again what was shed.
+const SHED_WAIT: Duration = Duration::from_secs(1);
+
 /// A refusal as the client gets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Told {
@@ -87,6 +90,7 @@ pub(crate) fn fault(fault: WireFault, language: Language) -> Told {
         WireFault::MethodNotAllowed(_) => told(-1000, catalogue::METHOD_NOT_ALLOWED),
         WireFault::Forbidden => told(-1000, catalogue::FORBIDDEN),
         WireFault::NotReady => told(-100, catalogue::NOT_READY),
+        WireFault::Overloaded => told(-100, catalogue::OVERLOADED).waiting(SHED_WAIT, language),
         WireFault::Panicked => told(-500, catalogue::FAILED),
     }
 }
@@ -134,7 +138,7 @@ mod tests {
         ]
     }
 
-    const FAULTS: [(WireFault, i32, u16); 8] = [
+    const FAULTS: [(WireFault, i32, u16); 9] = [
         (WireFault::InvalidParameter("lang"), -1, 200),
         (WireFault::UnreadableBody, -1, 200),
         (WireFault::TooLarge, -1, 413),
@@ -142,6 +146,7 @@ mod tests {
         (WireFault::MethodNotAllowed("GET"), -1000, 405),
         (WireFault::Forbidden, -1000, 403),
         (WireFault::NotReady, -100, 503),
+        (WireFault::Overloaded, -100, 503),
         (WireFault::Panicked, -500, 500),
     ];
 

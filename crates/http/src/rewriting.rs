@@ -8,13 +8,16 @@ use poem::http::{Method, Uri};
 use poem::{Body, Endpoint, Request, Response, Result};
 
 /// The operations, which ShopXO's kinds of URL lead to.
-pub(crate) const OPERATIONS: [&str; 4] =
-    ["/user/appmobilebindverifysend", "/user/appmobilebind", "/user/tokenuserinfo", "/user/logout"];
+pub(crate) const OPERATIONS: [&str; 4] = [SEND, "/user/appmobilebind", "/user/tokenuserinfo", "/user/logout"];
+
+/// The operation that sends a code.
+pub(crate) const SEND: &str = "/user/appmobilebindverifysend";
 
 /// Everything else that may be named in the log.
-const OTHERS: [&str; 8] = [
+const OTHERS: [&str; 9] = [
     "/healthz",
     "/readyz",
+    "/metrics",
     "/openapi.json",
     "/docs",
     "/.well-known/jwks.json",

@@ -4,12 +4,13 @@ mod load;
 mod policy;
 mod quota;
 mod refuse;
+mod server;
 mod shape;
 
 pub use load::{Overrides, load};
 pub use quota::QuotaText;
 pub use refuse::refuse_unsafe;
 pub use shape::{
-    Code, Cors, Dev, Environment, LimitMode, Limits, Log, LogFormat, Platforms, ProofSetting, Referrer, Register,
-    Session, Settings, Shop, SledSettings, Sms, SmsSenderName, TokenAlgorithm, TokenFormat, Tokens,
+    Code, Cors, Dev, Environment, LimitMode, Limits, Log, LogFormat, Metrics, Platforms, ProofSetting, Referrer,
+    Register, Server, Session, Settings, Shop, SledSettings, Sms, SmsSenderName, TokenAlgorithm, TokenFormat, Tokens,
 };

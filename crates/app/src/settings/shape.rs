@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use mobile_bind_domain::mobile::DEFAULT_PATTERN;
 use mobile_bind_domain::policy::{Limits as DomainLimits, SessionPolicy};
+use mobile_bind_http::Capacity;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::QuotaText;
@@ -99,6 +100,7 @@ pub struct Settings {
     pub platform_proof: ProofSetting,
     pub mobile_pattern: String,
     pub shutdown_timeout_s: u64,
+    pub server: Server,
     pub code: Code,
     pub register: Register,
     pub referrer: Referrer,
@@ -109,6 +111,7 @@ pub struct Settings {
     pub sms: Sms,
     pub limits: Limits,
     pub cors: Cors,
+    pub metrics: Metrics,
     pub sled: SledSettings,
     pub log: Log,
     pub dev: Dev,
@@ -130,6 +133,15 @@ macro_rules! section {
     };
 }
 
+section! {
+    /// How much is taken on at once.
+    Server {
+        max_in_flight: usize = Capacity::default().requests,
+        max_connections: usize = 10_000,
+        idle_timeout_s: u64 = 75,
+        request_timeout_s: u64 = 30,
+    }
+}
 section! {
     /// Verification codes.
     Code { length: u8 = 4, lifetime_s: u64 = 600, tries: u8 = 5, send_interval_s: u64 = 60 }
@@ -184,7 +196,11 @@ section! {
 }
 section! {
     /// Text messages.
-    Sms { sender: SmsSenderName = SmsSenderName::Fake, timeout_s: u64 = 5 }
+    Sms {
+        sender: SmsSenderName = SmsSenderName::Fake,
+        timeout_s: u64 = 5,
+        max_in_flight: usize = Capacity::default().sends,
+    }
 }
 section! {
     /// The quotas.
@@ -214,6 +230,10 @@ section! {
     }
 }
 section! {
+    /// Measurements for operators.
+    Metrics { listen: String = String::new() }
+}
+section! {
     /// The embedded store.
     SledSettings { cache_mib: u64 = 64 }
 }
@@ -236,6 +256,7 @@ impl Default for Settings {
             platform_proof: ProofSetting::default(),
             mobile_pattern: DEFAULT_PATTERN.to_owned(),
             shutdown_timeout_s: 10,
+            server: Server::default(),
             code: Code::default(),
             register: Register::default(),
             referrer: Referrer::default(),
@@ -246,6 +267,7 @@ impl Default for Settings {
             sms: Sms::default(),
             limits: Limits::default(),
             cors: Cors::default(),
+            metrics: Metrics::default(),
             sled: SledSettings::default(),
             log: Log::default(),
             dev: Dev::default(),

@@ -6,5 +6,6 @@ mod development;
 mod hostile;
 mod logging;
 mod operations;
+mod shedding;
 mod shop;
 mod transport;

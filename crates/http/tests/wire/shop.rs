@@ -16,7 +16,7 @@ use mobile_bind_domain::{
     Policy, Quota, Revision, Service, Session, SessionId, SessionSeed, Subject, Tally, Timestamp, Token,
     VerificationCode, Versioned,
 };
-use mobile_bind_http::{Behaviour, Development, DevelopmentMessage, Parts, Presentation, endpoint};
+use mobile_bind_http::{Behaviour, Capacity, Development, DevelopmentMessage, Parts, Presentation, endpoint};
 use poem::endpoint::BoxEndpoint;
 use poem::test::{TestClient, TestResponse};
 use serde_json::Value;
@@ -79,6 +79,8 @@ impl Shop {
             presentation,
             cors_origins: Vec::new(),
             key_set: Some(serde_json::json!({ "keys": [] })),
+            capacity: Capacity::default(),
+            metrics: None,
             development: Some(shop()),
         }
     }

@@ -1,0 +1,79 @@
+//! What a process and a folder use, as Linux tells it (proc(5)).
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+/// The processor time that a process has used, in user and in kernel mode.
+pub(crate) fn processor_time(pid: u32) -> Result<Duration> {
+    let stat = read(&format!("/proc/{pid}/stat"))?;
+    let ticks = ticks(&stat).context("/proc/PID/stat has another form than expected")?;
+    let per_second = rustix::param::clock_ticks_per_second();
+    Ok(Duration::from_micros(ticks.saturating_mul(1_000_000) / per_second.max(1)))
+}
+
+/// `utime` and `stime`, in clock ticks. The program's name, which may hold anything, ends at the last parenthesis.
+fn ticks(stat: &str) -> Option<u64> {
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
+    let (user, system) = (fields.next()?, fields.next()?);
+    Some(user.parse::<u64>().ok()? + system.parse::<u64>().ok()?)
+}
+
+/// The memory of a process that is resident, in bytes.
+pub(crate) fn resident(pid: u32) -> Result<u64> {
+    let status = read(&format!("/proc/{pid}/status"))?;
+    resident_in(&status).context("/proc/PID/status has another form than expected")
+}
+
+fn resident_in(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+fn read(path: &str) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("cannot read {path}"))
+}
+
+/// What a folder and everything in it takes on disk, in bytes: blocks, not lengths.
+pub(crate) fn on_disk(folder: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
+        let entry = entry?;
+        // A store may remove a file of its own meanwhile.
+        let Ok(metadata) = entry.metadata() else { continue };
+        bytes += if metadata.is_dir() { on_disk(&entry.path())? } else { metadata.blocks() * 512 };
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{on_disk, processor_time, resident, resident_in, ticks};
+
+    #[test]
+    fn processor_time_is_user_and_system() {
+        let stat = "7 (a ) (b) S 1 2 3 4 5 6 7 8 9 10 250 50 1 1 20 0";
+        assert_eq!(ticks(stat), Some(300));
+        assert_eq!(ticks("7 (cut"), None);
+        assert!(processor_time(std::process::id()).is_ok());
+    }
+
+    #[test]
+    fn resident_memory_is_in_bytes() {
+        assert_eq!(resident_in("VmPeak:\t 9 kB\nVmRSS:\t   12 kB\n"), Some(12 * 1024));
+        assert_eq!(resident_in("Name: x"), None);
+        assert!(resident(std::process::id()).unwrap() > 100_000);
+    }
+
+    #[test]
+    fn folders_count_with_what_is_in_them() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("inner")).unwrap();
+        std::fs::write(folder.path().join("inner/file"), vec![1; 100_000]).unwrap();
+        assert!(on_disk(folder.path()).unwrap() >= 100_000);
+    }
+}

@@ -1,0 +1,130 @@
+//! A store that is watched: how long changes wait, what becomes of them, and the sessions they open and end.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use metrics::{counter, gauge, histogram};
+use mobile_bind_domain::ports::{
+    BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
+};
+use mobile_bind_domain::{Account, AccountId, Change, Revision, Session, SessionId, Timestamp, Versioned, Write};
+
+use crate::metrics::{COMMIT_DURATION, COMMITS, COMMITS_WAITING, PURGED, SESSIONS_ENDED, SESSIONS_OPENED};
+
+/// Measures what `inner` does.
+pub struct MeteredStore {
+    inner: Arc<dyn Store>,
+}
+
+impl MeteredStore {
+    /// Watches a store.
+    #[must_use]
+    pub fn new(inner: Arc<dyn Store>) -> Self {
+        Self { inner }
+    }
+}
+
+/// A change that waits; no longer when this is gone, also where nobody waits to the end.
+struct Waiting;
+
+impl Waiting {
+    fn begin() -> Self {
+        gauge!(COMMITS_WAITING).increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        gauge!(COMMITS_WAITING).decrement(1.0);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long a commit took is told to operators; no rule depends on it")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// What a change does to sessions: the client types of those it opens, and how many it ends.
+fn sessions(change: &Change) -> (Vec<&'static str>, u64) {
+    let mut opened = Vec::new();
+    let mut ended = 0;
+    for write in &change.writes {
+        match write {
+            Write::OpenSession(session) => opened.push(session.client_type.name()),
+            Write::EndSession(_) => ended += 1,
+            _ => {}
+        }
+    }
+    (opened, ended)
+}
+
+#[async_trait]
+impl Store for MeteredStore {
+    async fn load_send(&self, query: &SendQuery) -> Result<SendSnapshot, StoreError> {
+        self.inner.load_send(query).await
+    }
+
+    async fn load_bind(&self, query: &BindQuery) -> Result<BindSnapshot, StoreError> {
+        self.inner.load_bind(query).await
+    }
+
+    async fn load_session(&self, id: SessionId) -> Result<Option<SessionSnapshot>, StoreError> {
+        self.inner.load_session(id).await
+    }
+
+    async fn allot_account_id(&self) -> Result<AccountId, StoreError> {
+        self.inner.allot_account_id().await
+    }
+
+    async fn commit(&self, change: Change) -> Result<Revision, CommitError> {
+        let (opened, ended) = sessions(&change);
+        let waiting = Waiting::begin();
+        let began = now();
+        let committed = self.inner.commit(change).await;
+        histogram!(COMMIT_DURATION).record(began.elapsed());
+        drop(waiting);
+        let outcome = match &committed {
+            Ok(_) => "committed",
+            Err(CommitError::Conflict) => "conflict",
+            Err(CommitError::Store(_)) => "failed",
+        };
+        counter!(COMMITS, "outcome" => outcome).increment(1);
+        if committed.is_ok() {
+            for client_type in opened {
+                counter!(SESSIONS_OPENED, "client_type" => client_type).increment(1);
+            }
+            if ended > 0 {
+                counter!(SESSIONS_ENDED).increment(ended);
+            }
+        }
+        committed
+    }
+
+    async fn account(&self, id: AccountId) -> Result<Option<Versioned<Account>>, StoreError> {
+        self.inner.account(id).await
+    }
+
+    async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Versioned<Account>>, StoreError> {
+        self.inner.accounts(after, limit).await
+    }
+
+    async fn sessions_of(&self, account: AccountId) -> Result<Vec<Session>, StoreError> {
+        self.inner.sessions_of(account).await
+    }
+
+    async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        let forgotten = self.inner.purge(now, sessions_before, limit).await?;
+        counter!(PURGED).increment(u64::try_from(forgotten).unwrap_or(u64::MAX));
+        Ok(forgotten)
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.inner.check().await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.inner.close().await
+    }
+}

@@ -1,0 +1,82 @@
+//! From settings to what the server takes on at once.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use mobile_bind_http::{Capacity, ConnectionLimits};
+
+use super::Settings;
+
+impl Settings {
+    /// How many requests are worked on at once.
+    ///
+    /// # Errors
+    /// With the name of the setting that cannot be used.
+    pub fn capacity(&self) -> Result<Capacity> {
+        ensure!(self.server.max_in_flight > 0, "server.max_in_flight must be at least 1");
+        ensure!(self.sms.max_in_flight > 0, "sms.max_in_flight must be at least 1");
+        Ok(Capacity { requests: self.server.max_in_flight, sends: self.sms.max_in_flight })
+    }
+
+    /// What connections may cost.
+    ///
+    /// # Errors
+    /// With the name of the setting that cannot be used.
+    pub fn connection_limits(&self) -> Result<ConnectionLimits> {
+        let server = &self.server;
+        ensure!(server.max_connections > 0, "server.max_connections must be at least 1");
+        ensure!(server.idle_timeout_s > 0, "server.idle_timeout_s must be at least 1");
+        ensure!(
+            server.request_timeout_s > self.sms.timeout_s,
+            "server.request_timeout_s must be more than sms.timeout_s: a send waits for its sender"
+        );
+        Ok(ConnectionLimits {
+            open: server.max_connections,
+            idle: Duration::from_secs(server.idle_timeout_s),
+            request: Duration::from_secs(server.request_timeout_s),
+        })
+    }
+
+    /// The address that the metrics have for themselves.
+    ///
+    /// # Errors
+    /// Where it is no address.
+    pub fn metrics_listen(&self) -> Result<Option<SocketAddr>> {
+        let listen = self.metrics.listen.trim();
+        let read = |text: &str| text.parse().context("metrics.listen is no address: write it as 127.0.0.1:9090");
+        if listen.is_empty() { Ok(None) } else { read(listen).map(Some) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::settings::Settings;
+
+    #[test]
+    fn nothing_at_all_is_no_capacity() {
+        let mut settings = Settings::default();
+        assert!(settings.capacity().is_ok() && settings.connection_limits().is_ok());
+        settings.server.max_in_flight = 0;
+        assert!(settings.capacity().unwrap_err().to_string().contains("server.max_in_flight"));
+        settings.server.max_connections = 0;
+        assert!(settings.connection_limits().unwrap_err().to_string().contains("server.max_connections"));
+    }
+
+    #[test]
+    fn a_request_has_time_for_its_sender() {
+        let mut settings = Settings::default();
+        settings.sms.timeout_s = settings.server.request_timeout_s;
+        assert!(settings.connection_limits().unwrap_err().to_string().contains("sms.timeout_s"));
+    }
+
+    #[test]
+    fn metrics_have_an_address_or_none() {
+        let mut settings = Settings::default();
+        assert_eq!(settings.metrics_listen().unwrap(), None);
+        settings.metrics.listen = "127.0.0.1:9090".to_owned();
+        assert_eq!(settings.metrics_listen().unwrap().unwrap().port(), 9090);
+        settings.metrics.listen = "9090".to_owned();
+        assert!(settings.metrics_listen().unwrap_err().to_string().contains("metrics.listen"));
+    }
+}

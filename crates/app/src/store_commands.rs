@@ -1,0 +1,125 @@
+//! What an operator can do with the embedded store.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use mobile_bind_domain::ports::Store;
+use mobile_bind_sled::{Findings, OpenError, SledStore};
+
+use crate::app::{store_folder, store_options};
+use crate::backup;
+use crate::control::ask_for_backup;
+use crate::settings::Settings;
+
+/// Goes through the whole store, and says what is in it and what is wrong.
+///
+/// # Errors
+/// Where something is wrong, or the store cannot be gone through.
+pub(crate) fn verify(settings: &Settings) -> Result<String> {
+    let folder = existing(settings)?;
+    let found = go_through(settings, &folder)?;
+    let summary = summary(&folder, &found)?;
+    if found.problems.is_empty() {
+        return Ok(summary + "the store is in order\n");
+    }
+    let problems = found.problems.iter().map(|(problem, count)| format!("\n{count} times: {problem}"));
+    bail!("{summary}the store is not in order:{}", problems.collect::<String>())
+}
+
+/// Says what is in the store.
+///
+/// # Errors
+/// Where the store cannot be gone through.
+pub(crate) fn stats(settings: &Settings) -> Result<String> {
+    let folder = existing(settings)?;
+    summary(&folder, &go_through(settings, &folder)?)
+}
+
+/// Takes a store that has lost something for whole.
+///
+/// # Errors
+/// Where the store cannot be opened.
+pub(crate) fn accept_loss(settings: &Settings) -> Result<String> {
+    let folder = existing(settings)?;
+    mobile_bind_sled::accept_loss(&folder, store_options(settings)).map_err(told)?;
+    Ok("what is missing is given up; `mobile-bind store verify` says whether the rest fits together\n".to_owned())
+}
+
+/// Writes a backup: through the running service where there is one, else by itself.
+///
+/// # Errors
+/// Where it cannot be written.
+pub(crate) async fn back_up(settings: &Settings, to: &Path) -> Result<String> {
+    let to = std::path::absolute(to)?;
+    let folder = existing(settings)?;
+    let sequence = match ask_for_backup(&settings.data_dir, &to)? {
+        Some(sequence) => sequence,
+        None => {
+            let store = SledStore::open(&folder, store_options(settings)).map_err(told)?;
+            let sequence = backup::back_up(&store, &settings.data_dir, &to).await?;
+            store.close().await.map_err(|error| anyhow!(error))?;
+            sequence
+        }
+    };
+    Ok(format!("{} holds everything up to change {sequence}\n", to.display()))
+}
+
+/// Puts a backup where there is no data.
+///
+/// # Errors
+/// Where it is damaged, or there is data.
+pub(crate) fn restore(settings: &Settings, from: &Path) -> Result<String> {
+    let sequence = backup::restore(from, &settings.data_dir, &folder(settings)?)?;
+    Ok(format!("{} holds everything up to change {sequence}\n", settings.data_dir.display()))
+}
+
+fn folder(settings: &Settings) -> Result<PathBuf> {
+    store_folder(settings).with_context(|| format!("store = \"{}\" is not the embedded store", settings.store))
+}
+
+/// The store's folder; looking at one that is not there would make it.
+fn existing(settings: &Settings) -> Result<PathBuf> {
+    let folder = folder(settings)?;
+    ensure!(folder.is_dir(), "there is no store in {}", folder.display());
+    Ok(folder)
+}
+
+fn told(error: OpenError) -> anyhow::Error {
+    let used = matches!(error, OpenError::InUse);
+    let error = anyhow!(error);
+    if used {
+        error.context("a service has the store open: stop it, or look at a backup (--store sled:DIR/store)")
+    } else {
+        error
+    }
+}
+
+fn go_through(settings: &Settings, folder: &Path) -> Result<Findings> {
+    let mut terminal = std::io::stderr();
+    let progress = |seen: u64| {
+        // Nobody has to watch.
+        let _ = write!(terminal, "\r{seen} entries");
+    };
+    let found = mobile_bind_sled::verify(folder, store_options(settings), progress).map_err(told)?;
+    let _ = writeln!(std::io::stderr(), "\r{} entries, done", found.entries.values().sum::<u64>());
+    Ok(found)
+}
+
+fn summary(folder: &Path, found: &Findings) -> Result<String> {
+    let mut text = format!("format {}, last change {}\n", found.format, found.sequence);
+    for (kind, count) in &found.entries {
+        text += &format!("{count:>12} {kind}\n");
+    }
+    Ok(text + &format!("{:>12} bytes of them, {} bytes on disk\n", found.bytes, bytes_in(folder)?))
+}
+
+fn bytes_in(folder: &Path) -> std::io::Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        bytes += if metadata.is_dir() { bytes_in(&entry.path())? } else { metadata.len() };
+    }
+    Ok(bytes)
+}

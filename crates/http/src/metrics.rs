@@ -1,0 +1,111 @@
+//! What is measured of the wire, by the `metrics` facade, and the route that shows it. No label holds a number, a token, an
+//! openid or anything else that a client can make up: the number of series is bounded.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use mobile_bind_domain::{ClientType, Refusal, Service};
+use poem::endpoint::BoxEndpoint;
+use poem::{Endpoint, EndpointExt, Request, Response, Result, Route, get};
+
+const REQUESTS: &str = "mobile_bind_http_requests_total";
+const REQUEST_DURATION: &str = "mobile_bind_http_request_duration_seconds";
+const SENDS: &str = "mobile_bind_sends_total";
+const BINDS: &str = "mobile_bind_binds_total";
+const STORE_READY: &str = "mobile_bind_store_ready";
+/// Requests that are being worked on.
+pub(crate) const IN_FLIGHT: &str = "mobile_bind_http_requests_in_flight";
+/// Requests that were turned away at once.
+pub(crate) const SHED: &str = "mobile_bind_http_requests_shed_total";
+/// Open connections.
+pub(crate) const CONNECTIONS: &str = "mobile_bind_connections";
+/// Connections that were closed before their time.
+pub(crate) const CONNECTIONS_CLOSED: &str = "mobile_bind_connections_closed_total";
+
+/// Renders everything that was measured in this process.
+pub trait Scrape: Send + Sync {
+    /// The Prometheus text format, version 0.0.4.
+    fn render(&self) -> String;
+}
+
+/// Tells the recorder in force what the metrics of this crate mean.
+pub fn describe_metrics() {
+    describe_counter!(REQUESTS, "Requests answered, by route, HTTP status and the envelope's code.");
+    describe_histogram!(REQUEST_DURATION, Unit::Seconds, "How long requests took to answer, by route.");
+    describe_gauge!(IN_FLIGHT, "Requests being worked on, by bulkhead: sends, or all other requests.");
+    describe_counter!(SHED, "Requests turned away at once because their bulkhead was full.");
+    describe_counter!(SENDS, "Codes asked for, by client type and what became of it.");
+    describe_counter!(BINDS, "Binds, by client type and what became of them.");
+    describe_gauge!(STORE_READY, "Whether the store can be read and written: 1 or 0.");
+    describe_gauge!(CONNECTIONS, "Open connections.");
+    describe_counter!(CONNECTIONS_CLOSED, "Connections closed by the server, by reason: idle, slow or full.");
+}
+
+/// When something began.
+#[expect(clippy::disallowed_methods, reason = "how long an answer took is told to operators; no rule depends on it")]
+pub(crate) fn started() -> Instant {
+    Instant::now()
+}
+
+/// Counts an answered request.
+pub(crate) fn answered(route: &'static str, status: u16, code: Option<i32>, took: Duration) {
+    let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
+    counter!(REQUESTS, "route" => route, "status" => status.to_string(), "code" => code).increment(1);
+    histogram!(REQUEST_DURATION, "route" => route).record(took);
+}
+
+/// Counts a send.
+pub(crate) fn sent<T>(client_type: ClientType, outcome: &Result<T, Refusal>) {
+    counter!(SENDS, "client_type" => client_type.name(), "outcome" => outcome_name(outcome)).increment(1);
+}
+
+/// Counts a bind.
+pub(crate) fn bound<T>(client_type: ClientType, outcome: &Result<T, Refusal>) {
+    counter!(BINDS, "client_type" => client_type.name(), "outcome" => outcome_name(outcome)).increment(1);
+}
+
+fn outcome_name<T>(outcome: &Result<T, Refusal>) -> &'static str {
+    let Err(refusal) = outcome else { return "done" };
+    match refusal {
+        Refusal::MobileMissing | Refusal::VerifyMissing | Refusal::TokenMissing => "missing",
+        Refusal::MobileMalformed(_) | Refusal::TextTooLong { .. } => "malformed",
+        Refusal::CodeExpired => "code_expired",
+        Refusal::CodeWrong => "code_wrong",
+        Refusal::OpenIdMissing => "openid_missing",
+        Refusal::IdentityUnproved => "identity_unproved",
+        Refusal::HeldByOther => "held_by_other",
+        Refusal::HeldByCaller => "held_by_caller",
+        Refusal::NumberForbidden => "number_forbidden",
+        Refusal::AccountDisabled => "account_disabled",
+        Refusal::AccountAwaitingApproval => "account_awaiting_approval",
+        Refusal::TokenUnknown | Refusal::LoginRequired => "login_required",
+        Refusal::SendTooSoon { .. } => "too_soon",
+        Refusal::SendLimit { .. } | Refusal::TryLimit { .. } => "over_limit",
+        Refusal::SmsRefused => "sms_refused",
+        Refusal::SmsUnavailable => "sms_unavailable",
+        Refusal::SmsUnknown => "sms_unknown",
+        Refusal::NotStored(_) => "not_stored",
+    }
+}
+
+/// A service that shows the metrics at `/metrics` and does nothing else, for an address of its own.
+pub fn metrics_endpoint(service: Arc<Service>, scrape: Arc<dyn Scrape>) -> BoxEndpoint<'static, Response> {
+    Route::new().at("/metrics", get(MetricsRoute { service, scrape })).map_to_response().boxed()
+}
+
+/// What was measured, and how the store is now.
+pub(crate) struct MetricsRoute {
+    pub(crate) service: Arc<Service>,
+    pub(crate) scrape: Arc<dyn Scrape>,
+}
+
+impl Endpoint for MetricsRoute {
+    type Output = Response;
+
+    async fn call(&self, _: Request) -> Result<Response> {
+        let ready = self.service.store.check().await.is_ok();
+        gauge!(STORE_READY).set(if ready { 1.0 } else { 0.0 });
+        Ok(Response::builder().content_type("text/plain; version=0.0.4; charset=utf-8").body(self.scrape.render()))
+    }
+}

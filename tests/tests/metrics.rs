@@ -1,0 +1,102 @@
+//! What Prometheus finds, and whether the dashboard and the alerts ask for it.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::BTreeSet;
+
+use mobile_bind::settings::LimitMode;
+use mobile_bind_sms::Behaviour;
+use mobile_bind_tests::harness::TestServer;
+use regex::Regex;
+use serde_json::Value;
+
+const MOBILE: &str = "13800138000";
+const OPENID: &str = "oSECRETOPENID";
+
+/// A scrape after a bind, a wrong code, a refused message and a log-out; and the token that there was.
+async fn scrape() -> (String, String) {
+    let set = |settings: &mut mobile_bind::Settings| {
+        settings.limits.mode = LimitMode::Off;
+        settings.metrics.listen = "127.0.0.1:0".to_owned();
+    };
+    let server = TestServer::start_with(set).await.unwrap();
+    server.app.sms.set_behaviour("13900139000", Behaviour::Refuse);
+    server.send_code("uSECRETUUID", "13900139000").await.unwrap();
+    server.send_code("uSECRETUUID", MOBILE).await.unwrap();
+    let code = server.last_code(MOBILE).unwrap();
+    let path = format!("/user/appmobilebind?application_client_type=weixin&uuid=uSECRETUUID&mobile={MOBILE}");
+    server.post(&path, "verify=00000&weixin_openid=x").await.unwrap();
+    let bound = server.post(&path, &format!("verify={code}&weixin_openid={OPENID}")).await.unwrap();
+    let token = bound.field("token").to_owned();
+    server.post("/user/logout", &format!("token={token}")).await.unwrap();
+    server.post(&format!("/{MOBILE}"), "").await.unwrap();
+    let beside = server.send(server.client().get(server.url("/metrics"))).await.unwrap();
+    assert_eq!(beside.status, 404, "metrics with an address of their own are nowhere else");
+    let url = format!("http://{}/metrics", server.app.metrics_address.unwrap());
+    let scraped = server.send(server.client().get(url)).await.unwrap();
+    assert_eq!(scraped.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    server.stop().await.unwrap();
+    (scraped.text, token)
+}
+
+#[tokio::test]
+async fn a_scrape_counts_what_was_done_and_names_nobody() {
+    let (text, token) = scrape().await;
+    // Other tests of this process count as well: no number of events is certain.
+    let is_counted = |line: &str| {
+        let found = text.lines().find_map(|found| found.strip_prefix(line)?.trim().parse::<f64>().ok());
+        assert!(found.is_some_and(|count| count >= 1.0), "{line} in\n{text}");
+    };
+    is_counted("mobile_bind_sends_total{client_type=\"pc\",outcome=\"sms_refused\"}");
+    is_counted("mobile_bind_sends_total{client_type=\"pc\",outcome=\"done\"}");
+    is_counted("mobile_bind_binds_total{client_type=\"weixin\",outcome=\"code_wrong\"}");
+    is_counted("mobile_bind_binds_total{client_type=\"weixin\",outcome=\"done\"}");
+    is_counted("mobile_bind_sessions_opened_total{client_type=\"weixin\"}");
+    is_counted("mobile_bind_sessions_ended_total");
+    is_counted("mobile_bind_http_requests_total{route=\"/user/appmobilebind\",status=\"200\",code=\"-11\"}");
+    is_counted("mobile_bind_http_requests_total{route=\"unknown\",status=\"404\",code=\"-1000\"}");
+    is_counted("mobile_bind_http_request_duration_seconds_bucket{route=\"/user/appmobilebind\",le=\"+Inf\"}");
+    is_counted("mobile_bind_store_group_size_count");
+    is_counted("mobile_bind_store_group_duration_seconds_count");
+    is_counted("mobile_bind_store_disk_bytes");
+    is_counted("mobile_bind_store_ready");
+    is_counted("mobile_bind_platform_proof_trust");
+    for secret in [MOBILE, "13900139000", OPENID, "uSECRETUUID", token.as_str()] {
+        assert!(!text.contains(secret), "a secret is in a label");
+    }
+}
+
+#[tokio::test]
+async fn development_shows_them_beside_everything_else() {
+    let server = TestServer::start().await.unwrap();
+    let scraped = server.send(server.client().get(server.url("/metrics"))).await.unwrap();
+    assert_eq!((scraped.status, server.app.metrics_address), (200, None));
+    assert!(scraped.text.contains("\nmobile_bind_store_ready 1\n"), "{}", scraped.text);
+}
+
+/// The names of what a query asks for.
+fn metrics_in(query: &str) -> BTreeSet<String> {
+    let name = Regex::new(r"\b(?:mobile_bind|process)_[a-z0-9_]+\b").unwrap();
+    name.find_iter(query).map(|found| found.as_str().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn every_query_of_the_dashboard_and_the_alerts_finds_something() {
+    let dashboard: Value = serde_json::from_str(include_str!("../../deploy/grafana/dashboard.json")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
+    let mut queries: Vec<&str> = targets.map(|target| target["expr"].as_str().unwrap()).collect();
+    let alerts = include_str!("../../deploy/grafana/alerts.yml");
+    let rules = alerts.lines().filter_map(|line| line.trim().strip_prefix("expr: "));
+    queries.extend(rules);
+    assert!(queries.len() > panels.len() && alerts.matches("- alert:").count() == alerts.matches("expr: ").count());
+
+    let (text, _) = scrape().await;
+    let name = |line: &str| line.split(['{', ' ']).next().unwrap().to_owned();
+    let scraped: BTreeSet<String> = text.lines().filter(|line| !line.starts_with('#')).map(name).collect();
+    for query in queries {
+        let asked = metrics_in(query);
+        assert!(!asked.is_empty(), "{query}");
+        assert!(asked.is_subset(&scraped), "{query}: {:?}", asked.difference(&scraped));
+    }
+}
