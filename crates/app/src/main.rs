@@ -4,12 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use mimalloc::MiMalloc;
 use mobile_bind::cli::CommandLine;
-
-/// A third of a busy server's time went into the system's allocator; this one takes less of it.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     match CommandLine::parse().run() {
