@@ -283,6 +283,10 @@ impl Reference {
             return None;
         }
         let id = self.holder_of(&receipt.token)?;
+        // Once the account has another number, the bind is history: the code of that time is used up.
+        if self.people[&id].number.as_deref() != Some(request.number) {
+            return None;
+        }
         Some(self.logged_in(id, &receipt.token))
     }
 
