@@ -1,8 +1,8 @@
 //! What each expectation and each write of a change means for the records and the indexes.
 
 use mobile_bind_domain::{
-    Account, AccountId, Challenge, Change, Expectation, MemberCode, Quota, Revision, Session, SessionId, Subject, Tally, Timestamp,
-    Versioned, Write,
+    Account, AccountId, Challenge, Change, Expectation, MemberCode, Quota, Revision, Session, SessionId, Subject,
+    Tally, Timestamp, Versioned, Write,
 };
 
 use crate::fault::{Fault, Rejection};

@@ -2,11 +2,14 @@
 //!
 //! A block stands under a key that is not above its first entry's and not below the end of the block before it. Blocks hold
 //! entries of one kind each; a kind's first block stands under the kind alone. Changes are merged in by one thread, in the
-//! order of their keys; a block that grows too large is cut, in one batch, so that no reader and no crash sees half of it.
+//! order of their keys. A block that grows too large is cut: first its later pieces are written, the last one first, then
+//! itself. A reader, or a crash, in between leaves entries in it that stand in a later block as well; what stands in a block
+//! and not below the next one's key is not there. (One of sled's batches would do it at once, but stops all readers while it
+//! is written.)
 
 use std::ops::{Bound, Range};
 
-use sled::{Batch, IVec, Tree};
+use sled::{IVec, Tree};
 
 use crate::block::{Block, Malformed, encode};
 use crate::fault::Fault;
@@ -20,9 +23,6 @@ impl From<Malformed> for Fault {
         Self::Unreadable("block")
     }
 }
-
-/// The most changes that are merged in at once: readers wait while blocks are cut.
-const AT_ONCE: usize = 64;
 
 /// The entries in the database.
 #[derive(Clone)]
@@ -55,7 +55,7 @@ impl Blocks {
             _ => Bound::Included(range.start.clone()),
         };
         let rest = self.tree.range((after, Bound::Excluded(range.end.clone())));
-        Entries { first, rest, range, block: Vec::new().into_iter(), last: None }
+        Entries { first, rest: rest.peekable(), range, block: Vec::new().into_iter() }
     }
 
     /// The last entry of a kind.
@@ -69,10 +69,6 @@ impl Blocks {
     pub(crate) fn apply<'c>(&self, changes: impl Iterator<Item = (&'c [u8], Option<&'c IVec>)>) -> Result<(), Fault> {
         let mut merge = Merge::default();
         for (key, value) in changes {
-            if merge.changes.len() == AT_ONCE {
-                merge.write(&self.tree)?;
-                merge = Merge::default();
-            }
             let (start, bytes) = match self.covering(key)? {
                 Some(block) => block,
                 None => (IVec::from(key.get(..1).unwrap_or_default()), IVec::default()),
@@ -106,23 +102,22 @@ impl Merge<'_> {
             .into_iter()
             .map(|(key, value)| (keys.get(key).unwrap_or_default(), self.bytes.get(value).unwrap_or_default()))
             .collect();
-        let (merged, grows_at_the_end) = self.merged(&old);
-        let mut pieces = cut(&merged, grows_at_the_end);
-        match (pieces.next(), pieces.next()) {
-            (None, _) => {
-                tree.remove(&self.start)?;
+        let (mut merged, grows_at_the_end) = self.merged(&old);
+        if bytes(&merged) > MOST {
+            // What a crash left behind must not become a block of its own.
+            let next = tree.range::<&[u8], _>((Bound::Excluded(self.start.as_ref()), Bound::Unbounded)).next();
+            if let Some((next, _)) = next.transpose()? {
+                merged.retain(|(key, _)| *key < next.as_ref());
             }
-            (Some(only), None) => {
-                tree.insert(&self.start, encode(only))?;
-            }
-            (Some(first), Some(second)) => {
-                let mut batch = Batch::default();
-                batch.insert(&self.start, encode(first));
-                for piece in std::iter::once(second).chain(pieces) {
-                    batch.insert(piece.first().map_or(&[][..], |(key, _)| key), encode(piece));
-                }
-                tree.apply_batch(batch)?;
-            }
+        }
+        if merged.is_empty() {
+            tree.remove(&self.start)?;
+            return Ok(());
+        }
+        let pieces: Vec<_> = cut(&merged, grows_at_the_end).collect();
+        for (index, piece) in pieces.iter().enumerate().rev() {
+            let start = if index == 0 { &self.start[..] } else { piece.first().map_or(&[][..], |(key, _)| key) };
+            tree.insert(start, encode(piece))?;
         }
         Ok(())
     }
@@ -162,21 +157,29 @@ impl Merge<'_> {
     }
 }
 
+/// About how many bytes entries take.
+fn bytes(entries: &[(&[u8], &[u8])]) -> usize {
+    entries.iter().map(size).sum()
+}
+
+fn size((key, value): &(&[u8], &[u8])) -> usize {
+    key.len() + value.len() + 2
+}
+
 /// Cuts entries into blocks: full ones where they come in order, so that what grows at its end leaves no gaps; else even
 /// ones with room.
 fn cut<'e>(
     entries: &'e [(&'e [u8], &'e [u8])],
     grows_at_the_end: bool,
 ) -> impl Iterator<Item = &'e [(&'e [u8], &'e [u8])]> {
-    let size = |(key, value): &(&[u8], &[u8])| key.len() + value.len() + 2;
-    let total: usize = entries.iter().map(size).sum();
+    let total = bytes(entries);
     let most = if grows_at_the_end || total <= MOST { MOST } else { total.div_ceil(total.div_ceil(MOST * 3 / 4)) };
     let mut rest = entries;
     std::iter::from_fn(move || {
-        let mut bytes = 0;
+        let mut used = 0;
         let fitting = rest.iter().take_while(|entry| {
-            bytes += size(entry);
-            bytes <= most
+            used += size(entry);
+            used <= most
         });
         let (piece, remaining) = rest.split_at_checked(fitting.count().max(1))?;
         rest = remaining;
@@ -187,27 +190,26 @@ fn cut<'e>(
 /// The entries in a range.
 pub(crate) struct Entries {
     first: Option<Result<(IVec, IVec), Fault>>,
-    rest: sled::Iter,
+    rest: std::iter::Peekable<sled::Iter>,
     range: Range<Vec<u8>>,
     block: std::vec::IntoIter<(IVec, IVec)>,
-    /// The last block's last key: where a block was cut meanwhile, its second half comes twice.
-    last: Option<IVec>,
 }
 
 impl Entries {
     fn open(&mut self, bytes: &IVec) -> Result<(), Fault> {
+        let next = match self.rest.peek() {
+            Some(Ok((next, _))) => Some(next),
+            _ => None,
+        };
         let block = Block::new(bytes)?;
         let mut entries = Vec::new();
         for entry in block.entries() {
             let (suffix, value) = entry?;
             let key = [block.prefix(), suffix].concat();
-            let again = self.last.as_ref().is_some_and(|last| last.as_ref() >= key.as_slice());
-            if !again && self.range.contains(&key) {
+            let stale = next.is_some_and(|next| next.as_ref() <= key.as_slice());
+            if !stale && self.range.contains(&key) {
                 entries.push((IVec::from(key), bytes.subslice(value.start, value.len())));
             }
-        }
-        if let Some((last, _)) = entries.last() {
-            self.last = Some(last.clone());
         }
         self.block = entries.into_iter();
         Ok(())

@@ -58,7 +58,8 @@ impl<'r> Group<'r> {
         };
         let done = work(&mut scratch)?;
         let written = scratch.written;
-        let bytes = |(key, value): (&Vec<u8>, &Option<IVec>)| ENTRY + key.len() + value.as_ref().map_or(0, |value| value.len());
+        let bytes =
+            |(key, value): (&Vec<u8>, &Option<IVec>)| ENTRY + key.len() + value.as_ref().map_or(0, |value| value.len());
         self.bytes += written.iter().map(bytes).sum::<usize>();
         self.pending.extend(written);
         self.last.sequence = revision.0;

@@ -8,8 +8,7 @@
 //! | kind | key after the kind | value |
 //! | --- | --- | --- |
 //! | `00` meta | the ASCII name `format` | the format version, 4 bytes |
-//! | `00` meta | the ASCII name `sequence` | the sequence of the last change that is in the database, 8 bytes |
-//! | `00` meta | the ASCII name `digest` | the sum of all entries of other kinds (`digest.rs`) after it, 8 bytes |
+//! | `00` meta | the ASCII name `reached` | the sequence of the last change that is in the database, 8 bytes; the sum of all entries of other kinds (`digest.rs`) after it, 8 bytes |
 //! | `01` account | account id, 8 bytes | record `Account` |
 //! | `02` number | *part*: the mobile number | account id, 8 bytes |
 //! | `03` identity | platform, *part*: app id, *part*: openid | account id, 8 bytes |
@@ -51,8 +50,7 @@ use mobile_bind_domain::{
 pub(crate) const FORMAT: u32 = 3;
 
 pub(crate) const FORMAT_KEY: &[u8] = b"\x00format";
-pub(crate) const SEQUENCE_KEY: &[u8] = b"\x00sequence";
-pub(crate) const DIGEST_KEY: &[u8] = b"\x00digest";
+pub(crate) const REACHED_KEY: &[u8] = b"\x00reached";
 
 pub(crate) const ACCOUNT: u8 = 0x01;
 

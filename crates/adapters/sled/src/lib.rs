@@ -50,15 +50,15 @@ pub use crate::accept::accept_loss;
 pub use crate::backup::BackedUp;
 use crate::committer::{Committer, Ended, Job, Thread};
 use crate::fault::Fault;
-pub use crate::open::OpenError;
 use crate::journal::DiskSync;
+pub use crate::open::OpenError;
 use crate::open::Opened;
 use crate::purge::Purge;
+use crate::recovery::Engine;
+use crate::settler::Settler;
 use crate::source::Source;
 use crate::state::State;
 pub use crate::verify::{Findings, verify};
-use crate::recovery::Engine;
-use crate::settler::Settler;
 use crate::view::{Base, Reader, View, caught};
 
 /// What an operator can set.

@@ -4,14 +4,14 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use sled::{Batch, Tree};
+use sled::Tree;
 
 use crate::Options;
 use crate::blocks::Blocks;
 use crate::digest::Digest;
 use crate::fault::Fault;
 use crate::journal::{self, DiskSync, Journal, Point, Replay, replay};
-use crate::layout::{DIGEST_KEY, FORMAT, FORMAT_KEY, SEQUENCE_KEY};
+use crate::layout::{FORMAT, FORMAT_KEY, REACHED_KEY};
 use crate::recent::Recent;
 use crate::release::Release;
 use crate::reserve;
@@ -36,7 +36,9 @@ pub enum OpenError {
         known: u32,
     },
     /// A version that was never released wrote it.
-    #[error("the store folder was written by a version before the first release (its format is {found}): use another folder")]
+    #[error(
+        "the store folder was written by a version before the first release (its format is {found}): use another folder"
+    )]
     Unreleased {
         /// The folder's format version.
         found: u32,
@@ -99,10 +101,8 @@ impl Database {
     /// there; it can be done again.
     pub(crate) fn settle(&self, changes: &Recent, point: Point, sync: &mut DiskSync) -> Result<(), Fault> {
         self.blocks.apply(changes.all().into_iter())?;
-        let mut batch = Batch::default();
-        batch.insert(SEQUENCE_KEY, &point.sequence.to_be_bytes());
-        batch.insert(DIGEST_KEY, &point.digest.0.to_be_bytes());
-        self.tree.apply_batch(batch)?;
+        // After the changes, in one entry: it is there when they are.
+        self.tree.insert(REACHED_KEY, &encode(point))?;
         self.sync(sync)
     }
 
@@ -190,14 +190,12 @@ fn refused(error: sled::Error) -> OpenError {
 fn read_format(tree: &Tree) -> Result<Point, OpenError> {
     let value = |key: &[u8]| tree.get(key).map_err(Fault::from);
     let Some(format) = value(FORMAT_KEY)? else {
-        if !tree.is_empty() {
+        // What was begun and not ended has but the other entry.
+        if tree.iter().keys().any(|key| key.is_ok_and(|key| key != REACHED_KEY)) {
             return Err(OpenError::Foreign);
         }
-        let mut batch = Batch::default();
-        batch.insert(FORMAT_KEY, &FORMAT.to_be_bytes());
-        batch.insert(SEQUENCE_KEY, &0_u64.to_be_bytes());
-        batch.insert(DIGEST_KEY, &Digest::default().0.to_be_bytes());
-        tree.apply_batch(batch).map_err(Fault::from)?;
+        tree.insert(REACHED_KEY, &encode(Point::default())).map_err(Fault::from)?;
+        tree.insert(FORMAT_KEY, &FORMAT.to_be_bytes()).map_err(Fault::from)?;
         return Ok(Point::default());
     };
     let found = format.as_ref().try_into().map(u32::from_be_bytes).map_err(|_| OpenError::Foreign)?;
@@ -207,11 +205,22 @@ fn read_format(tree: &Tree) -> Result<Point, OpenError> {
         1..FORMAT => return Err(OpenError::Unreleased { found }),
         _ => return Err(OpenError::Newer { found, known: FORMAT }),
     }
-    let number = |key: &[u8], what| {
-        let number = value(key)?.and_then(|value| value.as_ref().try_into().ok().map(u64::from_be_bytes));
-        number.ok_or(Fault::Unreadable(what))
-    };
-    Ok(Point { sequence: number(SEQUENCE_KEY, "commit sequence")?, digest: Digest(number(DIGEST_KEY, "digest")?) })
+    let reached = value(REACHED_KEY)?.and_then(|value| decode(&value));
+    Ok(reached.ok_or(Fault::Unreadable("commit sequence"))?)
+}
+
+fn encode(point: Point) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&point.sequence.to_be_bytes());
+    bytes[8..].copy_from_slice(&point.digest.0.to_be_bytes());
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Option<Point> {
+    let bytes: [u8; 16] = bytes.try_into().ok()?;
+    let (sequence, digest) = bytes.split_first_chunk::<8>()?;
+    let digest = Digest(u64::from_be_bytes(digest.try_into().ok()?));
+    Some(Point { sequence: u64::from_be_bytes(*sequence), digest })
 }
 
 /// Makes the disk keep the folder's own entries: a file that was synchronised can still be lost with its name.

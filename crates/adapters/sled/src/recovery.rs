@@ -38,7 +38,15 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) fn new(folder: &Path, options: Options, database: Database, sync: DiskSync) -> Self {
         let reached = database.reached;
-        Self { folder: folder.to_owned(), options, sync, database: Some(database), stale: false, reached, written: false }
+        Self {
+            folder: folder.to_owned(),
+            options,
+            sync,
+            database: Some(database),
+            stale: false,
+            reached,
+            written: false,
+        }
     }
 
     /// Puts changes into the database, and the database on disk; where it failed before, it is opened again first.

@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mobile_bind_domain::bind::BindReceipt;
-use mobile_bind_domain::{Account, AccountId, Challenge, Session, Tally};
 use crate::Options;
 use crate::apply::claims;
 use crate::digest::Digest;
 use crate::fault::Fault;
-use crate::layout::{self, ACCOUNT, CHALLENGE, FORMAT, INDEXES, RECEIPT, SESSION, SESSION_OF, TALLY};
 use crate::journal::replay;
+use crate::layout::{self, ACCOUNT, CHALLENGE, FORMAT, INDEXES, RECEIPT, SESSION, SESSION_OF, TALLY};
 use crate::open::{OpenError, open_database};
 use crate::recent::Recent;
 use crate::records::{self, Record};
 use crate::source::Source;
 use crate::view::{Reader, caught};
+use mobile_bind_domain::bind::BindReceipt;
+use mobile_bind_domain::{Account, AccountId, Challenge, Session, Tally};
 
 /// What a store holds, and what is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -36,7 +36,9 @@ impl View {
     /// Reads, unless there is nothing to read from.
     pub(crate) fn read<T>(&self, load: impl FnOnce(&Reader<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
         match &self.base {
-            Base::Of(blocks) => caught(|| load(&Reader { blocks, layers: [Some(&self.recent), self.settling.as_deref()] })),
+            Base::Of(blocks) => {
+                caught(|| load(&Reader { blocks, layers: [Some(&self.recent), self.settling.as_deref()] }))
+            }
             Base::Gone(fault) => Err(Fault::Down(Arc::clone(fault))),
         }
     }

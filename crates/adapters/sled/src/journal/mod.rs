@@ -118,8 +118,7 @@ impl Journal {
     ) -> io::Result<Self> {
         let length = length.max(2 * START);
         let files = [open(&path(folder, 0), length)?, open(&path(folder, 1), length)?];
-        let journal =
-            Self { files, length, generation, end: START, last, marked: true, frame: Vec::new(), sync };
+        let journal = Self { files, length, generation, end: START, last, marked: true, frame: Vec::new(), sync };
         journal.write_header(generation, length, closed)?;
         journal.file().sync_all()?;
         Ok(journal)

@@ -76,8 +76,7 @@ impl Segment {
 /// Where the journal is missing or damaged, or lacks what lies between the database and itself.
 pub(crate) fn replay(folder: &Path, reached: Point) -> Result<Replay, OpenError> {
     let (even, odd) = (Segment::read(folder, 0)?, Segment::read(folder, 1)?);
-    let (older, newest) =
-        if even.header.generation < odd.header.generation { (even, odd) } else { (odd, even) };
+    let (older, newest) = if even.header.generation < odd.header.generation { (even, odd) } else { (odd, even) };
     let generation = newest.header.generation;
     let mut missing = Overlay::default();
     let base = newest.header.base;

@@ -197,7 +197,9 @@ async fn a_journal_that_is_older_than_the_database_or_missing_is_refused_by_name
         let damaged = copied(newer.path());
         for file in crate::journal::FILES {
             match what {
-                "is older than its database" => drop(fs::copy(older.path().join(file), damaged.path().join(file)).unwrap()),
+                "is older than its database" => {
+                    drop(fs::copy(older.path().join(file), damaged.path().join(file)).unwrap())
+                }
                 _ => fs::remove_file(damaged.path().join(file)).unwrap(),
             }
         }
@@ -237,7 +239,8 @@ async fn a_last_group_that_cannot_be_read_was_not_answered_unless_it_is_marked()
             loop {
                 looks.tick().await;
                 let copy = killed(&store).await;
-                let same = |file| fs::read(copy.path().join(file)).unwrap() == fs::read(unmarked.path().join(file)).unwrap();
+                let same =
+                    |file| fs::read(copy.path().join(file)).unwrap() == fs::read(unmarked.path().join(file)).unwrap();
                 if !crate::journal::FILES.into_iter().all(same) {
                     break copy;
                 }
