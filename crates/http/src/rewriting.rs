@@ -39,7 +39,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Rewriting<E> {
 
     async fn call(&self, mut request: Request) -> Result<Response> {
         let route = rewrite(&mut request);
-        let mut response = self.0.get_response(request).await;
+        let mut response = self.0.call(request).await?;
         response.set_data(route);
         Ok(response)
     }

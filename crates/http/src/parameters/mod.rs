@@ -8,8 +8,8 @@ mod parameter;
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use poem::Body;
 use poem::http::{HeaderMap, header};
-use poem::{Request, RequestBody};
 
 pub(crate) use parameter::Parameter;
 
@@ -100,13 +100,12 @@ fn essence(content_type: &str) -> &str {
 }
 
 /// Reads a body that is not over the limit. One that came in one piece, or was read before, is not copied.
-pub(crate) async fn read_body(request: &Request, body: &mut RequestBody) -> Result<Bytes, WireFault> {
-    let declared = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+pub(crate) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, WireFault> {
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| length > BODY_LIMIT as u64) {
         return Err(WireFault::TooLarge);
     }
-    let body = BoxBody::from(body.take().map_err(|_| WireFault::UnreadableBody)?);
-    match Limited::new(body, BODY_LIMIT).collect().await {
+    match Limited::new(BoxBody::from(body), BODY_LIMIT).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(WireFault::TooLarge),
         Err(_) => Err(WireFault::UnreadableBody),
