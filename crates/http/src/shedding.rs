@@ -4,8 +4,7 @@
 use std::sync::Arc;
 
 use metrics::{Counter, Gauge, counter, gauge};
-use mobile_bind_domain::Language;
-use poem::{Body, Endpoint, Request, Response, Result};
+use poem::{Endpoint, Request, Response, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::endpoint::Head;
@@ -100,10 +99,11 @@ impl<E: Endpoint<Output = Response>> Endpoint for Shedding<E> {
         let bulkhead = if path == SEND { &self.sends } else { &self.requests };
         // A client that is slow to say what it wants takes up no place while it does.
         if is_operation {
-            request = match whole(request).await {
-                Ok(request) => request,
-                Err((fault, language)) => return Ok(fault.response(language)),
-            };
+            let body = request.take_body();
+            match read_body(request.headers(), body).await {
+                Ok(body) => request.set_body(body),
+                Err(fault) => return Ok(fault.response(Head::of(&request).language())),
+            }
         }
         let place = match bulkhead.enter() {
             Ok(place) => place,
@@ -113,18 +113,6 @@ impl<E: Endpoint<Output = Response>> Endpoint for Shedding<E> {
         let answered = self.inner.call(request).await;
         drop(place);
         answered
-    }
-}
-
-/// The request with all of its body.
-async fn whole(request: Request) -> Result<Request, (WireFault, Language)> {
-    let (mut request, mut body) = request.split();
-    match read_body(&request, &mut body).await {
-        Ok(body) => {
-            request.set_body(Body::from(body));
-            Ok(request)
-        }
-        Err(fault) => Err((fault, Head::of(&request).language())),
     }
 }
 
