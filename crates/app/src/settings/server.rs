@@ -15,8 +15,13 @@ impl Settings {
     /// With the name of the setting that cannot be used.
     pub fn capacity(&self) -> Result<Capacity> {
         ensure!(self.server.max_in_flight > 0, "server.max_in_flight must be at least 1");
+        ensure!(self.server.max_in_flight_overloaded > 0, "server.max_in_flight_overloaded must be at least 1");
         ensure!(self.sms.max_in_flight > 0, "sms.max_in_flight must be at least 1");
-        Ok(Capacity { requests: self.server.max_in_flight, sends: self.sms.max_in_flight })
+        Ok(Capacity {
+            requests: self.server.max_in_flight,
+            requests_in_overload: self.server.max_in_flight_overloaded,
+            sends: self.sms.max_in_flight,
+        })
     }
 
     /// What connections may cost.
@@ -59,6 +64,9 @@ mod tests {
         assert!(settings.capacity().is_ok() && settings.connection_limits().is_ok());
         settings.server.max_in_flight = 0;
         assert!(settings.capacity().unwrap_err().to_string().contains("server.max_in_flight"));
+        settings.server.max_in_flight = 1;
+        settings.server.max_in_flight_overloaded = 0;
+        assert!(settings.capacity().unwrap_err().to_string().contains("server.max_in_flight_overloaded"));
         settings.server.max_connections = 0;
         assert!(settings.connection_limits().unwrap_err().to_string().contains("server.max_connections"));
     }

@@ -137,6 +137,7 @@ section! {
     /// How much is taken on at once.
     Server {
         max_in_flight: usize = Capacity::default().requests,
+        max_in_flight_overloaded: usize = Capacity::default().requests_in_overload,
         max_connections: usize = 10_000,
         idle_timeout_s: u64 = 75,
         request_timeout_s: u64 = 30,
