@@ -209,7 +209,11 @@ fn cache_bytes(settings: &Settings) -> u64 {
 
 /// The embedded store's options.
 pub(crate) fn store_options(settings: &Settings) -> Options {
-    Options { cache_bytes: cache_bytes(settings), ..Options::default() }
+    Options {
+        cache_bytes: cache_bytes(settings),
+        journal_bytes: settings.sled.journal_mib.saturating_mul(1024 * 1024),
+        ..Options::default()
+    }
 }
 
 /// The embedded store; `None` where another one is named.

@@ -24,6 +24,8 @@ const RESIDENT: &str = "process_resident_memory_bytes";
 /// Measured by the embedded store.
 const GROUP_SIZE: &str = "mobile_bind_store_group_size";
 const GROUP_DURATION: &str = "mobile_bind_store_group_duration_seconds";
+const SETTLED_ENTRIES: &str = "mobile_bind_store_settled_entries_total";
+const SETTLE_DURATION: &str = "mobile_bind_store_settle_duration_seconds";
 
 /// From a tenth of a millisecond to ten seconds: a look-up without a write, and a sender that hangs.
 const SECONDS: [f64; 15] =
@@ -102,6 +104,12 @@ fn install() -> Result<PrometheusHandle> {
     describe_gauge!(STORE_CACHE_LIMIT, Unit::Bytes, "What the embedded store's cache may take in memory.");
     describe_gauge!(RESIDENT, Unit::Bytes, "Resident memory of the process.");
     describe_histogram!(GROUP_SIZE, "Changes that the embedded store wrote together.");
+    describe_counter!(SETTLED_ENTRIES, "Entries that the embedded store has put from its journal into its database.");
+    describe_histogram!(
+        SETTLE_DURATION,
+        Unit::Seconds,
+        "How long it took to put a segment of the journal into the database."
+    );
     describe_histogram!(GROUP_DURATION, Unit::Seconds, "How long the embedded store took to make a group durable.");
     Ok(recorder)
 }

@@ -236,7 +236,10 @@ section! {
 }
 section! {
     /// The embedded store.
-    SledSettings { cache_mib: u64 = 64 }
+    SledSettings {
+        cache_mib: u64 = 64,
+        journal_mib: u64 = 8,
+    }
 }
 section! {
     /// Logs.
