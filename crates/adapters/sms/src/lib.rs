@@ -1,8 +1,33 @@
-//! Sending text messages: the fake outbox for development, and a deadline for any sender.
+//! Sending text messages: real providers with failover, fakes of them, the fake outbox for development, and a deadline for
+//! any sender.
 
+mod breaker;
+mod bulkhead;
+mod config;
 mod deadline;
+mod dry_run;
+mod exchange;
+mod failover;
 mod fake;
+pub mod fake_provider;
+mod http_client;
+mod number;
+mod provider;
+mod secret;
+mod signing;
+mod vendors;
 mod wording;
 
+pub use breaker::Health;
+pub use config::{BadConfig, Kind, ProviderConfig};
 pub use deadline::Deadline;
+pub use dry_run::shown;
+pub use exchange::OutgoingRequest;
+pub use failover::Failover;
 pub use fake::{Behaviour, FakeSms, SentMessage};
+pub use http_client::{HttpClient, HttpClientError};
+pub use provider::{Provider, Shared, describe_metrics};
+pub use secret::Secret;
+
+#[cfg(test)]
+mod tests;
