@@ -88,8 +88,16 @@ impl BadConfig {
 }
 
 impl ProviderConfig {
+    /// Whether it will do.
+    ///
+    /// # Errors
+    /// With the setting that cannot be used.
+    pub fn check(&self) -> Result<(), BadConfig> {
+        self.vendor().map(drop)
+    }
+
     /// Looks at everything that all kinds have, and at what this one must and must not have.
-    pub(crate) fn check(&self) -> Result<(), BadConfig> {
+    fn check_keys(&self) -> Result<(), BadConfig> {
         for (key, given, needed) in self.needs() {
             match (given, needed) {
                 (false, Some(true)) => return Err(BadConfig::new(key, "is missing")),
@@ -154,7 +162,7 @@ impl ProviderConfig {
 
     /// The vendor's language, spoken by this account.
     pub(crate) fn vendor(&self) -> Result<Box<dyn Vendor>, BadConfig> {
-        self.check()?;
+        self.check_keys()?;
         let (url, host) = self.place()?;
         let templates = Templates(self.templates.clone());
         let texts = Texts { templates: templates.clone(), domain: self.domain.clone() };

@@ -33,8 +33,6 @@ impl HttpClient {
     /// # Errors
     /// Where the platform has no root certificates.
     pub fn new() -> Result<Self, HttpClientError> {
-        // Whoever came first has installed the same one: there is no other in the tree.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
