@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use mobile_bind_domain::ports::{Clock, Randomness};
-use mobile_bind_sms::{Failover, HttpClient, Provider, Shared};
+use mobile_bind_sms::{Failover, HttpClient, Provider, Receipt, Shared};
+use tracing::info;
 
 use crate::settings::Settings;
 
@@ -17,7 +18,12 @@ pub(crate) fn failover(
     clock: &Arc<dyn Clock>,
     randomness: &Arc<dyn Randomness>,
 ) -> Result<Failover> {
-    let shared = Shared { client: HttpClient::new()?, clock: Arc::clone(clock), randomness: Arc::clone(randomness) };
+    let shared = Shared {
+        client: HttpClient::new()?,
+        clock: Arc::clone(clock),
+        randomness: Arc::clone(randomness),
+        receipts: Arc::new(|provider, Receipt { id, state, error }| info!(provider, id, ?state, error, "receipt")),
+    };
     let configs = settings.sms_providers()?.into_iter();
     let providers = configs.map(|(name, config)| Ok(Arc::new(Provider::new(&name, config, &shared)?)));
     Ok(Failover::new(providers.collect::<Result<_>>()?, Arc::clone(randomness)))

@@ -9,7 +9,7 @@ use clap::{Subcommand, ValueEnum};
 use mobile_bind_domain::ports::{Clock, Purpose, Randomness, SmsSender, TextMessage};
 use mobile_bind_domain::{Language, VerificationCode};
 use mobile_bind_sms::fake_provider::{FakeAccount, FakeProvider, Play};
-use mobile_bind_sms::{Deadline, Failover, Kind, Provider, Secret, shown};
+use mobile_bind_sms::{Deadline, Failover, Kind, Provider, Secret};
 
 use crate::ambient::{SystemClock, SystemRandomness};
 use crate::cli::print;
@@ -153,7 +153,7 @@ fn show(sender: &Failover, message: &TextMessage) -> Result<()> {
     let order = sender.order(message);
     ensure!(!order.is_empty(), "no provider serves this number");
     for provider in order {
-        print(&format!("# {}\n{}\n", provider.name(), shown(&provider.request(message))))?;
+        print(&format!("# {}\n{}\n", provider.name(), provider.preview(message)))?;
     }
     Ok(())
 }

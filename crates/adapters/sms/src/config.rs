@@ -1,6 +1,8 @@
 //! What an operator says of a provider, and whether it will do.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mobile_bind_domain::Quota;
@@ -9,6 +11,7 @@ use mobile_bind_domain::ports::Purpose;
 use crate::exchange::Vendor;
 use crate::http_client::CONNECT_TIMEOUT;
 use crate::secret::Secret;
+use crate::smpp::{Receipts, Smpp, SmppAccount};
 use crate::vendors::aliyun::{self, Aliyun};
 use crate::vendors::tencent::{self, Tencent};
 use crate::vendors::twilio::{self, Twilio};
@@ -26,6 +29,8 @@ pub enum Kind {
     Twilio,
     /// A webhook of the operator's own.
     Webhook,
+    /// A message centre that speaks SMPP 3.4.
+    Smpp,
 }
 
 /// A provider as it is configured. Texts that a kind has no use for are empty.
@@ -33,13 +38,14 @@ pub enum Kind {
 pub struct ProviderConfig {
     /// Whose language it speaks.
     pub kind: Kind,
-    /// Where it is: `https://host[:port]`, for a webhook with a path; empty for the vendor's own.
+    /// Where it is: `https://host[:port]`, for a webhook with a path, for SMPP `smpps://host[:port]`;
+    /// empty for the vendor's own.
     pub url: String,
-    /// AccessKey id, SecretId or Account SID.
+    /// AccessKey id, SecretId, Account SID or system id.
     pub account: String,
-    /// AccessKey secret, SecretKey, Auth Token, or a webhook's `whsec_…`.
+    /// AccessKey secret, SecretKey, Auth Token, a webhook's `whsec_…`, or the password.
     pub secret: Secret,
-    /// The signature (Aliyun, Tencent), or the number, sender id or messaging service (Twilio).
+    /// The signature (Aliyun, Tencent), or the number, sender id or messaging service (Twilio, SMPP).
     pub from: String,
     /// Tencent's SmsSdkAppId.
     pub app_id: String,
@@ -93,7 +99,10 @@ impl ProviderConfig {
     /// # Errors
     /// With the setting that cannot be used.
     pub fn check(&self) -> Result<(), BadConfig> {
-        self.vendor().map(drop)
+        match self.kind {
+            Kind::Smpp => self.smpp(Arc::new(|_| {})).map(drop),
+            _ => self.vendor().map(drop),
+        }
     }
 
     /// Looks at everything that all kinds have, and at what this one must and must not have.
@@ -145,6 +154,7 @@ impl ProviderConfig {
             Kind::Tencent => [maybe, yes, yes, yes, yes, maybe, yes, yes, no],
             Kind::Twilio => [maybe, yes, yes, yes, no, no, maybe, no, maybe],
             Kind::Webhook => [yes, no, yes, no, no, no, maybe, no, maybe],
+            Kind::Smpp => [yes, yes, yes, yes, no, no, maybe, no, maybe],
         };
         let [url, account, secret, from, app_id, region, templates, parameters, domain] = needed;
         [
@@ -199,7 +209,47 @@ impl ProviderConfig {
                     key.ok_or_else(|| BadConfig::new("secret", "must be base64 of at least 24 bytes, after whsec_"))?;
                 Box::new(Webhook { url, key, texts, home })
             }
+            Kind::Smpp => return Err(BadConfig::new("kind", "smpp is not spoken over HTTP")),
         })
+    }
+
+    /// The message centre, spoken to by this account.
+    pub(crate) fn smpp(&self, receipts: Receipts) -> Result<Smpp, BadConfig> {
+        self.check_keys()?;
+        let bad = |problem: &str| BadConfig::new("url", problem);
+        let url = reqwest::Url::parse(&self.url).map_err(|_| bad("is no URL: write smpps://HOST:PORT"))?;
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| bad("names no host"))?;
+        let tls = match url.scheme() {
+            "smpps" => true,
+            "smpp" if self.plain_http || is_near(host) => false,
+            "smpp" => {
+                return Err(bad("must begin with smpps, but for a private address: codes would go out in the clear"));
+            }
+            _ => return Err(bad("must begin with smpps or smpp")),
+        };
+        if !matches!(url.path(), "" | "/") || url.query().is_some() || !url.username().is_empty() {
+            return Err(bad("must be no more than smpps://HOST:PORT"));
+        }
+        let too_long = |key: &'static str, limit: usize| {
+            BadConfig::new(key, format!("must be of {limit} ASCII characters at most"))
+        };
+        // SMPP 3.4 section 5.2.1, 5.2.2 and 5.2.8, without the closing zero.
+        for (key, text, limit) in
+            [("account", self.account.as_str(), 15), ("secret", self.secret.expose(), 8), ("from", &self.from, 20)]
+        {
+            if !text.is_ascii() || text.len() > limit {
+                return Err(too_long(key, limit));
+            }
+        }
+        let account = SmppAccount {
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port: url.port().unwrap_or(if tls { SMPPS_PORT } else { SMPP_PORT }),
+            tls,
+            system_id: self.account.clone(),
+            password: self.secret.clone(),
+        };
+        let texts = Texts { templates: Templates(self.templates.clone()), domain: self.domain.clone() };
+        Ok(Smpp::new(account, self.from.clone(), texts, self.home.clone(), receipts))
     }
 
     fn named_parameters(&self) -> Result<Vec<(String, String)>, BadConfig> {
@@ -217,7 +267,7 @@ impl ProviderConfig {
             Kind::Aliyun => aliyun::URL,
             Kind::Tencent => tencent::URL,
             Kind::Twilio => twilio::URL,
-            Kind::Webhook => "",
+            Kind::Webhook | Kind::Smpp => "",
         };
         let text = if self.url.is_empty() { own } else { &self.url };
         let bad = |problem: &str| BadConfig::new("url", problem);
@@ -240,6 +290,17 @@ impl ProviderConfig {
         let whole = if self.kind == Kind::Webhook { url.as_str() } else { url.as_str().trim_end_matches('/') };
         Ok((whole.to_owned(), host))
     }
+}
+
+/// Registered with IANA for SMPP, and with TLS.
+const SMPP_PORT: u16 = 2775;
+const SMPPS_PORT: u16 = 3550;
+
+/// Whether a host is this machine, or in a network of the operator's own (RFC 1918): lines to message centres are often
+/// tunnels.
+fn is_near(host: &str) -> bool {
+    let near = |address: Ipv4Addr| address.is_loopback() || address.is_private();
+    matches!(host, "localhost" | "[::1]") || host.parse().is_ok_and(near)
 }
 
 /// ITU-T E.164: one to three digits, the first of them not 0; some countries share one and are told apart by a few more.

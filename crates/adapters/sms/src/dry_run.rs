@@ -6,8 +6,7 @@ use crate::exchange::OutgoingRequest;
 
 /// The request as it would go out, line by line, with what proves the sender's identity masked. Number and code are shown:
 /// whoever asks has given them.
-#[must_use]
-pub fn shown(request: &OutgoingRequest) -> String {
+pub(crate) fn shown(request: &OutgoingRequest) -> String {
     let mut text = format!("POST {}\n", request.url);
     for (name, value) in &request.headers {
         // Writing to a text cannot fail.
@@ -35,7 +34,6 @@ fn masked(name: &str, value: &str) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use super::shown;
     use crate::config::Kind;
     use crate::http_client::HttpClient;
     use crate::provider::{Provider, Shared};
@@ -44,7 +42,8 @@ mod tests {
     #[test]
     fn credentials_are_masked_and_the_rest_is_exact() {
         let clock = Arc::new(HandClock::default());
-        let shared = Shared { client: HttpClient::new().unwrap(), clock, randomness: Arc::new(Counting::default()) };
+        let randomness = Arc::new(Counting::default());
+        let shared = Shared { client: HttpClient::new().unwrap(), clock, randomness, receipts: Arc::new(|_, _| {}) };
         for (kind, proof) in [
             (Kind::Aliyun, "x-acs-version,Signature=***\n"),
             (Kind::Tencent, "SignedHeaders=content-type;host, Signature=***\n"),
@@ -54,7 +53,7 @@ mod tests {
             let config = config(kind, "https://sms.example");
             let secret = config.secret.expose().to_owned();
             let provider = Provider::new("one", config, &shared).unwrap();
-            let shown = shown(&provider.request(&message("17602128368")));
+            let shown = provider.preview(&message("17602128368"));
             let first = "POST https://sms.example/";
             assert!(shown.starts_with(first) && shown.contains("17602128368") && shown.contains("0944"), "{shown}");
             let proof = proof.replace("x-acs-version,", "x-acs-signature-nonce;x-acs-version,");

@@ -17,19 +17,19 @@ pub(crate) struct Stamp {
 
 /// A `POST` as it goes out. `Debug` shows neither headers nor body: they hold credentials, numbers and codes.
 #[derive(Clone, PartialEq, Eq)]
-pub struct OutgoingRequest {
+pub(crate) struct OutgoingRequest {
     /// The whole URL, with the query.
-    pub url: String,
+    pub(crate) url: String,
     /// The headers, but for `host` and `content-length`, which follow from the rest.
-    pub headers: Vec<(&'static str, String)>,
+    pub(crate) headers: Vec<(&'static str, String)>,
     /// The body.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
+#[cfg(test)]
 impl OutgoingRequest {
     /// A header's value.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
     }
 }

@@ -15,19 +15,19 @@ mod number;
 mod provider;
 mod secret;
 mod signing;
+mod smpp;
 mod vendors;
 mod wording;
 
 pub use breaker::Health;
 pub use config::{BadConfig, Kind, ProviderConfig};
 pub use deadline::Deadline;
-pub use dry_run::shown;
-pub use exchange::OutgoingRequest;
 pub use failover::Failover;
 pub use fake::{Behaviour, FakeSms, SentMessage};
 pub use http_client::{HttpClient, HttpClientError};
-pub use provider::{Provider, Shared, describe_metrics};
+pub use provider::{HearReceipt, Provider, Shared, describe_metrics};
 pub use secret::Secret;
+pub use smpp::{Receipt, ReceiptState};
 
 #[cfg(test)]
 mod tests;

@@ -10,21 +10,28 @@ use tracing::{debug, warn};
 
 use crate::breaker::{Breaker, Health};
 use crate::bulkhead::Bulkhead;
-use crate::config::{BadConfig, ProviderConfig};
-use crate::exchange::{Fault, OutgoingRequest, Vendor};
+use crate::config::{BadConfig, Kind, ProviderConfig};
+use crate::dry_run::shown;
+use crate::exchange::{Fault, Vendor};
 use crate::http_client::{HttpClient, Stamps};
 use crate::number::international;
+use crate::smpp::{Receipt, ReceiptState, Smpp};
 
 const SENDS: &str = "mobile_bind_sms_provider_sends_total";
 const DURATION: &str = "mobile_bind_sms_provider_duration_seconds";
+const RECEIPTS: &str = "mobile_bind_sms_provider_receipts_total";
 const HEALTH: &str = "mobile_bind_sms_provider_health";
 
 /// Tells the recorder in force what the metrics of this crate mean.
 pub fn describe_metrics() {
     metrics::describe_counter!(SENDS, "Messages offered to each SMS provider, by what became of them.");
     metrics::describe_histogram!(DURATION, metrics::Unit::Seconds, "How long each SMS provider took to answer.");
+    metrics::describe_counter!(RECEIPTS, "Receipts from SMS providers, by what became of the message.");
     metrics::describe_gauge!(HEALTH, "Circuit breaker of each SMS provider: 1 closed, 0.5 half open, 0 open.");
 }
+
+/// Hears of a receipt, with the name of the provider that it came from.
+pub type HearReceipt = Arc<dyn Fn(&str, Receipt) + Send + Sync>;
 
 /// What every provider shares.
 #[derive(Clone)]
@@ -35,15 +42,21 @@ pub struct Shared {
     pub clock: Arc<dyn Clock>,
     /// What nonces are drawn from.
     pub randomness: Arc<dyn Randomness>,
+    /// Who hears of receipts that come over a provider's own connection.
+    pub receipts: HearReceipt,
+}
+
+/// How a provider is reached.
+enum Line {
+    Http(Box<dyn Vendor>, HttpClient, Stamps),
+    Smpp(Box<Smpp>),
 }
 
 /// A provider that is ready to send.
 pub struct Provider {
     name: String,
     config: ProviderConfig,
-    vendor: Box<dyn Vendor>,
-    client: HttpClient,
-    stamps: Stamps,
+    line: Line,
     bulkhead: Bulkhead,
     breaker: Breaker,
 }
@@ -54,13 +67,20 @@ impl Provider {
     /// # Errors
     /// With the setting that cannot be used.
     pub fn new(name: &str, config: ProviderConfig, shared: &Shared) -> Result<Self, BadConfig> {
-        let vendor = config.vendor()?;
         let clock = Arc::clone(&shared.clock);
+        let line = if config.kind == Kind::Smpp {
+            let (receipts, own_name) = (Arc::clone(&shared.receipts), name.to_owned());
+            Line::Smpp(Box::new(config.smpp(Arc::new(move |receipt| {
+                counter!(RECEIPTS, "provider" => own_name.clone(), "state" => state_name(receipt.state)).increment(1);
+                receipts(&own_name, receipt);
+            }))?))
+        } else {
+            let stamps = Stamps { clock: Arc::clone(&clock), randomness: Arc::clone(&shared.randomness) };
+            Line::Http(config.vendor()?, shared.client.clone(), stamps)
+        };
         Ok(Self {
             name: name.to_owned(),
-            vendor,
-            client: shared.client.clone(),
-            stamps: Stamps { clock: Arc::clone(&clock), randomness: Arc::clone(&shared.randomness) },
+            line,
             bulkhead: Bulkhead::new(config.max_in_flight, config.rate.clone(), Arc::clone(&clock)),
             breaker: Breaker::new(clock),
             config,
@@ -98,10 +118,21 @@ impl Provider {
         country && (purposes.is_empty() || purposes.iter().any(|name| name == message.purpose.name()))
     }
 
-    /// The request that would send the message now, credentials and all.
+    /// What would be sent now, line by line, with what proves the sender's identity masked.
     #[must_use]
-    pub fn request(&self, message: &TextMessage) -> OutgoingRequest {
-        self.vendor.request(message, &self.stamps.next())
+    pub fn preview(&self, message: &TextMessage) -> String {
+        match &self.line {
+            Line::Http(vendor, _, stamps) => shown(&vendor.request(message, &stamps.next())),
+            Line::Smpp(smpp) => smpp.shown(message),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn request(&self, message: &TextMessage) -> crate::exchange::OutgoingRequest {
+        match &self.line {
+            Line::Http(vendor, _, stamps) => vendor.request(message, &stamps.next()),
+            Line::Smpp(_) => panic!("SMPP has no requests of this kind"),
+        }
     }
 
     #[cfg(test)]
@@ -110,8 +141,13 @@ impl Provider {
     }
 
     async fn exchange(&self, message: &TextMessage) -> Result<String, Fault> {
-        let answer = self.client.post(&self.request(message), self.config.timeout).await?;
-        self.vendor.read(&answer)
+        match &self.line {
+            Line::Http(vendor, client, stamps) => {
+                let request = vendor.request(message, &stamps.next());
+                vendor.read(&client.post(&request, self.config.timeout).await?)
+            }
+            Line::Smpp(smpp) => smpp.send(message, self.config.timeout).await,
+        }
     }
 
     fn note(&self, outcome: &'static str, took: Option<Duration>) {
@@ -156,6 +192,14 @@ impl SmsSender for Provider {
                 Err(failure)
             }
         }
+    }
+}
+
+fn state_name(state: ReceiptState) -> &'static str {
+    match state {
+        ReceiptState::Delivered => "delivered",
+        ReceiptState::Failed => "failed",
+        ReceiptState::Pending => "pending",
     }
 }
 

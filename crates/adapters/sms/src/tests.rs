@@ -36,6 +36,7 @@ pub(crate) fn config(kind: Kind, url: &str) -> ProviderConfig {
         Kind::Tencent => ["secret-id", "s3cret-of-tencent", "腾讯云", "1400006666", "{code}"],
         Kind::Twilio => ["AC1", "s3cret-of-twilio", "+15005550006", "", ""],
         Kind::Webhook => ["", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "", "", ""],
+        Kind::Smpp => ["system-id", "pass-wd", "Shop", "", ""],
     });
     let approved = matches!(kind, Kind::Aliyun | Kind::Tencent);
     ProviderConfig {

@@ -196,7 +196,8 @@ mod tests {
         for provider in settings.sms.providers.values_mut() {
             if !provider.secret_file.as_os_str().is_empty() {
                 provider.secret_file = std::path::PathBuf::new();
-                provider.secret = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned().into();
+                let secret = if provider.kind == "smpp" { "secret" } else { "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" };
+                provider.secret = secret.to_owned().into();
             }
         }
         let kinds: Vec<_> = settings.sms_providers().unwrap().iter().map(|(_, config)| config.kind).collect();

@@ -17,6 +17,7 @@ pub(crate) fn kind(name: &str) -> Option<Kind> {
         "tencent" => Kind::Tencent,
         "twilio" => Kind::Twilio,
         "webhook" => Kind::Webhook,
+        "smpp" => Kind::Smpp,
         _ => return None,
     })
 }
@@ -43,7 +44,7 @@ impl Settings {
             name.len() <= NAME_CHARS && name.chars().all(plain),
             "the name must be of letters a-z, digits and _ alone"
         );
-        let kind = kind(&provider.kind).context("kind must be aliyun, tencent, twilio or webhook")?;
+        let kind = kind(&provider.kind).context("kind must be aliyun, tencent, twilio, webhook or smpp")?;
         let timeout = Duration::from_millis(provider.timeout_ms);
         let limit = Duration::from_secs(self.sms.timeout_s);
         ensure!(timeout <= limit, "timeout_ms must be at most sms.timeout_s, which ends everything");
@@ -122,7 +123,7 @@ mod tests {
         let nameless = SmsProvider { kind: String::new(), ..twilio() };
         assert_eq!(
             refusal(&with("main", nameless)),
-            "sms.providers.main cannot be used: kind must be aliyun, tencent, twilio or webhook"
+            "sms.providers.main cannot be used: kind must be aliyun, tencent, twilio, webhook or smpp"
         );
         let slow = SmsProvider { timeout_ms: 5_001, ..twilio() };
         assert!(refusal(&with("main", slow)).contains("timeout_ms must be at most sms.timeout_s"));

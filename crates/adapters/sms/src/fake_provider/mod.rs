@@ -84,6 +84,7 @@ fn part(account: &FakeAccount) -> Option<Box<dyn Part>> {
         Kind::Tencent => Box::new(tencent::FakeTencent { id, secret }),
         Kind::Twilio => Box::new(twilio::FakeTwilio { id, secret }),
         Kind::Webhook => Box::new(webhook::FakeWebhook { key: crate::vendors::webhook::SigningKey::new(&secret)? }),
+        Kind::Smpp => return None,
     })
 }
 

@@ -48,7 +48,8 @@ impl FakeProvider {
     /// whole number: it must not be a log.
     ///
     /// # Errors
-    /// Where the address is taken, or a webhook's secret is none.
+    /// Where the address is taken, a webhook's secret is none, or the kind is SMPP: message centres that can be tried without an
+    /// account are easily had.
     pub async fn start(
         account: &FakeAccount,
         listen: SocketAddr,
@@ -56,7 +57,9 @@ impl FakeProvider {
         clock: Arc<dyn Clock>,
         printer: Option<Box<dyn Write + Send>>,
     ) -> io::Result<Self> {
-        let no_key = || io::Error::new(io::ErrorKind::InvalidInput, "the webhook's secret is no key");
+        let no_key = || {
+            io::Error::new(io::ErrorKind::InvalidInput, "a webhook's secret that is no key, or a kind that is not HTTP")
+        };
         let part = part(account).ok_or_else(no_key)?;
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;

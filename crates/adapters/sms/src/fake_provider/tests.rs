@@ -25,7 +25,12 @@ impl Scene {
     fn new() -> Self {
         let clock = Arc::new(HandClock::default());
         let randomness = Arc::new(Counting::default());
-        let shared = Shared { client: HttpClient::new().unwrap(), clock: Arc::clone(&clock) as _, randomness };
+        let shared = Shared {
+            client: HttpClient::new().unwrap(),
+            clock: Arc::clone(&clock) as _,
+            randomness,
+            receipts: Arc::new(|_, _| {}),
+        };
         Self { clock, shared }
     }
 

@@ -1,20 +1,18 @@
 //! The vendors' own SDKs as an oracle: the same message goes through an SDK and through this crate to one fake, which
 //! verifies and records both. Needs Python 3 with venv, and the package index once.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
-use mobile_bind_domain::ports::{Clock, Purpose, Randomness, SmsSender, TextMessage};
-use mobile_bind_domain::{Language, Mobile, Timestamp, VerificationCode};
+use mobile_bind_domain::ports::SmsSender;
 use mobile_bind_sms::fake_provider::{FakeAccount, FakeProvider, Play, Received};
-use mobile_bind_sms::{HttpClient, Kind, Provider, ProviderConfig, Secret, Shared};
+use mobile_bind_sms::{HttpClient, Kind, Provider, ProviderConfig, Shared};
 use serde_json::{Value, json};
+
+use crate::{Sevens, SystemClock, fetch, message};
 
 const REQUIREMENTS: &str = include_str!("sdk/requirements.txt");
 const TEXT: &str = "您的验证码是 {code} & more: {minutes}";
@@ -27,27 +25,21 @@ fn python() -> PathBuf {
     if std::fs::read_to_string(&installed).is_ok_and(|text| text == REQUIREMENTS) {
         return python;
     }
-    let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk/requirements.txt");
+    let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real_parts/sdk/requirements.txt");
     let mut make = Command::new("python3");
-    run(make.args(["-m", "venv", "--clear"]).arg(&folder));
+    fetch(make.args(["-m", "venv", "--clear"]).arg(&folder), CURE);
     let mut install = Command::new(&python);
-    run(install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(requirements));
+    fetch(
+        install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(requirements),
+        CURE,
+    );
     std::fs::write(installed, REQUIREMENTS).unwrap();
     python
 }
 
-fn run(command: &mut Command) {
-    let output = command.stdin(Stdio::null()).output();
-    match output {
-        Ok(output) if output.status.success() => {}
-        Ok(output) => panic!("{command:?} failed; {CURE}\n{}", String::from_utf8_lossy(&output.stderr)),
-        Err(error) => panic!("{command:?} cannot be started ({error}); {CURE}"),
-    }
-}
-
 /// What the SDK made of the fake's answer to its message.
 fn through_sdk(kind: &str, fake: &FakeProvider, message: &Value) -> Value {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk/send.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real_parts/sdk/send.py");
     let mut command = Command::new(python());
     command.arg(script).args([kind, &fake.address.to_string()]).env("PYTHONDONTWRITEBYTECODE", "1");
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -57,53 +49,25 @@ fn through_sdk(kind: &str, fake: &FakeProvider, message: &Value) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-struct SystemClock;
-
-impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the SDKs sign with the machine's time, so this side must")]
-    fn now(&self) -> Timestamp {
-        Timestamp::default().after(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap())
-    }
-}
-
-struct Sevens;
-
-impl Randomness for Sevens {
-    fn fill(&self, bytes: &mut [u8]) {
-        bytes.fill(7);
-    }
-}
-
 fn config(kind: Kind, url: String) -> ProviderConfig {
-    let [account, secret, from, app_id, region, parameter] = match kind {
-        Kind::Aliyun => ["LTAI5tFake", "s3cret", "某某商城 & Co", "", "", "code={code}"],
-        Kind::Tencent => ["AKIDfake", "s3cret", "某某商城 & Co", "1400006666", "ap-guangzhou", "{code}"],
-        Kind::Twilio => ["AC00000000000000000000000000000000", "s3cret", "+15005550006", "", "", ""],
-        Kind::Webhook => ["", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "", "", "", ""],
+    let (account, secret, from) = match kind {
+        Kind::Aliyun => ("LTAI5tFake", "s3cret", "某某商城 & Co"),
+        Kind::Tencent => ("AKIDfake", "s3cret", "某某商城 & Co"),
+        Kind::Twilio => ("AC00000000000000000000000000000000", "s3cret", "+15005550006"),
+        _ => ("", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", ""),
+    };
+    let approved = matches!(kind, Kind::Aliyun | Kind::Tencent);
+    let mut config = crate::config(kind, url, [account, secret], from, if approved { "449739" } else { TEXT });
+    match kind {
+        Kind::Aliyun => config.parameters = vec!["code={code}".to_owned()],
+        Kind::Tencent => {
+            config.parameters = vec!["{code}".to_owned()];
+            config.app_id = "1400006666".to_owned();
+            config.region = "ap-guangzhou".to_owned();
+        }
+        _ => {}
     }
-    .map(str::to_owned);
-    let template = if parameter.is_empty() { TEXT } else { "449739" };
-    ProviderConfig {
-        kind,
-        url,
-        account,
-        secret: Secret::new(secret),
-        from,
-        app_id,
-        region,
-        templates: BTreeMap::from([("bind".to_owned(), BTreeMap::from([("zh".to_owned(), template.to_owned())]))]),
-        parameters: if parameter.is_empty() { Vec::new() } else { vec![parameter] },
-        domain: String::new(),
-        home: "86".to_owned(),
-        timeout: Duration::from_secs(10),
-        max_in_flight: 1,
-        rate: Vec::new(),
-        countries: Vec::new(),
-        purposes: Vec::new(),
-        rank: 1,
-        weight: 1,
-        plain_http: false,
-    }
+    config
 }
 
 /// What the SDK got, and the two requests: the SDK's, then this crate's.
@@ -113,17 +77,14 @@ async fn both(kind: Kind, name: &'static str) -> (Value, Received, Received) {
     let account = FakeAccount { kind, account: known.account.clone(), secret: known.secret.clone() };
     let listen = "127.0.0.1:0".parse().unwrap();
     let fake = FakeProvider::start(&account, listen, Play::Accept, Arc::new(SystemClock), None).await.unwrap();
-    let shared =
-        Shared { client: HttpClient::new().unwrap(), clock: Arc::new(SystemClock), randomness: Arc::new(Sevens) };
-    let provider = Provider::new(name, config_of(fake.url()), &shared).unwrap();
-    let message = TextMessage {
-        mobile: Mobile::restore("17602128368").unwrap(),
-        code: VerificationCode::from_digits("0944").unwrap(),
-        purpose: Purpose::Bind,
-        language: Language::Zh,
-        lifetime: Duration::from_secs(600),
+    let shared = Shared {
+        client: HttpClient::new().unwrap(),
+        clock: Arc::new(SystemClock),
+        randomness: Arc::new(Sevens),
+        receipts: Arc::new(|_, _| {}),
     };
-    let accepted = provider.send(message).await.unwrap();
+    let provider = Provider::new(name, config_of(fake.url()), &shared).unwrap();
+    let accepted = provider.send(message("17602128368")).await.unwrap();
     assert_eq!(accepted.id, "fake-1");
     let ours = fake.received().remove(0);
     let told = json!({
