@@ -13,6 +13,7 @@ pub mod fake_provider;
 mod http_client;
 mod number;
 mod provider;
+mod receipts;
 mod secret;
 mod signing;
 mod smpp;
@@ -26,8 +27,8 @@ pub use failover::Failover;
 pub use fake::{Behaviour, FakeSms, SentMessage};
 pub use http_client::{HttpClient, HttpClientError};
 pub use provider::{HearReceipt, Provider, Shared, describe_metrics};
+pub use receipts::{Receipt, ReceiptState, is_twilios, read_receipts, thanks};
 pub use secret::Secret;
-pub use smpp::{Receipt, ReceiptState};
 
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,8 @@ use crate::dry_run::shown;
 use crate::exchange::{Fault, Vendor};
 use crate::http_client::{HttpClient, Stamps};
 use crate::number::international;
-use crate::smpp::{Receipt, ReceiptState, Smpp};
+use crate::receipts::{Receipt, ReceiptState};
+use crate::smpp::Smpp;
 
 const SENDS: &str = "mobile_bind_sms_provider_sends_total";
 const DURATION: &str = "mobile_bind_sms_provider_duration_seconds";

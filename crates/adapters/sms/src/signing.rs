@@ -13,6 +13,12 @@ pub(crate) fn hmac_sha256(key: &[u8], data: &[u8]) -> Vec<u8> {
     hmac::sign(&key, data).as_ref().to_vec()
 }
 
+/// HMAC-SHA1, which Twilio signs its calls with.
+pub(crate) fn hmac_sha1(key: &[u8], data: &[u8]) -> Vec<u8> {
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key);
+    hmac::sign(&key, data).as_ref().to_vec()
+}
+
 /// SHA-256 in hexadecimal digits.
 pub(crate) fn sha256_hex(data: &[u8]) -> String {
     HEXLOWER.encode(digest::digest(&digest::SHA256, data).as_ref())

@@ -15,7 +15,6 @@ use rusmpp::pdus::SubmitSm;
 use rusmpp::values::{Npi, RegisteredDelivery, Ton};
 use tokio::sync::Mutex;
 
-pub use receipt::{Receipt, ReceiptState};
 pub(crate) use session::{Receipts, Session, SmppAccount};
 
 use crate::exchange::Fault;

@@ -4,27 +4,7 @@ use rusmpp::pdus::DeliverSm;
 use rusmpp::tlvs::TlvValue;
 use rusmpp::values::MessageState;
 
-/// What became of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReceiptState {
-    /// The phone has it.
-    Delivered,
-    /// It will not get it.
-    Failed,
-    /// Not known yet.
-    Pending,
-}
-
-/// A receipt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Receipt {
-    /// The provider's id of the message.
-    pub id: String,
-    /// What became of it.
-    pub state: ReceiptState,
-    /// The network's error code; empty where there is none.
-    pub error: String,
-}
+use crate::receipts::{Receipt, ReceiptState};
 
 /// The receipt in a delivered message: by its optional parameters (section 5.3.2.12 and 5.3.2.35), else by its text
 /// (appendix B). `None` where it is a message of somebody's own.
@@ -39,7 +19,7 @@ pub(super) fn read(delivered: &DeliverSm) -> Option<Receipt> {
         }
     }
     let error = word(&text, "err:").filter(|code| code != "000").unwrap_or_default();
-    Some(Receipt { id: id?, state: state?, error })
+    Some(Receipt::new(id?, state?, &error))
 }
 
 fn word(text: &str, name: &str) -> Option<String> {
@@ -72,7 +52,8 @@ fn of_state(state: MessageState) -> Option<ReceiptState> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ReceiptState, read};
+    use super::read;
+    use crate::receipts::ReceiptState;
     use rusmpp::pdus::DeliverSm;
     use rusmpp::types::OctetString;
 

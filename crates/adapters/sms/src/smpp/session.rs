@@ -18,8 +18,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use super::receipt::{Receipt, read};
+use super::receipt::read;
 use crate::exchange::Fault;
+use crate::receipts::Receipt;
 use crate::secret::Secret;
 
 /// How often a session that does nothing is asked whether it is there, and how long it may take to say so.
