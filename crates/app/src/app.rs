@@ -25,6 +25,7 @@ use crate::keys;
 use crate::listening::{Listening, raise_file_limit};
 use crate::metered_store::MeteredStore;
 use crate::metrics::Measured;
+use crate::providers;
 use crate::settings::{Environment, Settings, SmsSenderName, TokenFormat, refuse_unsafe};
 
 /// How often what has ended is looked for, and at how many records a time.
@@ -90,6 +91,7 @@ impl App {
         let sms = Arc::new(FakeSms::new(Arc::clone(&clock), ports.printer));
         let sender: Arc<dyn SmsSender> = match settings.sms.sender {
             SmsSenderName::Fake => Arc::clone(&sms) as Arc<dyn SmsSender>,
+            SmsSenderName::Providers => Arc::new(providers::failover(settings, &clock, &randomness)?),
         };
         if policy.platform_proof == PlatformProof::Trust {
             warn!("platform_proof is \"trust\": openids are believed, and whoever knows one enters its account");

@@ -11,7 +11,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::ambient::SystemRandomness;
 use crate::fill::fill;
 use crate::keys::{self, Purpose};
-use crate::settings::{Environment, Overrides, Settings, load, refuse_unsafe};
+use crate::settings::{Environment, Overrides, Settings, SmsSenderName, load, refuse_unsafe};
+use crate::sms_commands::{self, SmsCommand};
 use crate::{App, Ports, logging, store_commands};
 
 /// Binds mobile numbers to accounts: a drop-in for ShopXO's user/appmobilebind.
@@ -49,6 +50,9 @@ enum Command {
     /// Looks after the store.
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Tries the SMS providers, or stands in for one.
+    #[command(subcommand)]
+    Sms(SmsCommand),
     /// Writes a backup of the store and the keys, also while the service runs.
     Backup {
         /// A folder that is not there yet.
@@ -123,6 +127,7 @@ impl CommandLine {
             Command::Store(StoreCommand::Verify) => print(&store_commands::verify(&load(&overrides)?)?),
             Command::Store(StoreCommand::Stats) => print(&store_commands::stats(&load(&overrides)?)?),
             Command::Store(StoreCommand::AcceptLoss) => print(&store_commands::accept_loss(&load(&overrides)?)?),
+            Command::Sms(command) => runtime()?.block_on(sms_commands::run(&load(&overrides)?, command)),
             Command::Backup { to } => {
                 let told = runtime()?.block_on(store_commands::back_up(&load(&overrides)?, &to))?;
                 print(&told)
@@ -132,7 +137,7 @@ impl CommandLine {
     }
 }
 
-fn print(text: &str) -> Result<()> {
+pub(crate) fn print(text: &str) -> Result<()> {
     std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")
 }
 
@@ -142,6 +147,7 @@ fn check(settings: &Settings) -> Result<()> {
     settings.capacity()?;
     settings.connection_limits()?;
     settings.metrics_listen()?;
+    settings.sms_providers()?;
     print("the settings are good\n")
 }
 
@@ -181,6 +187,10 @@ fn greeting(settings: &Settings, address: SocketAddr) -> String {
     let listening = format!("listening on {base}\n");
     match settings.environment {
         Environment::Production => listening + "environment: production\n",
+        Environment::Development if settings.sms.sender == SmsSenderName::Providers => {
+            listening
+                + "environment: development (real SMS, openids taken on trust unless platform_proof says otherwise)\n"
+        }
         Environment::Development => format!(
             "{listening}environment: development (fake SMS, openids taken on trust unless platform_proof says otherwise)\n\
              try:\n  curl -d mobile=17602128368 {base}/user/appmobilebindverifysend\n  \

@@ -13,7 +13,9 @@ mod listening;
 pub mod logging;
 pub mod metered_store;
 pub mod metrics;
+mod providers;
 pub mod settings;
+mod sms_commands;
 mod store_commands;
 
 pub use app::{App, Ports};

@@ -124,6 +124,7 @@ fn outcome_name<T>(outcome: &Result<T, Refusal>) -> &'static str {
         Refusal::SendTooSoon { .. } => "too_soon",
         Refusal::SendLimit { .. } | Refusal::TryLimit { .. } => "over_limit",
         Refusal::SmsRefused => "sms_refused",
+        Refusal::SmsLimited => "sms_limited",
         Refusal::SmsUnavailable => "sms_unavailable",
         Refusal::SmsUnknown => "sms_unknown",
         Refusal::NotStored(_) => "not_stored",

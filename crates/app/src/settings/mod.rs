@@ -4,13 +4,17 @@ mod load;
 mod policy;
 mod quota;
 mod refuse;
+mod secret;
 mod server;
 mod shape;
+mod sms;
 
 pub use load::{Overrides, load};
 pub use quota::QuotaText;
 pub use refuse::refuse_unsafe;
+pub use secret::SecretText;
 pub use shape::{
     Code, Cors, Dev, Environment, LimitMode, Limits, Log, LogFormat, Metrics, Platforms, ProofSetting, Referrer,
-    Register, Server, Session, Settings, Shop, SledSettings, Sms, SmsSenderName, TokenAlgorithm, TokenFormat, Tokens,
+    Register, Server, Session, Settings, Shop, SledSettings, Sms, SmsProvider, SmsSenderName, TokenAlgorithm,
+    TokenFormat, Tokens,
 };

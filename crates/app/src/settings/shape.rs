@@ -1,5 +1,6 @@
 //! Every setting, its name and its default. `mobile-bind.example.toml` says what each means.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -8,7 +9,7 @@ use mobile_bind_domain::policy::{Limits as DomainLimits, SessionPolicy};
 use mobile_bind_http::Capacity;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::QuotaText;
+use super::{QuotaText, SecretText};
 
 macro_rules! choice {
     ($(#[$docs:meta])* $name:ident { $($(#[$variant_docs:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
@@ -63,6 +64,8 @@ choice! {
     SmsSenderName {
         /// Nobody: they are kept and printed.
         #[default] Fake = "fake",
+        /// The providers of `sms.providers`.
+        Providers = "providers",
     }
 }
 choice! {
@@ -201,6 +204,35 @@ section! {
         sender: SmsSenderName = SmsSenderName::Fake,
         timeout_s: u64 = 5,
         max_in_flight: usize = Capacity::default().sends,
+        country_code: String = "86".to_owned(),
+        providers: BTreeMap<String, SmsProvider> = BTreeMap::new(),
+    }
+}
+section! {
+    /// One SMS provider. What a kind has no use for is empty.
+    SmsProvider {
+        kind: String = String::new(),
+        url: String = String::new(),
+        account: String = String::new(),
+        secret: SecretText = SecretText::default(),
+        secret_file: PathBuf = PathBuf::new(),
+        from: String = String::new(),
+        app_id: String = String::new(),
+        region: String = String::new(),
+        templates: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new(),
+        #[serde(deserialize_with = "list")]
+        parameters: Vec<String> = Vec::new(),
+        domain: String = String::new(),
+        timeout_ms: u64 = 3_000,
+        max_in_flight: usize = 64,
+        #[serde(deserialize_with = "list")]
+        rate: Vec<QuotaText> = Vec::new(),
+        #[serde(deserialize_with = "list")]
+        countries: Vec<String> = Vec::new(),
+        #[serde(deserialize_with = "list")]
+        purposes: Vec<String> = Vec::new(),
+        rank: u16 = 1,
+        weight: u32 = 1,
     }
 }
 section! {
