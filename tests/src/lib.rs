@@ -6,3 +6,4 @@ pub mod crash;
 pub mod golden;
 pub mod harness;
 pub mod model;
+pub mod nodes;

@@ -10,9 +10,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::ambient::SystemRandomness;
 use crate::fill::fill;
-use crate::keys::{self, Purpose};
+use crate::keys::{self, KeyPlace, Purpose};
 use crate::settings::{Environment, Overrides, Settings, load, refuse_unsafe};
-use crate::{App, Ports, logging, store_commands};
+use crate::stores::OpenStore;
+use crate::{App, Ports, logging, store_commands, stores};
 
 /// Binds mobile numbers to accounts: a drop-in for ShopXO's user/appmobilebind.
 #[derive(Debug, Parser)]
@@ -49,6 +50,9 @@ enum Command {
     /// Looks after the store.
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Looks after the database.
+    #[command(subcommand)]
+    Db(DbCommand),
     /// Writes a backup of the store and the keys, also while the service runs.
     Backup {
         /// A folder that is not there yet.
@@ -97,6 +101,12 @@ enum StoreCommand {
     AcceptLoss,
 }
 
+#[derive(Debug, Subcommand)]
+enum DbCommand {
+    /// Brings the schema up to date; safe while nodes run, and however many do it at once.
+    Migrate,
+}
+
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum KeyPurpose {
     /// The keys of session tokens.
@@ -117,8 +127,15 @@ impl CommandLine {
             Command::Serve => serve(&load(&overrides)?),
             Command::Openapi => print(&mobile_bind_http::openapi_document()),
             Command::Config(ConfigCommand::Check) => check(&load(&overrides)?),
-            Command::Config(ConfigCommand::Print) => print(&toml::to_string(&load(&overrides)?)?),
-            Command::Keys(KeysCommand::Change { purpose }) => change_key(&load(&overrides)?, purpose),
+            Command::Config(ConfigCommand::Print) => {
+                let settings = load(&overrides)?;
+                let store = stores::without_password(&settings.store);
+                print(&toml::to_string(&Settings { store, ..settings })?)
+            }
+            Command::Db(DbCommand::Migrate) => print(&runtime()?.block_on(stores::migrate(&load(&overrides)?))?),
+            Command::Keys(KeysCommand::Change { purpose }) => {
+                runtime()?.block_on(change_key(&load(&overrides)?, purpose))
+            }
             Command::Store(StoreCommand::Fill { users }) => runtime()?.block_on(fill(&load(&overrides)?, users)),
             Command::Store(StoreCommand::Verify) => print(&store_commands::verify(&load(&overrides)?)?),
             Command::Store(StoreCommand::Stats) => print(&store_commands::stats(&load(&overrides)?)?),
@@ -142,15 +159,24 @@ fn check(settings: &Settings) -> Result<()> {
     settings.capacity()?;
     settings.connection_limits()?;
     settings.metrics_listen()?;
+    settings.store_address()?;
     print("the settings are good\n")
 }
 
-fn change_key(settings: &Settings, purpose: KeyPurpose) -> Result<()> {
+async fn change_key(settings: &Settings, purpose: KeyPurpose) -> Result<()> {
     let purpose = match purpose {
         KeyPurpose::Tokens => Purpose::Tokens(settings.tokens.algorithm),
         KeyPurpose::Codes => Purpose::Codes,
     };
-    let id = keys::change(&settings.data_dir, purpose, &SystemRandomness)?;
+    // Keys that are in a folder can be changed while the service has the store open.
+    let id = if settings.store_address()?.starts_with("postgres") && settings.keys_dir.is_empty() {
+        let opened = OpenStore::open(settings).await?;
+        let changed = keys::change(&opened.keys(settings), purpose, &SystemRandomness).await;
+        opened.port().close().await?;
+        changed?
+    } else {
+        keys::change(&KeyPlace::Folder(settings.keys_folder()), purpose, &SystemRandomness).await?
+    };
     print(&format!("the current key is {id} from the next start on\n"))
 }
 

@@ -15,6 +15,7 @@ pub mod metered_store;
 pub mod metrics;
 pub mod settings;
 mod store_commands;
+mod stores;
 
 pub use app::{App, Ports};
 pub use settings::Settings;

@@ -7,10 +7,10 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use mobile_bind_domain::ports::Store;
 use mobile_bind_sled::{Findings, OpenError, SledStore};
 
-use crate::app::{store_folder, store_options};
 use crate::backup;
 use crate::control::ask_for_backup;
 use crate::settings::Settings;
+use crate::stores::{store_folder, store_options, without_password};
 
 /// Goes through the whole store, and says what is in it and what is wrong.
 ///
@@ -75,7 +75,8 @@ pub(crate) fn restore(settings: &Settings, from: &Path) -> Result<String> {
 }
 
 fn folder(settings: &Settings) -> Result<PathBuf> {
-    store_folder(settings).with_context(|| format!("store = \"{}\" is not the embedded store", settings.store))
+    store_folder(settings)
+        .with_context(|| format!("store = \"{}\" is not the embedded store", without_password(&settings.store)))
 }
 
 /// The store's folder; looking at one that is not there would make it.

@@ -11,6 +11,7 @@ pub use load::{Overrides, load};
 pub use quota::QuotaText;
 pub use refuse::refuse_unsafe;
 pub use shape::{
-    Code, Cors, Dev, Environment, LimitMode, Limits, Log, LogFormat, Metrics, Platforms, ProofSetting, Referrer,
-    Register, Server, Session, Settings, Shop, SledSettings, Sms, SmsSenderName, TokenAlgorithm, TokenFormat, Tokens,
+    Code, Cors, Dev, Environment, LimitMode, Limits, Log, LogFormat, Metrics, Migrate, Platforms, PostgresSettings,
+    ProofSetting, Referrer, Register, Server, Session, Settings, Shop, SledSettings, Sms, SmsSenderName,
+    TokenAlgorithm, TokenFormat, Tokens,
 };
