@@ -6,11 +6,11 @@ use mobile_bind_tests::contract::StoreUnderTest;
 use mobile_bind_tests::contract::postgres::PostgresSchema;
 use mobile_bind_tests::golden::{self, Case, Difference};
 
-fn recorded() -> Vec<Case> {
-    let mut cases = golden::read(Path::new(golden::OWN_CASES)).unwrap();
+fn recorded() -> anyhow::Result<Vec<Case>> {
+    let mut cases = golden::read(Path::new(golden::OWN_CASES))?;
     cases.retain(Case::is_same);
     assert_eq!(cases.len(), 80);
-    cases
+    Ok(cases)
 }
 
 fn no_difference(differences: &[Difference]) {
@@ -19,14 +19,14 @@ fn no_difference(differences: &[Difference]) {
 
 #[tokio::test]
 async fn every_recording_replays_without_a_difference() {
-    for case in recorded() {
+    for case in recorded().unwrap() {
         no_difference(&golden::replay(&case).await.unwrap());
     }
 }
 
 #[tokio::test]
 async fn every_recording_replays_without_a_difference_over_postgres() {
-    for case in recorded() {
+    for case in recorded().unwrap() {
         let schema = PostgresSchema::empty().unwrap();
         schema.prepare().await.unwrap();
         no_difference(&golden::replay_over(&case, &schema.address()).await.unwrap());

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::ambient::SystemRandomness;
+use crate::copy::copy;
 use crate::fill::fill;
 use crate::keys::{self, KeyPlace, Purpose};
 use crate::settings::{Environment, Overrides, Settings, load, refuse_unsafe};
@@ -97,6 +98,16 @@ enum StoreCommand {
     Verify,
     /// Says what is in the store.
     Stats,
+    /// Copies all accounts, sessions and keys to another store, and compares them in the end. No service may run on either;
+    /// what was broken off goes on where it was.
+    Copy {
+        /// The store to read, like a URL.
+        #[arg(long, value_name = "STORE")]
+        from: String,
+        /// The store to write, like a URL: an empty one, or what an earlier copy has left.
+        #[arg(long, value_name = "STORE")]
+        to: String,
+    },
     /// Takes a store that was refused as older than its last answer, or as damaged, as it is.
     AcceptLoss,
 }
@@ -140,6 +151,9 @@ impl CommandLine {
             Command::Store(StoreCommand::Verify) => print(&store_commands::verify(&load(&overrides)?)?),
             Command::Store(StoreCommand::Stats) => print(&store_commands::stats(&load(&overrides)?)?),
             Command::Store(StoreCommand::AcceptLoss) => print(&store_commands::accept_loss(&load(&overrides)?)?),
+            Command::Store(StoreCommand::Copy { from, to }) => {
+                print(&runtime()?.block_on(copy(&load(&overrides)?, &from, &to))?)
+            }
             Command::Backup { to } => {
                 let told = runtime()?.block_on(store_commands::back_up(&load(&overrides)?, &to))?;
                 print(&told)

@@ -174,6 +174,28 @@ async fn put_first(
     }
 }
 
+/// Makes the keys of one place the current ones of another; those that are there stay to read with.
+pub(crate) async fn copy(from: &KeyPlace, to: &KeyPlace, purpose: Purpose) -> Result<()> {
+    let Some(text) = from.read(purpose).await? else { return Ok(()) };
+    let mut keys: Vec<StoredKey> = serde_json::from_str(&text).ok().context("the keys to copy are damaged")?;
+    loop {
+        let known = to.read(purpose).await?;
+        let there: Vec<StoredKey> = match &known {
+            Some(text) => serde_json::from_str(text).ok().context("the keys at the target are damaged")?,
+            None => Vec::new(),
+        };
+        for key in there {
+            if keys.iter().all(|copied| copied.id != key.id) {
+                keys.push(key);
+            }
+        }
+        let text = Zeroizing::new(serde_json::to_string_pretty(&keys)?);
+        if to.replace(purpose, known.as_ref().map(|text| text.as_str()), &text).await? {
+            return Ok(());
+        }
+    }
+}
+
 fn generate(purpose: Purpose, randomness: &dyn Randomness) -> StoredKey {
     let (mut id, mut secret) = ([0; 8], Zeroizing::new([0; 32]));
     randomness.fill(&mut id);

@@ -4,8 +4,10 @@
 pub mod ambient;
 pub mod app;
 mod backup;
+mod checksum;
 pub mod cli;
 mod control;
+mod copy;
 pub mod development;
 pub mod fill;
 pub mod keys;
