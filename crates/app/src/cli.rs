@@ -148,8 +148,8 @@ impl CommandLine {
                 runtime()?.block_on(change_key(&load(&overrides)?, purpose))
             }
             Command::Store(StoreCommand::Fill { users }) => runtime()?.block_on(fill(&load(&overrides)?, users)),
-            Command::Store(StoreCommand::Verify) => print(&store_commands::verify(&load(&overrides)?)?),
-            Command::Store(StoreCommand::Stats) => print(&store_commands::stats(&load(&overrides)?)?),
+            Command::Store(StoreCommand::Verify) => print(&look_through(&load(&overrides)?, true)?),
+            Command::Store(StoreCommand::Stats) => print(&look_through(&load(&overrides)?, false)?),
             Command::Store(StoreCommand::AcceptLoss) => print(&store_commands::accept_loss(&load(&overrides)?)?),
             Command::Store(StoreCommand::Copy { from, to }) => {
                 print(&runtime()?.block_on(copy(&load(&overrides)?, &from, &to))?)
@@ -167,13 +167,22 @@ fn print(text: &str) -> Result<()> {
     std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")
 }
 
+/// Goes through the store; `judge` says whether what is wrong is told.
+fn look_through(settings: &Settings, judge: bool) -> Result<String> {
+    match stores::database(settings)? {
+        Some(options) => runtime()?.block_on(store_commands::verify_database(&options, judge)),
+        None if judge => store_commands::verify(settings),
+        None => store_commands::stats(settings),
+    }
+}
+
 fn check(settings: &Settings) -> Result<()> {
     refuse_unsafe(settings)?;
     settings.policy()?;
     settings.capacity()?;
     settings.connection_limits()?;
     settings.metrics_listen()?;
-    settings.store_address()?;
+    stores::database(settings)?;
     print("the settings are good\n")
 }
 

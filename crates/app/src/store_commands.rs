@@ -27,6 +27,32 @@ pub(crate) fn verify(settings: &Settings) -> Result<String> {
     bail!("{summary}the store is not in order:{}", problems.collect::<String>())
 }
 
+/// Goes through a database, and says what is in it and, where it is asked for, what is wrong.
+///
+/// # Errors
+/// Where something is wrong, or the database cannot be gone through.
+pub(crate) async fn verify_database(options: &mobile_bind_postgres::Options, judge: bool) -> Result<String> {
+    let progress = |seen: u64| {
+        // Nobody has to watch.
+        let _ = write!(std::io::stderr(), "\r{seen} accounts");
+    };
+    let found = mobile_bind_postgres::verify(options, progress).await?;
+    let _ = writeln!(std::io::stderr(), "\rdone                ");
+    let mut text = format!("schema version {}\n", found.version);
+    for (table, rows) in &found.rows {
+        text += &format!("{rows:>12} {table}\n");
+    }
+    text += &format!("{:>12} bytes with their indexes\n", found.bytes);
+    if !judge {
+        return Ok(text);
+    }
+    if found.problems.is_empty() {
+        return Ok(text + "the store is in order\n");
+    }
+    let problems = found.problems.iter().map(|(problem, count)| format!("\n{count} times: {problem}"));
+    bail!("{text}the store is not in order:{}", problems.collect::<String>())
+}
+
 /// Says what is in the store.
 ///
 /// # Errors

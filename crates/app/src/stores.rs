@@ -126,14 +126,22 @@ fn postgres_options(settings: &Settings, address: &str) -> Result<mobile_bind_po
 /// # Errors
 /// Where the store is no database, or it cannot be reached or changed.
 pub(crate) async fn migrate(settings: &Settings) -> Result<String> {
-    let address = settings.store_address()?;
-    ensure!(is_postgres(&address), "the store is no database: name one with --store postgres://… or store_file");
-    let options = postgres_options(settings, &address)?;
+    let options = database(settings)?;
+    let options = options.context("the store is no database: name one with --store postgres://… or store_file")?;
     let taken = mobile_bind_postgres::migrate(&options).await.context("the schema could not be brought up to date")?;
     Ok(match taken {
         0 => "the schema is up to date\n".to_owned(),
         steps => format!("the schema was brought up to date, steps taken: {steps}\n"),
     })
+}
+
+/// The database that the settings name; `None` where the store is another.
+///
+/// # Errors
+/// Where the settings cannot be used.
+pub(crate) fn database(settings: &Settings) -> Result<Option<mobile_bind_postgres::Options>> {
+    let address = settings.store_address()?;
+    is_postgres(&address).then(|| postgres_options(settings, &address)).transpose()
 }
 
 /// An address to show: without its password.

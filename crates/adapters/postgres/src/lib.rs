@@ -31,6 +31,7 @@ mod query;
 mod records;
 mod schema;
 mod text;
+mod verify;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use deadpool_postgres::{Client, Object, Pool};
+use metrics::gauge;
 use mobile_bind_domain::ports::{
     BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
 };
@@ -49,10 +51,21 @@ use crate::fault::{Fault, MayBeFault, Rejection};
 
 pub use crate::fault::OpenError;
 pub use crate::options::Options;
+pub use crate::verify::{Findings, verify};
 
 /// How many account ids, and how many revisions, a node takes at a time. What it has not used when it stops is lost.
 const ACCOUNT_IDS: i64 = 1_000;
 const REVISIONS: i64 = 1 << 20;
+
+/// Connections of this node's pool, by `state`: how many are open, idle, and may be open.
+pub const CONNECTIONS: &str = "mobile_bind_postgres_connections";
+/// This node's number in the database.
+pub const NODE: &str = "mobile_bind_postgres_node";
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge needs no more than 53 bits")]
+fn as_f64(count: usize) -> f64 {
+    count as f64
+}
 
 /// A store over one database.
 #[derive(Clone)]
@@ -68,19 +81,6 @@ struct Inner {
     account_ids: Allotment,
     revisions: Allotment,
     closed: AtomicBool,
-}
-
-/// What is known of the connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PoolFacts {
-    /// How many may be open.
-    pub limit: usize,
-    /// How many are.
-    pub open: usize,
-    /// How many of them are idle.
-    pub idle: usize,
-    /// How many requests wait for one.
-    pub waiting: usize,
 }
 
 impl PostgresStore {
@@ -101,7 +101,9 @@ impl PostgresStore {
             schema::check(&client).await?;
         }
         let node = one_value(&client, "UPDATE counters SET value = value + 1 WHERE name = 'node' RETURNING value");
-        let node = node.await?;
+        let node: i64 = node.await?;
+        gauge!(NODE).set(as_f64(usize::try_from(node).unwrap_or(usize::MAX)));
+        tracing::info!(node, "this node has a number in the database");
         drop(client);
         let inner = Inner {
             pool,
@@ -118,13 +120,6 @@ impl PostgresStore {
     #[must_use]
     pub fn node(&self) -> i64 {
         self.inner.node
-    }
-
-    /// The connections as they are now.
-    #[must_use]
-    pub fn pool_facts(&self) -> PoolFacts {
-        let status = self.inner.pool.status();
-        PoolFacts { limit: status.max_size, open: status.size, idle: status.available, waiting: status.waiting }
     }
 }
 
@@ -162,6 +157,10 @@ impl Inner {
 
     /// Gives a connection back, unless what came of its use says that it is good for nothing more.
     fn done<T, E: MayBeFault>(&self, client: Client, result: Result<T, E>) -> Result<T, E> {
+        let facts = self.pool.status();
+        gauge!(CONNECTIONS, "state" => "open").set(as_f64(facts.size));
+        gauge!(CONNECTIONS, "state" => "idle").set(as_f64(facts.available));
+        gauge!(CONNECTIONS, "state" => "limit").set(as_f64(facts.max_size));
         if let Err(error) = &result
             && error.fault().is_some_and(Fault::is_of_connection)
         {

@@ -202,6 +202,31 @@ pub(crate) async fn accounts(
     Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
+/// What became of reading some accounts.
+#[derive(Default)]
+pub(crate) struct Page {
+    pub(crate) rows: u64,
+    pub(crate) unreadable: u64,
+    /// The last id; `None` where there were none.
+    pub(crate) last: Option<i64>,
+}
+
+/// Reads the accounts after an id, whether or not they can be read.
+pub(crate) async fn page(client: &Client, after: i64, limit: usize) -> Result<Page, Fault> {
+    let mut statement = accounts_statement(None, limit);
+    if let Some(first) = statement.parameters.first_mut() {
+        *first = Box::new(after);
+    }
+    let prepared = client.prepare_cached(&statement.text).await?;
+    let mut page = Page::default();
+    for row in client.query(&prepared, &statement.references()).await? {
+        page.rows += 1;
+        page.unreadable += u64::from(account::take(&mut Columns::new(&row)).is_err());
+        page.last = Some(row.try_get(0)?);
+    }
+    Ok(page)
+}
+
 pub(crate) fn sessions_of_statement(account: AccountId) -> Statement {
     let text = format!("SELECT {} FROM sessions s WHERE s.account_id = $1::bigint", session::columns("s"));
     Statement { text: text.into(), parameters: vec![Box::new(stored_id(account))] }

@@ -4,7 +4,7 @@ use mobile_bind_domain::ports::Store;
 use tokio::task::JoinSet;
 
 use super::{drop_schema, empty_schema};
-use crate::{OpenError, Options, PostgresStore, migrate, schema};
+use crate::{OpenError, Options, PostgresStore, migrate, schema, verify};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_nodes_may_start_at_once_on_an_empty_database() {
@@ -60,5 +60,30 @@ async fn one_node_at_a_time_clears_away() {
     assert_eq!([some(&first).await, some(&second).await, some(&first).await], [1, 0, 1]);
     first.close().await.unwrap();
     assert_eq!(some(&second).await, 1, "who stops leaves the lease");
+    drop_schema(&client).await;
+}
+
+#[tokio::test]
+async fn what_does_not_fit_together_is_found() {
+    let (options, client) = empty_schema("verify").await;
+    migrate(&options).await.unwrap();
+    let account = |id: u32, deleted: &str| {
+        format!(
+            "INSERT INTO accounts VALUES ({id}, 1, NULL, 0, NULL, '', '', 0, '', '', '', NULL, NULL, 0, NULL, {deleted}, NULL)"
+        )
+    };
+    client.batch_execute(&format!("{}; {}", account(1, "NULL"), account(2, "5"))).await.unwrap();
+    client.batch_execute("INSERT INTO identities VALUES (1, 1, '', 'o', NULL, true)").await.unwrap();
+    let found = verify(&options, |_| {}).await.unwrap();
+    assert_eq!((found.rows["accounts"], found.rows["identities"], found.problems.len()), (2, 1, 0));
+    client
+        .batch_execute(
+            "INSERT INTO identities VALUES (2, 1, '', 'p', NULL, true), (3, 1, '', 'q', NULL, true);
+             INSERT INTO sessions VALUES ('x', 4, 1, '', 'k', 0, 0); UPDATE accounts SET status = 9 WHERE id = 1",
+        )
+        .await
+        .unwrap();
+    let found = verify(&options, |_| {}).await.unwrap();
+    assert_eq!(found.problems.values().copied().collect::<Vec<_>>(), [1, 1, 1, 1], "{found:?}");
     drop_schema(&client).await;
 }
