@@ -2,6 +2,7 @@
 
 use deadpool_postgres::Client;
 use mobile_bind_domain::ports::StoreError;
+use tokio::time::timeout;
 
 use crate::PostgresStore;
 use crate::fault::Fault;
@@ -13,7 +14,7 @@ impl PostgresStore {
     /// Where the database cannot be asked.
     pub async fn keys(&self, purpose: &str) -> Result<Option<String>, StoreError> {
         let inner = &self.inner;
-        read!(inner, client => find(&client, purpose))
+        read!(inner, client => find(client, purpose))
     }
 
     /// Stores the keys for a purpose in place of those that were read; `false` where others were stored meanwhile.
@@ -21,9 +22,7 @@ impl PostgresStore {
     /// # Errors
     /// Where the database cannot be changed.
     pub async fn replace_keys(&self, purpose: &str, known: Option<&str>, keys: &str) -> Result<bool, StoreError> {
-        let client = self.inner.client().await?;
-        let replaced = self.inner.timed(replace(&client, purpose, known, keys)).await;
-        Ok(self.inner.done(client, replaced)?)
+        Ok(using!(self.inner, client => replace(client, purpose, known, keys))?)
     }
 }
 

@@ -4,14 +4,27 @@
 //! belongs to at most one live account is kept so by unique indexes; nothing rests on a lock in this process, and any
 //! number of nodes may use one database. The schema, with what each column means, stands in `migrations/`.
 
+/// Uses a connection: the wait for one and what is done with it take no longer than the timeout, together.
+macro_rules! using {
+    ($inner:expr, $client:ident => $work:expr) => {{
+        let mut held: Option<Client> = None;
+        let work = async {
+            let $client: &Client = held.insert($inner.pool.get().await.map_err(Fault::from)?);
+            $work.await
+        };
+        let ended = timeout($inner.options.timeout, work).await;
+        let in_time = |had: bool| if had { Fault::Timeout } else { Fault::NoConnection };
+        let result = ended.unwrap_or_else(|_| Err(in_time(held.is_some()).into()));
+        $inner.done(held, result)
+    }};
+}
+
 /// Reads by a connection. One that was cut while it was idle is only found out when it is used, so it is tried once more.
 macro_rules! read {
     ($inner:expr, $client:ident => $work:expr) => {{
         let mut last = false;
         loop {
-            let $client = $inner.client().await?;
-            let found = $inner.timed($work).await;
-            match $inner.done($client, found) {
+            match using!($inner, $client => $work) {
                 Err(Fault::Connection(_)) if !last => last = true,
                 found => break Ok(found?),
             }
@@ -33,7 +46,6 @@ mod schema;
 mod text;
 mod verify;
 
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -137,26 +149,24 @@ async fn one_value<T: for<'a> tokio_postgres::types::FromSql<'a>>(client: &Clien
     Ok(client.query_one(text, &[]).await?.try_get(0)?)
 }
 
+async fn takes_changes(client: &Client) -> Result<(), Fault> {
+    let read_only: String = one_value(client, "SHOW transaction_read_only").await?;
+    if read_only == "off" { Ok(()) } else { Err(Fault::ReadOnly) }
+}
+
+/// Takes a block of numbers; answers the last of them.
+async fn fetch(client: &Client, text: &str, name: &str, size: i64) -> Result<i64, Fault> {
+    let prepared = client.prepare_cached(text).await?;
+    Ok(client.query_one(&prepared, &[&name, &size]).await?.try_get(0)?)
+}
+
 impl Inner {
     fn open(&self) -> Result<(), Fault> {
         if self.closed.load(Ordering::SeqCst) { Err(Fault::Closed) } else { Ok(()) }
     }
 
-    /// A connection.
-    async fn client(&self) -> Result<Client, Fault> {
-        match timeout(self.options.timeout, self.pool.get()).await {
-            Ok(client) => Ok(client?),
-            Err(_) => Err(Fault::NoConnection),
-        }
-    }
-
-    /// Waits for what a connection does, no longer than the timeout.
-    async fn timed<T, E: From<Fault>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        timeout(self.options.timeout, work).await.unwrap_or_else(|_| Err(Fault::Timeout.into()))
-    }
-
     /// Gives a connection back, unless what came of its use says that it is good for nothing more.
-    fn done<T, E: MayBeFault>(&self, client: Client, result: Result<T, E>) -> Result<T, E> {
+    fn done<T, E: MayBeFault>(&self, client: Option<Client>, result: Result<T, E>) -> Result<T, E> {
         let facts = self.pool.status();
         gauge!(CONNECTIONS, "state" => "open").set(as_f64(facts.size));
         gauge!(CONNECTIONS, "state" => "idle").set(as_f64(facts.available));
@@ -164,7 +174,7 @@ impl Inner {
         if let Err(error) = &result
             && error.fault().is_some_and(Fault::is_of_connection)
         {
-            drop(Object::take(client));
+            drop(client.map(Object::take));
             // Those that are idle lead to the same place.
             self.pool.retain(|_, _| false);
         }
@@ -203,13 +213,7 @@ impl Inner {
             "UPDATE counters SET value = value + $2::bigint WHERE name = $1::text RETURNING value"
         };
         let (name, size) = (allotment.name, allotment.size);
-        let client = self.client().await?;
-        let fetched = self.timed(async {
-            let prepared = client.prepare_cached(text).await?;
-            Ok::<i64, Fault>(client.query_one(&prepared, &[&name, &size]).await?.try_get(0)?)
-        });
-        let fetched = fetched.await;
-        let last = self.done(client, fetched)?;
+        let last = using!(self, client => fetch(client, text, name, size))?;
         allotment.add(Block { next: last - size + 1, end: last + 1 });
         Ok(())
     }
@@ -222,9 +226,7 @@ impl Inner {
         if statements.is_empty() {
             return Ok(revision);
         }
-        let client = self.client().await?;
-        let committed = self.timed(commit::run(&client, &statements, self.options.timeout)).await;
-        let committed = self.done(client, committed);
+        let committed = using!(self, client => commit::run(client, &statements, self.options.timeout));
         if matches!(committed, Err(Rejection::Conflict)) && makes_account(change) {
             // It may be the id that is taken.
             self.account_ids.give_up();
@@ -240,15 +242,15 @@ fn makes_account(change: &Change) -> bool {
 #[async_trait]
 impl Store for PostgresStore {
     async fn load_send(&self, query: &SendQuery) -> Result<SendSnapshot, StoreError> {
-        read!(self.inner, client => load::for_send(&client, query))
+        read!(self.inner, client => load::for_send(client, query))
     }
 
     async fn load_bind(&self, query: &BindQuery) -> Result<BindSnapshot, StoreError> {
-        read!(self.inner, client => load::for_bind(&client, query))
+        read!(self.inner, client => load::for_bind(client, query))
     }
 
     async fn load_session(&self, id: SessionId) -> Result<Option<SessionSnapshot>, StoreError> {
-        read!(self.inner, client => load::session(&client, id))
+        read!(self.inner, client => load::session(client, id))
     }
 
     async fn allot_account_id(&self) -> Result<AccountId, StoreError> {
@@ -263,41 +265,34 @@ impl Store for PostgresStore {
     }
 
     async fn account(&self, id: AccountId) -> Result<Option<Versioned<Account>>, StoreError> {
-        read!(self.inner, client => load::account(&client, id))
+        read!(self.inner, client => load::account(client, id))
     }
 
     async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Versioned<Account>>, StoreError> {
-        read!(self.inner, client => load::accounts(&client, after, limit))
+        read!(self.inner, client => load::accounts(client, after, limit))
     }
 
     async fn sessions_of(&self, account: AccountId) -> Result<Vec<Session>, StoreError> {
-        read!(self.inner, client => load::sessions_of(&client, account))
+        read!(self.inner, client => load::sessions_of(client, account))
     }
 
     async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
         self.inner.open()?;
         let node = self.inner.node;
-        let client = self.inner.client().await?;
-        let swept = self.inner.timed(purge::sweep(&client, node, now, sessions_before, limit)).await;
-        Ok(self.inner.done(client, swept)?)
+        Ok(using!(self.inner, client => purge::sweep(client, node, now, sessions_before, limit))?)
     }
 
     async fn check(&self) -> Result<(), StoreError> {
         self.inner.open()?;
-        let client = self.inner.client().await?;
-        let read_only = self.inner.timed(one_value::<String>(&client, "SHOW transaction_read_only")).await;
-        let checked = read_only.and_then(|told| if told == "off" { Ok(()) } else { Err(Fault::ReadOnly) });
-        Ok(self.inner.done(client, checked)?)
+        Ok(using!(self.inner, client => takes_changes(client))?)
     }
 
     async fn close(&self) -> Result<(), StoreError> {
         if self.inner.closed.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
-        if let Ok(client) = self.inner.client().await {
-            // Where it fails, the lease ends by itself.
-            let _ = self.inner.timed(purge::leave(&client, self.inner.node)).await;
-        }
+        // Where it fails, the lease ends by itself.
+        let _ = using!(self.inner, client => purge::leave(client, self.inner.node));
         self.inner.pool.close();
         Ok(())
     }
