@@ -9,6 +9,7 @@ mod crash;
 mod dependencies;
 mod golden;
 mod layers;
+mod postgres;
 mod prop;
 mod step;
 mod test;

@@ -49,6 +49,8 @@ fn load_from(overrides: &Overrides, environment: Environment) -> Result<Settings
         .set_override_option("listen", overrides.listen.map(|address| address.to_string()))?
         .set_override_option("data_dir", overrides.data_dir.as_ref().map(path))?
         .set_override_option("store", overrides.store.clone())?
+        // A store that is named here is meant, whatever a file says.
+        .set_override_option("store_file", overrides.store.as_ref().map(|_| String::new()))?
         .build()
         .context("the settings cannot be read")?;
     if let Some(unknown) = names(&settings.clone().try_deserialize()?).into_iter().find(|name| !is_known(name, &known))

@@ -14,7 +14,7 @@ pub use quota::QuotaText;
 pub use refuse::refuse_unsafe;
 pub use secret::SecretText;
 pub use shape::{
-    Code, Cors, Dev, Environment, LimitMode, Limits, Log, LogFormat, Metrics, Platforms, ProofSetting, Referrer,
-    Register, Server, Session, Settings, Shop, SledSettings, Sms, SmsProvider, SmsSenderName, TokenAlgorithm,
-    TokenFormat, Tokens,
+    Code, Cors, Dev, Environment, LimitMode, Limits, Log, LogFormat, Metrics, Migrate, Platforms, PostgresSettings,
+    ProofSetting, Referrer, Register, Server, Session, Settings, Shop, SledSettings, Sms, SmsProvider, SmsSenderName,
+    TokenAlgorithm, TokenFormat, Tokens,
 };

@@ -41,7 +41,7 @@ fn refuse_on_trust(settings: &Settings) -> Result<()> {
              \"required\""
         );
     }
-    if settings.store.starts_with("memory:") {
+    if settings.store_address()?.starts_with("memory") {
         bail!("store = \"memory:\" is refused in production: it forgets everything when it stops; use \"sled:\"");
     }
     if settings.limits.mode == LimitMode::Off {

@@ -1,6 +1,7 @@
 //! From settings to what the server takes on at once.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -41,6 +42,26 @@ impl Settings {
             idle: Duration::from_secs(server.idle_timeout_s),
             request: Duration::from_secs(server.request_timeout_s),
         })
+    }
+
+    /// The store, like a URL: as it is set, or as the file says.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or holds nothing.
+    pub fn store_address(&self) -> Result<String> {
+        if self.store_file.is_empty() {
+            return Ok(self.store.clone());
+        }
+        let text = std::fs::read_to_string(&self.store_file);
+        let address = text.with_context(|| format!("store_file {} cannot be read", self.store_file))?.trim().to_owned();
+        ensure!(!address.is_empty(), "store_file {} holds nothing", self.store_file);
+        Ok(address)
+    }
+
+    /// The folder of key files.
+    #[must_use]
+    pub fn keys_folder(&self) -> PathBuf {
+        if self.keys_dir.is_empty() { self.data_dir.join("keys") } else { PathBuf::from(&self.keys_dir) }
     }
 
     /// The address that the metrics have for themselves.

@@ -80,6 +80,15 @@ choice! {
     }
 }
 choice! {
+    /// When a database's schema is brought up to date.
+    Migrate {
+        /// When a node starts.
+        #[default] Auto = "auto",
+        /// By `mobile-bind db migrate` alone.
+        Manual = "manual",
+    }
+}
+choice! {
     /// What log lines look like.
     LogFormat {
         /// `human` in development, `json` in production.
@@ -100,6 +109,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     pub data_dir: PathBuf,
     pub store: String,
+    pub store_file: String,
+    pub keys_dir: String,
     pub platform_proof: ProofSetting,
     pub mobile_pattern: String,
     pub shutdown_timeout_s: u64,
@@ -116,6 +127,7 @@ pub struct Settings {
     pub cors: Cors,
     pub metrics: Metrics,
     pub sled: SledSettings,
+    pub postgres: PostgresSettings,
     pub log: Log,
     pub dev: Dev,
 }
@@ -274,6 +286,18 @@ section! {
     }
 }
 section! {
+    /// The store for more than one machine.
+    PostgresSettings {
+        connections: usize = 16,
+        timeout_ms: u64 = 3_000,
+        lock_timeout_ms: u64 = 1_000,
+        connect_timeout_ms: u64 = 1_000,
+        connection_lifetime_s: u64 = 1_800,
+        root_certificates: String = String::new(),
+        migrate: Migrate = Migrate::Auto,
+    }
+}
+section! {
     /// Logs.
     Log { level: String = "info".to_owned(), format: LogFormat = LogFormat::Auto }
 }
@@ -289,6 +313,8 @@ impl Default for Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             data_dir: PathBuf::from("data"),
             store: "sled:".to_owned(),
+            store_file: String::new(),
+            keys_dir: String::new(),
             platform_proof: ProofSetting::default(),
             mobile_pattern: DEFAULT_PATTERN.to_owned(),
             shutdown_timeout_s: 10,
@@ -305,6 +331,7 @@ impl Default for Settings {
             cors: Cors::default(),
             metrics: Metrics::default(),
             sled: SledSettings::default(),
+            postgres: PostgresSettings::default(),
             log: Log::default(),
             dev: Dev::default(),
         }

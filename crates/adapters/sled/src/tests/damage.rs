@@ -198,7 +198,7 @@ async fn a_journal_that_is_older_than_the_database_or_missing_is_refused_by_name
         for file in crate::journal::FILES {
             match what {
                 "is older than its database" => {
-                    drop(fs::copy(older.path().join(file), damaged.path().join(file)).unwrap())
+                    fs::copy(older.path().join(file), damaged.path().join(file)).unwrap();
                 }
                 _ => fs::remove_file(damaged.path().join(file)).unwrap(),
             }
