@@ -14,6 +14,7 @@ use mobile_bind_jwt::{JwtIssuer, OpaqueIssuer};
 use mobile_bind_memory::MemoryStore;
 use mobile_bind_sled::{Options, SledStore};
 use mobile_bind_sms::{Deadline, FakeSms};
+use poem::EndpointExt;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
@@ -26,6 +27,7 @@ use crate::listening::{Listening, raise_file_limit};
 use crate::metered_store::MeteredStore;
 use crate::metrics::Measured;
 use crate::settings::{Environment, Settings, SmsSenderName, TokenFormat, refuse_unsafe};
+use crate::telemetry::TracedRequests;
 
 /// How often what has ended is looked for, and at how many records a time.
 const PURGE_EVERY: Duration = Duration::from_secs(1);
@@ -71,7 +73,7 @@ impl App {
         let policy = settings.policy()?;
         let presentation = presentation(settings)?;
         let (capacity, connections) = (settings.capacity()?, settings.connection_limits()?);
-        let metrics_listen = settings.metrics_listen()?;
+        let (metrics_listen, tracing) = (settings.metrics_listen()?, settings.tracing()?);
         let measured = Arc::new(Measured::start(store_folder(settings))?);
         measured.note_settings(policy.platform_proof, cache_bytes(settings));
         raise_file_limit(connections.open);
@@ -116,6 +118,7 @@ impl App {
             metrics: (development && metrics_listen.is_none()).then(|| Arc::clone(&measured) as Arc<_>),
             development: development.then(desk),
         });
+        let endpoint = if tracing.is_some() { TracedRequests(endpoint).boxed() } else { endpoint };
         let (stop, stopped) = watch::channel(false);
         let timeout = Duration::from_secs(settings.shutdown_timeout_s);
         let listen = |address, endpoint| Listening::start(address, endpoint, connections, stopped.clone(), timeout);

@@ -12,7 +12,7 @@ use crate::ambient::SystemRandomness;
 use crate::fill::fill;
 use crate::keys::{self, Purpose};
 use crate::settings::{Environment, Overrides, Settings, load, refuse_unsafe};
-use crate::{App, Ports, logging, store_commands};
+use crate::{App, Ports, Telemetry, logging, store_commands};
 
 /// Binds mobile numbers to accounts: a drop-in for ShopXO's user/appmobilebind.
 #[derive(Debug, Parser)]
@@ -142,6 +142,7 @@ fn check(settings: &Settings) -> Result<()> {
     settings.capacity()?;
     settings.connection_limits()?;
     settings.metrics_listen()?;
+    settings.tracing()?;
     print("the settings are good\n")
 }
 
@@ -159,7 +160,16 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 }
 
 fn serve(settings: &Settings) -> Result<()> {
-    logging::start(settings)?;
+    let telemetry = Telemetry::start(settings)?;
+    logging::start(settings, telemetry.as_ref())?;
+    let served = run_until_told(settings);
+    if let Some(telemetry) = telemetry {
+        telemetry.stop();
+    }
+    served
+}
+
+fn run_until_told(settings: &Settings) -> Result<()> {
     runtime()?.block_on(async {
         // Before anything is promised: a signal that comes early must not be lost.
         let mut terminate = signal(SignalKind::terminate())?;

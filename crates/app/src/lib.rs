@@ -15,6 +15,8 @@ pub mod metered_store;
 pub mod metrics;
 pub mod settings;
 mod store_commands;
+pub mod telemetry;
 
 pub use app::{App, Ports};
 pub use settings::Settings;
+pub use telemetry::Telemetry;

@@ -6,11 +6,14 @@ mod quota;
 mod refuse;
 mod server;
 mod shape;
+mod tracing;
 
 pub use load::{Overrides, load};
 pub use quota::QuotaText;
 pub use refuse::refuse_unsafe;
 pub use shape::{
     Code, Cors, Dev, Environment, LimitMode, Limits, Log, LogFormat, Metrics, Platforms, ProofSetting, Referrer,
-    Register, Server, Session, Settings, Shop, SledSettings, Sms, SmsSenderName, TokenAlgorithm, TokenFormat, Tokens,
+    Register, Server, Session, Settings, Shop, SledSettings, Sms, SmsSenderName, Telemetry, TokenAlgorithm,
+    TokenFormat, Tokens,
 };
+pub(crate) use tracing::Tracing;

@@ -112,6 +112,7 @@ pub struct Settings {
     pub limits: Limits,
     pub cors: Cors,
     pub metrics: Metrics,
+    pub telemetry: Telemetry,
     pub sled: SledSettings,
     pub log: Log,
     pub dev: Dev,
@@ -235,6 +236,15 @@ section! {
     Metrics { listen: String = String::new() }
 }
 section! {
+    /// Spans for operators.
+    Telemetry {
+        otlp_endpoint: String = String::new(),
+        sampling_ratio: f64 = 1.0,
+        service_name: String = "mobile-bind".to_owned(),
+        node: String = String::new(),
+    }
+}
+section! {
     /// The embedded store.
     SledSettings { cache_mib: u64 = 64 }
 }
@@ -269,6 +279,7 @@ impl Default for Settings {
             limits: Limits::default(),
             cors: Cors::default(),
             metrics: Metrics::default(),
+            telemetry: Telemetry::default(),
             sled: SledSettings::default(),
             log: Log::default(),
             dev: Dev::default(),
