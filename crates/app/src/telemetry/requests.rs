@@ -3,6 +3,7 @@
 use mobile_bind_domain::SPANS;
 use mobile_bind_http::{Outcome, method_name};
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
+use opentelemetry::trace::TraceContextExt;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use poem::http::HeaderMap;
 use poem::{Endpoint, Request, Response, Result};
@@ -36,7 +37,6 @@ impl<E: Endpoint<Output = Response>> Endpoint for TracedRequests<E> {
             target: SPANS,
             "request",
             otel.kind = "server",
-            otel.name = Empty,
             otel.status_code = Empty,
             http.request.method = method,
             http.route = Empty,
@@ -51,9 +51,10 @@ impl<E: Endpoint<Output = Response>> Endpoint for TracedRequests<E> {
         let answered = self.0.call(request).instrument(span.clone()).await;
         if let Ok(response) = &answered {
             let Outcome { route, status, code } = Outcome::of(response);
-            span.record("otel.name", format!("{method} {route}"));
+            // Which route it is was not known when it began, and then a field does not rename it any more.
+            span.context().span().update_name(format!("{method} {route}"));
             span.record("http.route", route);
-            span.record("http.response.status_code", status);
+            span.record("http.response.status_code", i64::from(status));
             if let Some(code) = code {
                 span.record("mobile_bind.code", code);
             }
