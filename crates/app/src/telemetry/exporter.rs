@@ -75,6 +75,7 @@ struct Losses {
     gone: u64,
     /// Spans lost and not told of yet.
     lost: u64,
+    /// It was told that the collector is away, and not yet that it is back.
     away: bool,
     told: Option<Instant>,
 }
@@ -96,12 +97,12 @@ impl Losses {
         let crowded_out = ended.saturating_sub(self.gone).saturating_sub(self.queue);
         self.gone += crowded_out;
         self.lost += crowded_out + if reached { 0 } else { taken };
-        let back = reached && std::mem::replace(&mut self.away, !reached);
         if self.lost > 0 && self.told.is_none_or(|told| now.duration_since(told) >= TOLD_EVERY) {
             self.told = Some(now);
+            self.away = !reached;
             return Some(News::Lost(std::mem::take(&mut self.lost)));
         }
-        back.then_some(News::Reached)
+        if reached && std::mem::take(&mut self.away) { Some(News::Reached) } else { None }
     }
 }
 
@@ -155,7 +156,10 @@ mod tests {
         assert_eq!(losses.note(7, false, 17, start + Duration::from_secs(1)), None);
         assert_eq!(losses.note(1, false, 18, start + TOLD_EVERY), Some(News::Lost(8)));
         assert_eq!(losses.note(1, true, 19, start + TOLD_EVERY), Some(News::Reached));
-        assert_eq!(losses.note(1, true, 20, start + TOLD_EVERY * 2), None);
+        assert_eq!(losses.note(1, true, 20, start + TOLD_EVERY), None);
+        assert_eq!(losses.note(1, false, 21, start + TOLD_EVERY), None, "so soon after");
+        assert_eq!(losses.note(1, true, 22, start + TOLD_EVERY), None, "nobody heard that it was away");
+        assert_eq!(losses.note(1, true, 23, start + TOLD_EVERY * 2), Some(News::Lost(1)));
     }
 
     #[test]
