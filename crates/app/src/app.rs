@@ -11,6 +11,7 @@ use mobile_bind_domain::{PlatformProof, Service};
 use mobile_bind_http::{Parts, Presentation};
 use mobile_bind_jwt::{JwtIssuer, OpaqueIssuer};
 use mobile_bind_sms::{Deadline, FakeSms};
+use poem::EndpointExt;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
@@ -25,6 +26,7 @@ use crate::metrics::Measured;
 use crate::providers;
 use crate::settings::{Environment, Settings, SmsSenderName, TokenFormat, refuse_unsafe};
 use crate::stores::{OpenStore, cache_bytes, store_folder};
+use crate::telemetry::TracedRequests;
 
 /// How often what has ended is looked for, and at how many records a time.
 const PURGE_EVERY: Duration = Duration::from_secs(1);
@@ -70,7 +72,7 @@ impl App {
         let policy = settings.policy()?;
         let presentation = presentation(settings)?;
         let (capacity, connections) = (settings.capacity()?, settings.connection_limits()?);
-        let metrics_listen = settings.metrics_listen()?;
+        let (metrics_listen, tracing) = (settings.metrics_listen()?, settings.tracing()?);
         let measured = Arc::new(Measured::start(store_folder(settings))?);
         measured.note_settings(policy.platform_proof, cache_bytes(settings));
         raise_file_limit(connections.open);
@@ -113,6 +115,7 @@ impl App {
             metrics: (development && metrics_listen.is_none()).then(|| Arc::clone(&measured) as Arc<_>),
             development: development.then(desk),
         });
+        let endpoint = if tracing.is_some() { TracedRequests(endpoint).boxed() } else { endpoint };
         let (stop, stopped) = watch::channel(false);
         let timeout = Duration::from_secs(settings.shutdown_timeout_s);
         let listen = |address, endpoint| Listening::start(address, endpoint, connections, stopped.clone(), timeout);

@@ -15,7 +15,7 @@ use crate::keys::{self, KeyPlace, Purpose};
 use crate::settings::{Environment, Overrides, Settings, SmsSenderName, load, refuse_unsafe};
 use crate::sms_commands::{self, SmsCommand};
 use crate::stores::OpenStore;
-use crate::{App, Ports, logging, store_commands, stores};
+use crate::{App, Ports, Telemetry, logging, store_commands, stores};
 
 /// Binds mobile numbers to accounts: a drop-in for ShopXO's user/appmobilebind.
 #[derive(Debug, Parser)]
@@ -189,6 +189,7 @@ fn check(settings: &Settings) -> Result<()> {
     settings.metrics_listen()?;
     settings.sms_providers()?;
     stores::database(settings)?;
+    settings.tracing()?;
     print("the settings are good\n")
 }
 
@@ -214,7 +215,16 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 }
 
 fn serve(settings: &Settings) -> Result<()> {
-    logging::start(settings)?;
+    let telemetry = Telemetry::start(settings)?;
+    logging::start(settings, telemetry.as_ref())?;
+    let served = run_until_told(settings);
+    if let Some(telemetry) = telemetry {
+        telemetry.stop();
+    }
+    served
+}
+
+fn run_until_told(settings: &Settings) -> Result<()> {
     runtime()?.block_on(async {
         // Before anything is promised: a signal that comes early must not be lost.
         let mut terminate = signal(SignalKind::terminate())?;

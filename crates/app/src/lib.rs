@@ -20,6 +20,8 @@ pub mod settings;
 mod sms_commands;
 mod store_commands;
 mod stores;
+pub mod telemetry;
 
 pub use app::{App, Ports};
 pub use settings::Settings;
+pub use telemetry::Telemetry;

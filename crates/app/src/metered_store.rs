@@ -8,7 +8,12 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use mobile_bind_domain::ports::{
     BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
 };
-use mobile_bind_domain::{Account, AccountId, Change, Revision, Session, SessionId, Timestamp, Versioned, Write};
+use mobile_bind_domain::{
+    Account, AccountId, Change, Revision, SPANS, Session, SessionId, Timestamp, Versioned, Write,
+};
+
+use tracing::field::Empty;
+use tracing::{Instrument, Span, trace_span};
 
 use crate::metrics::{COMMIT_DURATION, COMMITS, COMMITS_WAITING, PURGED, SESSIONS_ENDED, SESSIONS_OPENED};
 
@@ -83,18 +88,22 @@ fn sessions(change: &Change) -> (Vec<&'static str>, u64) {
     (opened, ended)
 }
 
+fn loading() -> Span {
+    trace_span!(target: SPANS, "load")
+}
+
 #[async_trait]
 impl Store for MeteredStore {
     async fn load_send(&self, query: &SendQuery) -> Result<SendSnapshot, StoreError> {
-        self.inner.load_send(query).await
+        self.inner.load_send(query).instrument(loading()).await
     }
 
     async fn load_bind(&self, query: &BindQuery) -> Result<BindSnapshot, StoreError> {
-        self.inner.load_bind(query).await
+        self.inner.load_bind(query).instrument(loading()).await
     }
 
     async fn load_session(&self, id: SessionId) -> Result<Option<SessionSnapshot>, StoreError> {
-        self.inner.load_session(id).await
+        self.inner.load_session(id).instrument(loading()).await
     }
 
     async fn allot_account_id(&self) -> Result<AccountId, StoreError> {
@@ -105,14 +114,19 @@ impl Store for MeteredStore {
         let (opened, ended) = sessions(&change);
         let waiting = Waiting::begin(&self.series.waiting);
         let began = now();
-        let committed = self.inner.commit(change).await;
+        let span = trace_span!(target: SPANS, "commit", mobile_bind.outcome = Empty, otel.status_code = Empty);
+        let committed = self.inner.commit(change).instrument(span.clone()).await;
         self.series.duration.record(began.elapsed());
         drop(waiting);
-        let outcome = match &committed {
-            Ok(_) => &self.series.committed,
-            Err(CommitError::Conflict) => &self.series.conflict,
-            Err(CommitError::Store(_)) => &self.series.failed,
+        let (outcome, name) = match &committed {
+            Ok(_) => (&self.series.committed, "committed"),
+            Err(CommitError::Conflict) => (&self.series.conflict, "conflict"),
+            Err(CommitError::Store(_)) => {
+                span.record("otel.status_code", "ERROR");
+                (&self.series.failed, "failed")
+            }
         };
+        span.record("mobile_bind.outcome", name);
         outcome.increment(1);
         if committed.is_ok() {
             for client_type in opened {

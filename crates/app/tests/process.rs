@@ -4,9 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
+use mobile_bind_tests::harness::collector::Collector;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -24,9 +26,14 @@ struct Running {
 
 impl Running {
     fn start(data: &Path) -> Self {
+        Self::start_with(data, Stdio::null(), &[])
+    }
+
+    fn start_with(data: &Path, errors: Stdio, variables: &[(&str, &str)]) -> Self {
         let mut command = binary();
         command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data).env("MOBILE_BIND__LIMITS__MODE", "off");
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        command.envs(variables.iter().copied());
+        let mut child = command.stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         output.read_line(&mut line).unwrap();
@@ -106,6 +113,38 @@ async fn sigterm_stops_it_cleanly() {
 }
 
 #[tokio::test]
+async fn the_last_spans_reach_the_collector() {
+    let folder = tempfile::tempdir().unwrap();
+    let collector = Collector::start().unwrap();
+    let url = collector.url();
+    let variables = [("MOBILE_BIND__TELEMETRY__OTLP_ENDPOINT", url.as_str())];
+    let mut server = Running::start_with(folder.path(), Stdio::null(), &variables);
+    assert_eq!(server.bind("13800138000").await["code"], 0);
+    server.signal(Signal::TERM);
+    assert!(server.child.wait().unwrap().success());
+    let names: Vec<String> = collector.spans().into_iter().map(|span| span.name).collect();
+    for name in ["POST /user/appmobilebind", "bind", "decide", "commit", "sms"] {
+        assert!(names.iter().any(|found| found == name), "{name} in {names:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_collector_that_is_away_is_only_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    // Nobody listens on a port that was given back.
+    let away = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+    let url = format!("http://{away}");
+    let variables = [("MOBILE_BIND__TELEMETRY__OTLP_ENDPOINT", url.as_str())];
+    let mut server = Running::start_with(folder.path(), Stdio::piped(), &variables);
+    assert_eq!(server.bind("13800138000").await["code"], 0);
+    server.signal(Signal::TERM);
+    assert!(server.child.wait().unwrap().success());
+    let mut log = String::new();
+    server.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    assert_eq!(log.matches("the collector took no spans: they are lost").count(), 1, "{log}");
+}
+
+#[tokio::test]
 async fn the_clock_moves_on_and_codes_expire() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Running::start(folder.path());
@@ -146,6 +185,9 @@ fn what_is_unsafe_is_refused_by_name() {
     assert!(start(&[("MOBILE_BIND__SERVER__MAX_IN_FLIGHT", "0")]).contains("server.max_in_flight"));
     assert!(start(&[("MOBILE_BIND__SMS__TIMEOUT_S", "30")]).contains("server.request_timeout_s"));
     assert!(start(&[("MOBILE_BIND__METRICS__LISTEN", "9090")]).contains("metrics.listen"));
+    assert!(
+        start(&[("MOBILE_BIND__TELEMETRY__OTLP_ENDPOINT", "https://collector")]).contains("telemetry.otlp_endpoint")
+    );
     assert!(start(&[("MOBILE_BIND__LISTNE", "x")]).contains("did you mean 'listen'"));
     let told = failure(binary().args(["--listen", "0.0.0.0:0", "--data-dir"]).arg(folder.path()));
     assert!(told.contains("dev.expose"), "{told}");

@@ -36,7 +36,7 @@ pub use mobile::{Mobile, MobileRule};
 pub use policy::{LimitMode, Limits, PlatformProof, Policy};
 pub use profile::{Avatar, Gender, Profile, ProfileText};
 pub use refusal::{Operation, Refusal};
-pub use service::Service;
+pub use service::{SPANS, Service};
 pub use session::{Session, SessionId, SessionSeed, Token};
 pub use tally::{Quota, Subject, Tally};
 pub use time::Timestamp;

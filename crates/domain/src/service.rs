@@ -2,18 +2,23 @@
 
 use std::sync::Arc;
 
-use tracing::{info, warn};
+use tracing::field::Empty;
+use tracing::{Instrument, info, trace_span, warn};
 
 use crate::bind::{self, Bind, BindParameters, Bound, Fresh, ProofOfIdentity};
 use crate::ports::{
-    Clock, CodeSource, CommitError, Purpose, Randomness, SendFailure, SessionSnapshot, SmsSender, Store, TextMessage,
-    TokenIssuer,
+    Accepted, Clock, CodeSource, CommitError, Purpose, Randomness, SendFailure, SessionSnapshot, SmsSender, Store,
+    TextMessage, TokenIssuer,
 };
 use crate::send::{self, Permission, Send};
 use crate::{
     Account, Change, CodeKeys, Expectation, Operation, Policy, Refusal, Requester, Revision, SessionId, SessionSeed,
     Timestamp, Token, Write,
 };
+
+/// The target of the spans that are made for operators alone, at the level of traces: they cost next to nothing where nobody
+/// asks for them. No number, token, openid, code or uuid may stand in their fields.
+pub const SPANS: &str = "mobile_bind::spans";
 
 /// The use cases over the ports.
 pub struct Service {
@@ -57,7 +62,8 @@ impl Service {
         let query = command.query();
         for _ in 0..self.policy.attempts {
             let snapshot = self.store.load_send(&query).await.map_err(|error| not_stored(Operation::Send, &error))?;
-            let permission = send::decide(&snapshot, &command, mac.clone(), &self.policy, self.clock.now())?;
+            let decide = || send::decide(&snapshot, &command, mac.clone(), &self.policy, self.clock.now());
+            let permission = trace_span!(target: SPANS, "decide").in_scope(decide)?;
             observe(permission.observed.as_ref());
             match self.store.commit(permission.change.clone()).await {
                 Ok(committed) => {
@@ -68,7 +74,7 @@ impl Service {
                         language: command.requester.language,
                         lifetime: self.policy.code_lifetime,
                     };
-                    return match self.sms.send(message).await {
+                    return match self.text(message).await {
                         Ok(_) => Ok(()),
                         Err(failure) => Err(self.not_sent(&permission, committed, failure).await),
                     };
@@ -78,6 +84,23 @@ impl Service {
             }
         }
         Err(Refusal::NotStored(Operation::Send))
+    }
+
+    async fn text(&self, message: TextMessage) -> Result<Accepted, SendFailure> {
+        let span = trace_span!(target: SPANS, "sms", mobile_bind.outcome = Empty, otel.status_code = Empty);
+        let sent = self.sms.send(message).instrument(span.clone()).await;
+        let outcome = match &sent {
+            Ok(_) => "sent",
+            Err(SendFailure::Refused) => "refused",
+            Err(SendFailure::Limited) => "limited",
+            Err(SendFailure::Unavailable) => "unavailable",
+            Err(SendFailure::Unknown) => "unknown",
+        };
+        span.record("mobile_bind.outcome", outcome);
+        if sent.is_err() {
+            span.record("otel.status_code", "ERROR");
+        }
+        sent
     }
 
     /// A message that certainly did not leave is as if it had never been asked for; one that may have left is not.
@@ -115,7 +138,8 @@ impl Service {
                 None
             };
             let fresh = Fresh { account, session: self.open_session()? };
-            let decision = bind::decide(&snapshot, &command, &fresh, &self.keys, &self.policy, now);
+            let decide = || bind::decide(&snapshot, &command, &fresh, &self.keys, &self.policy, now);
+            let decision = trace_span!(target: SPANS, "decide").in_scope(decide);
             observe(decision.observed.as_ref());
             let answer = match decision.answer {
                 // Made before the commit: nothing is committed that cannot be answered.

@@ -12,6 +12,7 @@ use crate::asked::{Asked, BindMobile, SendCode, SessionToken};
 use crate::catalogue::{self, Phrase};
 use crate::completion::Completion;
 use crate::metrics;
+use crate::spans::{operation, within};
 use crate::user::{User, Viewing};
 
 #[derive(Tags)]
@@ -47,7 +48,7 @@ impl Api {
         let Requester { language, client_type, .. } = asked.requester;
         let service = Arc::clone(&self.service);
         let sending = async move { service.send_code(asked.requester.clone(), asked.mobile(), asked.token()).await };
-        let outcome = Completion::of(sending).await;
+        let outcome = Completion::of(within(operation("send_code", client_type), sending)).await;
         metrics::sent(client_type, &outcome);
         Answer::new(outcome.map(|()| Nothing::HERE), catalogue::SENT, language)
     }
@@ -70,7 +71,7 @@ impl Api {
         let requester = asked.requester.clone();
         let service = Arc::clone(&self.service);
         let binding = async move { service.bind(asked.requester.clone(), &asked.bind_parameters()).await };
-        let outcome = Completion::of(binding).await;
+        let outcome = Completion::of(within(operation("bind", requester.client_type), binding)).await;
         metrics::bound(requester.client_type, &outcome);
         self.user_answer(outcome, catalogue::BOUND, &requester)
     }
@@ -82,7 +83,8 @@ impl Api {
     /// Refuses with -1 (no token, or one that is unknown or has ended) and -100 (the service is busy).
     #[oai(path = "/user/tokenuserinfo", method = "post", operation_id = "getTokenUser", tag = "Tag::Session")]
     async fn get_token_user(&self, asked: Asked<SessionToken>) -> Answer<User> {
-        let outcome = self.service.look_up(asked.token()).await;
+        let span = operation("look_up", asked.requester.client_type);
+        let outcome = within(span, self.service.look_up(asked.token())).await;
         self.user_answer(outcome, catalogue::LOOKED_UP, &asked.requester)
     }
 
@@ -93,10 +95,10 @@ impl Api {
     /// Refuses with -400 (there is no live session to end) and -100 (the service is busy).
     #[oai(path = "/user/logout", method = "post", operation_id = "logOut", tag = "Tag::Session")]
     async fn log_out(&self, asked: Asked<SessionToken>) -> Answer<Nothing> {
-        let language = asked.requester.language;
+        let Requester { language, client_type, .. } = asked.requester;
         let service = Arc::clone(&self.service);
         let ending = async move { service.log_out(asked.token()).await };
-        let outcome = Completion::of(ending).await;
+        let outcome = Completion::of(within(operation("log_out", client_type), ending)).await;
         Answer::new(outcome.map(|()| Nothing::HERE), catalogue::LOGGED_OUT, language)
     }
 }

@@ -24,6 +24,7 @@ mod refusal_table;
 mod rewriting;
 mod schemas;
 mod shedding;
+mod spans;
 mod time_text;
 mod user;
 
@@ -33,7 +34,8 @@ pub use connections::{Connection, ConnectionLimits, LimitedAcceptor};
 pub use development::{Behaviour, Development, DevelopmentMessage};
 pub use document::openapi_document;
 pub use endpoint::endpoint;
-pub use metrics::{Scrape, describe_metrics, metrics_endpoint};
+pub use metrics::{Outcome, Scrape, describe_metrics, metrics_endpoint};
+pub use observation::method_name;
 pub use shedding::Capacity;
 
 /// How the shop wants accounts shown.

@@ -12,6 +12,9 @@ use mobile_bind_domain::{ClientType, Refusal, Service};
 use poem::endpoint::BoxEndpoint;
 use poem::{Endpoint, EndpointExt, Request, Response, Result, Route, get};
 
+use crate::envelope::EnvelopeCode;
+use crate::rewriting::RouteName;
+
 const REQUESTS: &str = "mobile_bind_http_requests_total";
 const REQUEST_DURATION: &str = "mobile_bind_http_request_duration_seconds";
 const SENDS: &str = "mobile_bind_sends_total";
@@ -57,13 +60,25 @@ pub(crate) struct Answered(RwLock<HashMap<Outcome, Series>>);
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Outcome {
+pub struct Outcome {
     /// One of ours.
-    pub(crate) route: &'static str,
+    pub route: &'static str,
     /// The HTTP status.
-    pub(crate) status: u16,
+    pub status: u16,
     /// The envelope's code, where there is an envelope.
-    pub(crate) code: Option<i32>,
+    pub code: Option<i32>,
+}
+
+impl Outcome {
+    /// What an answer of this service says of it.
+    #[must_use]
+    pub fn of(response: &Response) -> Self {
+        Self {
+            route: response.data::<RouteName>().map_or("unknown", |route| route.0),
+            status: response.status().as_u16(),
+            code: response.data::<EnvelopeCode>().map(|code| code.0),
+        }
+    }
 }
 
 struct Series {
@@ -106,7 +121,8 @@ pub(crate) fn bound<T>(client_type: ClientType, outcome: &Result<T, Refusal>) {
     counter!(BINDS, "client_type" => client_type.name(), "outcome" => outcome_name(outcome)).increment(1);
 }
 
-fn outcome_name<T>(outcome: &Result<T, Refusal>) -> &'static str {
+/// What became of an operation, in a word of ours.
+pub(crate) fn outcome_name<T>(outcome: &Result<T, Refusal>) -> &'static str {
     let Err(refusal) = outcome else { return "done" };
     match refusal {
         Refusal::MobileMissing | Refusal::VerifyMissing | Refusal::TokenMissing => "missing",

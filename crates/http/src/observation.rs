@@ -8,9 +8,7 @@ use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use poem::{Endpoint, Request, Response, Result};
 use tracing::{Instrument, error_span, info};
 
-use crate::envelope::EnvelopeCode;
 use crate::metrics::{self, Answered, Outcome};
-use crate::rewriting::RouteName;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -34,12 +32,11 @@ impl<E: Endpoint<Output = Response>> Endpoint for Observation<E> {
         let span = error_span!("request", id = id.as_str());
         let mut response = self.inner.get_response(request).instrument(span.clone()).await;
         add_headers(response.headers_mut(), &id);
-        let route = response.data::<RouteName>().map_or("unknown", |route| route.0);
-        let status = response.status().as_u16();
-        let code = response.data::<EnvelopeCode>().map(|code| code.0);
+        let outcome = Outcome::of(&response);
+        let Outcome { route, status, code } = outcome;
         let duration_ms = u64::try_from(clock.now().since(started).as_millis()).unwrap_or(u64::MAX);
         span.in_scope(|| info!(method, route, status, code, duration_ms, "answered"));
-        self.answered.count(Outcome { route, status, code }, received.elapsed());
+        self.answered.count(outcome, received.elapsed());
         Ok(response)
     }
 }
@@ -70,7 +67,8 @@ fn is_plain(id: &str) -> bool {
 }
 
 /// The method, where it is one that HTTP knows: a client can make one up.
-fn method_name(method: &Method) -> &'static str {
+#[must_use]
+pub fn method_name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::POST => "POST",

@@ -2,6 +2,7 @@
 
 mod clock;
 mod codes;
+pub mod collector;
 mod server;
 
 pub use clock::ManualClock;

@@ -8,6 +8,7 @@ mod secret;
 mod server;
 mod shape;
 mod sms;
+mod tracing;
 
 pub use load::{Overrides, load};
 pub use quota::QuotaText;
@@ -16,5 +17,6 @@ pub use secret::SecretText;
 pub use shape::{
     Code, Cors, Dev, Environment, LimitMode, Limits, Log, LogFormat, Metrics, Migrate, Platforms, PostgresSettings,
     ProofSetting, Referrer, Register, Server, Session, Settings, Shop, SledSettings, Sms, SmsProvider, SmsSenderName,
-    TokenAlgorithm, TokenFormat, Tokens,
+    Telemetry, TokenAlgorithm, TokenFormat, Tokens,
 };
+pub(crate) use tracing::Tracing;

@@ -126,6 +126,7 @@ pub struct Settings {
     pub limits: Limits,
     pub cors: Cors,
     pub metrics: Metrics,
+    pub telemetry: Telemetry,
     pub sled: SledSettings,
     pub postgres: PostgresSettings,
     pub log: Log,
@@ -279,6 +280,15 @@ section! {
     Metrics { listen: String = String::new() }
 }
 section! {
+    /// Spans for operators.
+    Telemetry {
+        otlp_endpoint: String = String::new(),
+        sampling_ratio: f64 = 1.0,
+        service_name: String = "mobile-bind".to_owned(),
+        node: String = String::new(),
+    }
+}
+section! {
     /// The embedded store.
     SledSettings {
         cache_mib: u64 = 64,
@@ -330,6 +340,7 @@ impl Default for Settings {
             limits: Limits::default(),
             cors: Cors::default(),
             metrics: Metrics::default(),
+            telemetry: Telemetry::default(),
             sled: SledSettings::default(),
             postgres: PostgresSettings::default(),
             log: Log::default(),
