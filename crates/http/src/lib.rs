@@ -14,6 +14,7 @@ mod development;
 mod document;
 mod endpoint;
 mod envelope;
+mod examples;
 mod fault;
 mod language;
 mod metrics;
