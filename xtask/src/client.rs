@@ -14,4 +14,4 @@ pub(crate) fn run() -> Result<()> {
     tools::script("mobile-bind-client", "test")?.variable("MOBILE_BIND_BINARY", &service::build(false)?).run()
 }
 
-const PACKAGES: [&str; 1] = ["mobile-bind-client"];
+const PACKAGES: [&str; 2] = ["mobile-bind-client", "mobile-bind-pages"];

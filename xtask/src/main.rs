@@ -2,6 +2,7 @@
 //! integration runs is what a developer runs.
 
 mod bench;
+mod browser;
 mod check;
 mod ci;
 mod client;
@@ -34,7 +35,7 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
-    /// Writes from the code what is made from it: the OpenAPI document and the client's types.
+    /// Writes from the code what is made from it: the OpenAPI document, the client's types, the pages.
     Codegen {
         /// Writes nothing; fails where the file is stale.
         #[arg(long)]
@@ -56,6 +57,12 @@ enum Chore {
     Openapi(OpenapiChore),
     /// Lints, type-checks and tests the TypeScript client, the last against the service.
     Client,
+    /// Uses the pages in a real browser, as built for tests.
+    Browser {
+        /// Passed on to playwright test, such as --project phone.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Replays recorded conversations against a server of its own.
     Golden {
         /// The recordings [default: the project's own].
@@ -86,7 +93,7 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// What continuous integration runs: check, test, golden, the document's gates, the client.
+    /// What continuous integration runs: check, test, golden, the document's gates, the client, the pages.
     Ci,
 }
 
@@ -122,6 +129,7 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Openapi(OpenapiChore::Compat { base }) => openapi::compat(base.as_deref()),
         Chore::Openapi(OpenapiChore::Conform) => openapi::conform(),
         Chore::Client => client::run(),
+        Chore::Browser { arguments } => browser::run(&arguments),
         Chore::Golden { file } => golden::run(file.as_deref()),
         Chore::Crash { kills, seed, debug } => crash::run(kills, seed, debug),
         Chore::Prop { cases } => prop::run(cases),

@@ -19,6 +19,7 @@ mod fault;
 mod language;
 mod metrics;
 mod observation;
+mod pages;
 mod parameters;
 mod refusal_table;
 mod rewriting;
@@ -63,6 +64,8 @@ pub struct Parts {
     pub capacity: Capacity,
     /// What `/metrics` shows; without it the route does not exist.
     pub metrics: Option<Arc<dyn Scrape>>,
+    /// Whether the page to bind on is served, at `/`.
+    pub bind_page: bool,
     /// What the routes under `/dev` reach; without it they do not exist.
     pub development: Option<Arc<dyn Development>>,
 }

@@ -11,6 +11,6 @@ pub use load::{Overrides, load};
 pub use quota::QuotaText;
 pub use refuse::refuse_unsafe;
 pub use shape::{
-    Code, Cors, Dev, Environment, LimitMode, Limits, Log, LogFormat, Metrics, Platforms, ProofSetting, Referrer,
+    Code, Cors, Dev, Environment, LimitMode, Limits, Log, LogFormat, Metrics, Pages, Platforms, ProofSetting, Referrer,
     Register, Server, Session, Settings, Shop, SledSettings, Sms, SmsSenderName, TokenAlgorithm, TokenFormat, Tokens,
 };

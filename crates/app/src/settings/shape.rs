@@ -111,6 +111,7 @@ pub struct Settings {
     pub sms: Sms,
     pub limits: Limits,
     pub cors: Cors,
+    pub pages: Pages,
     pub metrics: Metrics,
     pub sled: SledSettings,
     pub log: Log,
@@ -230,6 +231,10 @@ section! {
     }
 }
 section! {
+    /// The pages for people.
+    Pages { bind: bool = false }
+}
+section! {
     /// Measurements for operators.
     Metrics { listen: String = String::new() }
 }
@@ -267,6 +272,7 @@ impl Default for Settings {
             sms: Sms::default(),
             limits: Limits::default(),
             cors: Cors::default(),
+            pages: Pages::default(),
             metrics: Metrics::default(),
             sled: SledSettings::default(),
             log: Log::default(),
