@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { defineConfig, devices } from "@playwright/test";
 
-/** The system's Chromium, https://pptr.dev/troubleshooting says as what: Debian's, or what MOBILE_BIND_CHROMIUM names. */
+/** The system's Chromium: Debian's, or what MOBILE_BIND_CHROMIUM names. */
 const executablePath = process.env["MOBILE_BIND_CHROMIUM"] ?? "/usr/bin/chromium";
 if (!existsSync(executablePath)) {
   throw new Error(`there is no ${executablePath}: apt-get install chromium, or set MOBILE_BIND_CHROMIUM`);
