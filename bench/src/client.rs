@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::{HeaderMap, RETRY_AFTER};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -18,6 +19,7 @@ pub(crate) struct Connection {
 /// What came back.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
+    headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
@@ -34,13 +36,22 @@ impl Connection {
     pub(crate) async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Answer> {
         self.sender.ready().await.context("the server closed a connection")?;
         let response = self.sender.send_request(request).await.context("no answer came")?;
-        let status = response.status();
-        let body = response.into_body().collect().await.context("an answer broke off")?.to_bytes();
-        Ok(Answer { status, body })
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.context("an answer broke off")?.to_bytes();
+        Ok(Answer { status: head.status, headers: head.headers, body })
     }
 }
 
 impl Answer {
+    pub(crate) fn new(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
+        Self { status, headers, body }
+    }
+
+    /// The seconds after which to ask again (RFC 9110, section 10.2.3); `None` where the server does not say.
+    pub(crate) fn retry_after_s(&self) -> Option<u64> {
+        self.headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()
+    }
+
     /// The envelope's code; `None` where there is none.
     pub(crate) fn code(&self) -> Option<i32> {
         let digits = after(&self.body, b"\"code\":")?;
@@ -65,11 +76,12 @@ fn after<'a>(body: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
 mod tests {
     use hyper::StatusCode;
     use hyper::body::Bytes;
+    use hyper::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 
     use super::Answer;
 
     fn answer(body: &'static str) -> Answer {
-        Answer { status: StatusCode::OK, body: Bytes::from_static(body.as_bytes()) }
+        Answer { status: StatusCode::OK, headers: HeaderMap::new(), body: Bytes::from_static(body.as_bytes()) }
     }
 
     #[test]
@@ -78,6 +90,14 @@ mod tests {
         assert_eq!(answer(r#"{"msg":"绑定成功","code":0,"data":{"id":"1"}}"#).code(), Some(0));
         assert_eq!(answer("<html>").code(), None);
         assert_eq!(answer(r#"{"code":"#).code(), None);
+    }
+
+    #[test]
+    fn when_to_ask_again_is_in_seconds() {
+        let mut busy = answer("{}");
+        assert_eq!(busy.retry_after_s(), None);
+        busy.headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        assert_eq!(busy.retry_after_s(), Some(1));
     }
 
     #[test]

@@ -13,12 +13,16 @@ use crate::machine::Machine;
 use crate::report::{Operation, Report};
 use crate::run::{Plan, Stage, tell};
 use crate::scale::{idle_resident, scale};
+use crate::scenario::Scenario;
 use crate::{plot, table, targets};
 
 /// Puts load on the release binary, and sets what it measures beside the ceilings of the same machine.
 #[derive(Debug, Parser)]
-#[command(bin_name = "cargo xtask bench")]
+#[command(bin_name = "cargo xtask bench", args_conflicts_with_subcommands = true)]
 pub struct CommandLine {
+    /// Plays a scenario instead.
+    #[command(subcommand)]
+    scenario: Option<Scenario>,
     /// Writes the report to this file, too.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -73,6 +77,9 @@ impl CommandLine {
         }
         // One thread: the other processors are the server's.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+        if let Some(scenario) = self.scenario {
+            return runtime.block_on(scenario.play());
+        }
         let report = runtime.block_on(self.measure())?;
         std::io::stdout().write_all(table::render(&report).as_bytes()).context("cannot write to standard output")?;
         if let Some(file) = &self.json {
@@ -169,6 +176,15 @@ mod tests {
         assert_eq!(line("--rate 500").plan().unwrap().connections, [256]);
         assert!(line("--seconds 0").plan().is_err() && line("--rate 0").plan().is_err());
         assert!(CommandLine::try_parse_from(["bench", "--only", "everything"]).is_err());
+    }
+
+    #[test]
+    fn a_scenario_is_asked_for_by_name() {
+        assert!(line("overload --check --json report.json").scenario.is_some());
+        assert!(line("--check").scenario.is_none());
+        for refused in [&["bench", "--quick", "slow-clients"][..], &["bench", "slowly"]] {
+            assert!(CommandLine::try_parse_from(refused).is_err(), "{refused:?}");
+        }
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub(crate) fn ratio(dividend: f64, divisor: f64) -> f64 {
 }
 
 /// The value that `percent` of the ascending values do not exceed (nearest rank); 0 where there are none.
-fn quantile(ascending: &[u32], percent: f64) -> u32 {
+pub(crate) fn quantile(ascending: &[u32], percent: f64) -> u32 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank within the values")]
     let rank = (percent / 100.0 * count(ascending.len())).ceil() as usize;
     ascending.get(rank.clamp(1, ascending.len().max(1)) - 1).copied().unwrap_or(0)

@@ -119,7 +119,7 @@ async fn work(mut connection: Connection, shared: Arc<Shared>) -> Result<Load> {
 }
 
 /// When a request of an open loop is due, in whole milliseconds: what the timer can do.
-fn due_after(number: u64, per_second: f64) -> Duration {
+pub(crate) fn due_after(number: u64, per_second: f64) -> Duration {
     #[expect(clippy::cast_precision_loss, reason = "no run has 2^52 requests")]
     let seconds = number as f64 / per_second;
     Duration::from_millis(Duration::from_secs_f64(seconds).as_millis().try_into().unwrap_or(u64::MAX))

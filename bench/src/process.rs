@@ -25,11 +25,18 @@ fn ticks(stat: &str) -> Option<u64> {
 /// The memory of a process that is resident, in bytes.
 pub(crate) fn resident(pid: u32) -> Result<u64> {
     let status = read(&format!("/proc/{pid}/status"))?;
-    resident_in(&status).context("/proc/PID/status has another form than expected")
+    kibibytes_in(&status, "VmRSS:").context("/proc/PID/status has another form than expected")
 }
 
-fn resident_in(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+/// The most memory of a process that was ever resident, in bytes.
+pub(crate) fn most_resident(pid: u32) -> Result<u64> {
+    let status = read(&format!("/proc/{pid}/status"))?;
+    kibibytes_in(&status, "VmHWM:").context("/proc/PID/status has another form than expected")
+}
+
+/// A line's value, in bytes.
+fn kibibytes_in(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }
@@ -52,7 +59,7 @@ pub(crate) fn on_disk(folder: &Path) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{on_disk, processor_time, resident, resident_in, ticks};
+    use super::{kibibytes_in, most_resident, on_disk, processor_time, resident, ticks};
 
     #[test]
     fn processor_time_is_user_and_system() {
@@ -64,8 +71,9 @@ mod tests {
 
     #[test]
     fn resident_memory_is_in_bytes() {
-        assert_eq!(resident_in("VmPeak:\t 9 kB\nVmRSS:\t   12 kB\n"), Some(12 * 1024));
-        assert_eq!(resident_in("Name: x"), None);
+        assert_eq!(kibibytes_in("VmPeak:\t 9 kB\nVmRSS:\t   12 kB\n", "VmRSS:"), Some(12 * 1024));
+        assert_eq!(kibibytes_in("Name: x", "VmRSS:"), None);
+        assert!(most_resident(std::process::id()).unwrap() >= resident(std::process::id()).unwrap() / 2);
         assert!(resident(std::process::id()).unwrap() > 100_000);
     }
 

@@ -56,6 +56,12 @@ impl Requests {
         Ok(request.body(Full::default())?)
     }
 
+    /// Tells the fake provider not to answer for messages to somebody.
+    pub(crate) fn let_messages_hang(&self, person: Person) -> Result<Request<Full<Bytes>>> {
+        let body = format!(r#"{{"mobile":"{}","behaviour":"hang"}}"#, person.mobile());
+        Ok(Request::post("/dev/sms/behaviour").header(HOST, &self.host).body(Full::from(body))?)
+    }
+
     fn post(&self, operation: &str, person: Person, body: String) -> Result<Request<Full<Bytes>>> {
         let uuid = person.uuid();
         let path = format!("/user/{operation}?application=app&application_client_type=weixin&uuid={uuid}&lang=zh");

@@ -13,7 +13,7 @@ use hyper::StatusCode;
 use crate::client::Connection;
 use crate::clock::now;
 use crate::folder::beside_the_program;
-use crate::process::{on_disk, processor_time, resident};
+use crate::process::{most_resident, on_disk, processor_time, resident};
 use crate::requests::Requests;
 
 /// How a server is set up.
@@ -75,9 +75,33 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server on the data in a folder, and waits until it is ready.
     pub(crate) async fn start(setup: Setup, folder: &Path) -> Result<Self> {
+        Self::start_with(setup, folder, &[]).await
+    }
+
+    /// The same, with more settings, each by its name in the environment and its value.
+    pub(crate) async fn start_with(setup: Setup, folder: &Path, settings: &[(&str, String)]) -> Result<Self> {
+        Self::launch(setup, folder, settings, program(folder)?).await
+    }
+
+    /// Starts one that gives way to the driver on their common processors, as if the driver were on another machine.
+    pub(crate) async fn start_giving_way(setup: Setup, folder: &Path) -> Result<Self> {
+        let program = program(folder)?;
+        let mut nice = Command::new("nice");
+        nice.args(["-n", "5"]).arg(program.get_program()).args(program.get_args()).stdin(Stdio::null());
+        for (name, value) in program.get_envs() {
+            match value {
+                Some(value) => nice.env(name, value),
+                None => nice.env_remove(name),
+            };
+        }
+        nice.current_dir(program.get_current_dir().unwrap_or(folder));
+        Self::launch(setup, folder, &[], nice).await
+    }
+
+    async fn launch(setup: Setup, folder: &Path, settings: &[(&str, String)], mut command: Command) -> Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let mut command = program(folder)?;
         command.args(["--listen", "127.0.0.1:0", "--store", setup.store()]).envs(setup.variables());
+        command.envs(settings.iter().map(|(name, value)| (format!("MOBILE_BIND__{name}"), value)));
         let log = std::fs::File::create(folder.join("server.log"))?;
         let start = now();
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().context("cannot start the server")?;
@@ -114,6 +138,11 @@ impl Server {
         resident(self.child.id())
     }
 
+    /// The most memory that it ever had resident, in bytes.
+    pub(crate) fn most_resident(&self) -> Result<u64> {
+        most_resident(self.child.id())
+    }
+
     /// What its data takes on disk, in bytes.
     pub(crate) fn on_disk(&self) -> Result<u64> {
         on_disk(&self.folder)
@@ -125,6 +154,13 @@ impl Server {
         rustix::process::kill_process(pid.context("the server has no process id")?, rustix::process::Signal::TERM)?;
         let status = self.child.wait()?;
         ensure!(status.success(), "the server stopped badly: {}", self.log());
+        Ok(())
+    }
+
+    /// Ends it as a power cut would.
+    pub(crate) fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
         Ok(())
     }
 
@@ -150,6 +186,12 @@ pub(crate) fn fill(folder: &Path, users: u64) -> Result<()> {
         bail!("the store could not be filled");
     }
     Ok(())
+}
+
+/// Whether the store in a folder, which no server has open, fits together.
+pub(crate) fn verify(folder: &Path) -> Result<bool> {
+    let status = program(folder)?.args(["store", "verify"]).stdout(Stdio::null()).status();
+    Ok(status.context("cannot start the server's program")?.success())
 }
 
 /// The server's program, built beside this one, with no settings but ours.

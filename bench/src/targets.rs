@@ -103,7 +103,7 @@ pub(crate) fn verdicts(report: &Report) -> Vec<Verdict> {
     ]
 }
 
-fn verdict(what: &'static str, bound: Bound, value: Option<Spread>) -> Verdict {
+pub(crate) fn verdict(what: &'static str, bound: Bound, value: Option<Spread>) -> Verdict {
     Verdict { what, bound, value }
 }
 

@@ -6,3 +6,5 @@ pub mod crash;
 pub mod golden;
 pub mod harness;
 pub mod model;
+pub mod nodes;
+pub mod proxy;

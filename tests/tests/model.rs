@@ -2,6 +2,7 @@
 //! `model.proptest-regressions`, beside this file, and told first from then on.
 
 use mobile_bind_tests::contract::memory::Memory;
+use mobile_bind_tests::contract::postgres::PostgresSchema;
 use mobile_bind_tests::contract::sled::SledFolder;
 use mobile_bind_tests::model::Model;
 use proptest::test_runner::{Config, FileFailurePersistence};
@@ -25,4 +26,10 @@ prop_state_machine! {
     #![proptest_config(stories(250))]
     #[test]
     fn the_service_over_memory_does_as_the_reference(sequential 1..60 => Model<Memory>);
+}
+
+prop_state_machine! {
+    #![proptest_config(stories(60))]
+    #[test]
+    fn the_service_over_postgres_does_as_the_reference(sequential 1..40 => Model<PostgresSchema>);
 }

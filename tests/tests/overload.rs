@@ -73,6 +73,43 @@ async fn everyone_is_answered_and_what_was_shed_can_be_asked_again() {
     assert_eq!(server.post("/user/tokenuserinfo", "token=x").await.unwrap().status, 200);
 }
 
+/// Who is turned away asks again until he is bound; what was acknowledged meanwhile is there after a restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_bind_that_was_acknowledged_in_overload_is_lost() {
+    let server = small().await;
+    let mobiles: Vec<String> = (0..64_u64).map(|number| (13_800_000_000 + number).to_string()).collect();
+    let mut binding = JoinSet::new();
+    for mobile in &mobiles {
+        while server.send_code("u", mobile).await.unwrap().status == 503 {}
+        let code = server.last_code(mobile).unwrap();
+        let url = server.url(&format!("/user/appmobilebind?uuid=u&mobile={mobile}&verify={code}"));
+        let client = server.client().clone();
+        binding.spawn(async move {
+            let mut turned_away = 0;
+            loop {
+                let response = client.post(&url).send().await.unwrap();
+                let (status, wait) = (response.status(), response.headers().get("retry-after").cloned());
+                let body: serde_json::Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+                if status == 200 {
+                    assert_eq!(body["code"], 0);
+                    let text = |name: &str| body["data"][name].as_str().unwrap().to_owned();
+                    return (text("mobile"), text("token"), turned_away);
+                }
+                assert_eq!((status.as_u16(), &body["code"]), (503, &(-100).into()));
+                assert_eq!((wait.unwrap().to_str().unwrap(), &body["data"]), ("1", &serde_json::json!([])));
+                turned_away += 1;
+            }
+        });
+    }
+    let bound = binding.join_all().await;
+    assert!(bound.iter().any(|(.., turned_away)| *turned_away > 0));
+    let server = server.restart().await.unwrap();
+    for (mobile, token, _) in bound {
+        let found = server.post("/user/tokenuserinfo", &format!("token={token}")).await.unwrap();
+        assert_eq!((found.code(), found.field("mobile")), (Some(0), mobile.as_str()));
+    }
+}
+
 /// A client that has said only half of what it wants takes up no place.
 #[tokio::test]
 async fn a_slow_client_costs_itself_alone() {

@@ -4,6 +4,10 @@ mod sled {
     mobile_bind_tests::store_contract!(mobile_bind_tests::contract::sled::SledFolder);
 }
 
+mod postgres {
+    mobile_bind_tests::store_contract!(mobile_bind_tests::contract::postgres::PostgresSchema);
+}
+
 mod in_memory {
     mobile_bind_tests::store_contract!(mobile_bind_tests::contract::memory::Memory);
 }

@@ -12,6 +12,7 @@ mod dependencies;
 mod golden;
 mod layers;
 mod openapi;
+mod postgres;
 mod prop;
 mod service;
 mod step;

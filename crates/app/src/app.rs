@@ -2,17 +2,14 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
-use mobile_bind_domain::ports::{Clock, CodeSource, RandomCodes, Randomness, SmsSender, Store, TokenIssuer};
+use anyhow::{Context, Result, anyhow};
+use mobile_bind_domain::ports::{Clock, CodeSource, RandomCodes, Randomness, SmsSender, TokenIssuer};
 use mobile_bind_domain::{PlatformProof, Service};
 use mobile_bind_http::{Parts, Presentation};
 use mobile_bind_jwt::{JwtIssuer, OpaqueIssuer};
-use mobile_bind_memory::MemoryStore;
-use mobile_bind_sled::{Options, SledStore};
 use mobile_bind_sms::{Deadline, FakeSms};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -21,11 +18,13 @@ use tracing::{info, warn};
 use crate::ambient::{SystemClock, SystemRandomness};
 use crate::control::Control;
 use crate::development::DevelopmentDesk;
-use crate::keys;
+use crate::keys::{self, KeyPlace};
 use crate::listening::{Listening, raise_file_limit};
 use crate::metered_store::MeteredStore;
 use crate::metrics::Measured;
+use crate::providers;
 use crate::settings::{Environment, Settings, SmsSenderName, TokenFormat, refuse_unsafe};
+use crate::stores::{OpenStore, cache_bytes, store_folder};
 
 /// How often what has ended is looked for, and at how many records a time.
 const PURGE_EVERY: Duration = Duration::from_secs(1);
@@ -75,21 +74,19 @@ impl App {
         let measured = Arc::new(Measured::start(store_folder(settings))?);
         measured.note_settings(policy.platform_proof, cache_bytes(settings));
         raise_file_limit(connections.open);
-        let embedded = open_embedded(settings)?;
-        let store = match &embedded {
-            Some(store) => Arc::clone(store) as Arc<dyn Store>,
-            None => open_other(settings)?,
-        };
-        let store = Arc::new(MeteredStore::new(store));
+        let opened = OpenStore::open(settings).await?;
+        let keys = opened.keys(settings);
+        let store = Arc::new(MeteredStore::new(opened.port()));
 
         let machine_clock = Arc::new(SystemClock::default());
         let own_clock = ports.clock.is_none().then(|| Arc::clone(&machine_clock));
         let clock = ports.clock.unwrap_or(machine_clock);
         let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
-        let (tokens, key_set) = token_issuer(settings, randomness.as_ref())?;
+        let (tokens, key_set) = token_issuer(settings, &keys, randomness.as_ref()).await?;
         let sms = Arc::new(FakeSms::new(Arc::clone(&clock), ports.printer));
         let sender: Arc<dyn SmsSender> = match settings.sms.sender {
             SmsSenderName::Fake => Arc::clone(&sms) as Arc<dyn SmsSender>,
+            SmsSenderName::Providers => Arc::new(providers::failover(settings, &clock, &randomness)?),
         };
         if policy.platform_proof == PlatformProof::Trust {
             warn!("platform_proof is \"trust\": openids are believed, and whoever knows one enters its account");
@@ -99,7 +96,7 @@ impl App {
             sms: Arc::new(Deadline::new(sender, Duration::from_secs(settings.sms.timeout_s))),
             clock,
             codes: ports.codes.unwrap_or_else(|| Arc::new(RandomCodes(Arc::clone(&randomness)))),
-            keys: keys::code_keys(&settings.data_dir, randomness.as_ref())?,
+            keys: keys::code_keys(&keys, randomness.as_ref()).await?,
             randomness,
             tokens,
             policy,
@@ -130,7 +127,7 @@ impl App {
             }
             None => None,
         };
-        let control = embedded.and_then(|store| {
+        let control = opened.embedded().and_then(|store| {
             let control = Control::start(&settings.data_dir, store);
             control.inspect_err(|error| warn!(error = format!("{error:#}"), "no orders are taken")).ok()
         });
@@ -198,50 +195,11 @@ fn presentation(settings: &Settings) -> Result<Presentation> {
     })
 }
 
-/// Where the embedded store is; `None` where another one is named.
-pub(crate) fn store_folder(settings: &Settings) -> Option<PathBuf> {
-    let place = if settings.store == "sled" { "" } else { settings.store.strip_prefix("sled:")? };
-    Some(if place.is_empty() { settings.data_dir.join("store") } else { PathBuf::from(place) })
-}
-
-/// Memory for the embedded store's cache.
-fn cache_bytes(settings: &Settings) -> u64 {
-    settings.sled.cache_mib.saturating_mul(1024 * 1024)
-}
-
-/// The embedded store's options.
-pub(crate) fn store_options(settings: &Settings) -> Options {
-    Options { cache_bytes: cache_bytes(settings), ..Options::default() }
-}
-
-/// The embedded store; `None` where another one is named.
-fn open_embedded(settings: &Settings) -> Result<Option<Arc<SledStore>>> {
-    let Some(folder) = store_folder(settings) else { return Ok(None) };
-    let store = SledStore::open(&folder, store_options(settings));
-    let store = store.with_context(|| format!("the store in {} cannot be opened", folder.display()))?;
-    Ok(Some(Arc::new(store)))
-}
-
-/// The store that the settings name like a URL.
-pub(crate) fn open_store(settings: &Settings) -> Result<Arc<dyn Store>> {
-    match open_embedded(settings)? {
-        Some(store) => Ok(store),
-        None => open_other(settings),
-    }
-}
-
-fn open_other(settings: &Settings) -> Result<Arc<dyn Store>> {
-    match settings.store.split(':').next() {
-        Some("memory") => Ok(Arc::new(MemoryStore::new())),
-        _ => bail!("store = \"{}\" names no known store; the embedded one is \"sled:\"", settings.store),
-    }
-}
-
 pub(crate) type Issuer = (Arc<dyn TokenIssuer>, Option<serde_json::Value>);
 
-pub(crate) fn token_issuer(settings: &Settings, randomness: &dyn Randomness) -> Result<Issuer> {
+pub(crate) async fn token_issuer(settings: &Settings, keys: &KeyPlace, randomness: &dyn Randomness) -> Result<Issuer> {
     let tokens = &settings.tokens;
-    let keys = keys::token_keys(&settings.data_dir, tokens.algorithm, randomness)?;
+    let keys = keys::token_keys(keys, tokens.algorithm, randomness).await?;
     match tokens.format {
         TokenFormat::Opaque => Ok((Arc::new(OpaqueIssuer::new(keys)), None)),
         TokenFormat::Jwt => {

@@ -9,10 +9,13 @@ use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::ambient::SystemRandomness;
+use crate::copy::copy;
 use crate::fill::fill;
-use crate::keys::{self, Purpose};
-use crate::settings::{Environment, Overrides, Settings, load, refuse_unsafe};
-use crate::{App, Ports, logging, store_commands};
+use crate::keys::{self, KeyPlace, Purpose};
+use crate::settings::{Environment, Overrides, Settings, SmsSenderName, load, refuse_unsafe};
+use crate::sms_commands::{self, SmsCommand};
+use crate::stores::OpenStore;
+use crate::{App, Ports, logging, store_commands, stores};
 
 /// Binds mobile numbers to accounts: a drop-in for ShopXO's user/appmobilebind.
 #[derive(Debug, Parser)]
@@ -49,6 +52,12 @@ enum Command {
     /// Looks after the store.
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Tries the SMS providers, or stands in for one.
+    #[command(subcommand)]
+    Sms(SmsCommand),
+    /// Looks after the database.
+    #[command(subcommand)]
+    Db(DbCommand),
     /// Writes a backup of the store and the keys, also while the service runs.
     Backup {
         /// A folder that is not there yet.
@@ -93,8 +102,24 @@ enum StoreCommand {
     Verify,
     /// Says what is in the store.
     Stats,
+    /// Copies all accounts, sessions and keys to another store, and compares them in the end. No service may run on either;
+    /// what was broken off goes on where it was.
+    Copy {
+        /// The store to read, like a URL.
+        #[arg(long, value_name = "STORE")]
+        from: String,
+        /// The store to write, like a URL: an empty one, or what an earlier copy has left.
+        #[arg(long, value_name = "STORE")]
+        to: String,
+    },
     /// Takes a store that was refused as older than its last answer, or as damaged, as it is.
     AcceptLoss,
+}
+
+#[derive(Debug, Subcommand)]
+enum DbCommand {
+    /// Brings the schema up to date; safe while nodes run, and however many do it at once.
+    Migrate,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -117,12 +142,23 @@ impl CommandLine {
             Command::Serve => serve(&load(&overrides)?),
             Command::Openapi => print(&mobile_bind_http::openapi_document()),
             Command::Config(ConfigCommand::Check) => check(&load(&overrides)?),
-            Command::Config(ConfigCommand::Print) => print(&toml::to_string(&load(&overrides)?)?),
-            Command::Keys(KeysCommand::Change { purpose }) => change_key(&load(&overrides)?, purpose),
+            Command::Config(ConfigCommand::Print) => {
+                let settings = load(&overrides)?;
+                let store = stores::without_password(&settings.store);
+                print(&toml::to_string(&Settings { store, ..settings })?)
+            }
+            Command::Db(DbCommand::Migrate) => print(&runtime()?.block_on(stores::migrate(&load(&overrides)?))?),
+            Command::Keys(KeysCommand::Change { purpose }) => {
+                runtime()?.block_on(change_key(&load(&overrides)?, purpose))
+            }
             Command::Store(StoreCommand::Fill { users }) => runtime()?.block_on(fill(&load(&overrides)?, users)),
-            Command::Store(StoreCommand::Verify) => print(&store_commands::verify(&load(&overrides)?)?),
-            Command::Store(StoreCommand::Stats) => print(&store_commands::stats(&load(&overrides)?)?),
+            Command::Store(StoreCommand::Verify) => print(&look_through(&load(&overrides)?, true)?),
+            Command::Store(StoreCommand::Stats) => print(&look_through(&load(&overrides)?, false)?),
             Command::Store(StoreCommand::AcceptLoss) => print(&store_commands::accept_loss(&load(&overrides)?)?),
+            Command::Sms(command) => runtime()?.block_on(sms_commands::run(&load(&overrides)?, command)),
+            Command::Store(StoreCommand::Copy { from, to }) => {
+                print(&runtime()?.block_on(copy(&load(&overrides)?, &from, &to))?)
+            }
             Command::Backup { to } => {
                 let told = runtime()?.block_on(store_commands::back_up(&load(&overrides)?, &to))?;
                 print(&told)
@@ -132,8 +168,17 @@ impl CommandLine {
     }
 }
 
-fn print(text: &str) -> Result<()> {
+pub(crate) fn print(text: &str) -> Result<()> {
     std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")
+}
+
+/// Goes through the store; `judge` says whether what is wrong is told.
+fn look_through(settings: &Settings, judge: bool) -> Result<String> {
+    match stores::database(settings)? {
+        Some(options) => runtime()?.block_on(store_commands::verify_database(&options, judge)),
+        None if judge => store_commands::verify(settings),
+        None => store_commands::stats(settings),
+    }
 }
 
 fn check(settings: &Settings) -> Result<()> {
@@ -142,15 +187,25 @@ fn check(settings: &Settings) -> Result<()> {
     settings.capacity()?;
     settings.connection_limits()?;
     settings.metrics_listen()?;
+    settings.sms_providers()?;
+    stores::database(settings)?;
     print("the settings are good\n")
 }
 
-fn change_key(settings: &Settings, purpose: KeyPurpose) -> Result<()> {
+async fn change_key(settings: &Settings, purpose: KeyPurpose) -> Result<()> {
     let purpose = match purpose {
         KeyPurpose::Tokens => Purpose::Tokens(settings.tokens.algorithm),
         KeyPurpose::Codes => Purpose::Codes,
     };
-    let id = keys::change(&settings.data_dir, purpose, &SystemRandomness)?;
+    // Keys that are in a folder can be changed while the service has the store open.
+    let id = if settings.store_address()?.starts_with("postgres") && settings.keys_dir.is_empty() {
+        let opened = OpenStore::open(settings).await?;
+        let changed = keys::change(&opened.keys(settings), purpose, &SystemRandomness).await;
+        opened.port().close().await?;
+        changed?
+    } else {
+        keys::change(&KeyPlace::Folder(settings.keys_folder()), purpose, &SystemRandomness).await?
+    };
     print(&format!("the current key is {id} from the next start on\n"))
 }
 
@@ -181,6 +236,10 @@ fn greeting(settings: &Settings, address: SocketAddr) -> String {
     let listening = format!("listening on {base}\n");
     match settings.environment {
         Environment::Production => listening + "environment: production\n",
+        Environment::Development if settings.sms.sender == SmsSenderName::Providers => {
+            listening
+                + "environment: development (real SMS, openids taken on trust unless platform_proof says otherwise)\n"
+        }
         Environment::Development => format!(
             "{listening}environment: development (fake SMS, openids taken on trust unless platform_proof says otherwise)\n\
              bind a number: {base}/   and read its code: {base}/dev/inbox\n\

@@ -12,8 +12,9 @@ use mobile_bind_domain::{
 use tokio::task::JoinSet;
 
 use crate::ambient::{SystemClock, SystemRandomness};
-use crate::app::{open_store, token_issuer};
+use crate::app::token_issuer;
 use crate::settings::{Environment, Settings};
+use crate::stores::OpenStore;
 
 /// How many accounts are committed together, and how many such commits are under way at once.
 const ACCOUNTS_IN_A_CHANGE: u64 = 256;
@@ -31,9 +32,10 @@ pub async fn fill(settings: &Settings, users: u64) -> Result<()> {
         bail!("filling the store with made-up accounts is refused in production");
     }
     ensure!(users <= MOST_USERS, "there are numbers for {MOST_USERS} users at most");
-    let (tokens, _) = token_issuer(settings, &SystemRandomness)?;
     let app = AppId::new(&settings.platforms.weixin_app_id).context("platforms.weixin_app_id is too long")?;
-    let store = open_store(settings)?;
+    let opened = OpenStore::open(settings).await?;
+    let (tokens, _) = token_issuer(settings, &opened.keys(settings), &SystemRandomness).await?;
+    let store = opened.port();
     let filling = Filling { store: Arc::clone(&store), tokens, app, clock: Arc::new(SystemClock::default()) };
     let mut shown = None;
     let told = |done| {
@@ -133,8 +135,8 @@ impl Filling {
 #[cfg(test)]
 mod tests {
     use super::fill;
-    use crate::app::open_store;
     use crate::settings::{Environment, Settings};
+    use crate::stores::OpenStore;
 
     #[tokio::test]
     async fn every_account_has_a_number_an_openid_and_a_session() {
@@ -143,7 +145,7 @@ mod tests {
         fill(&settings, 300).await.unwrap();
         // A second filling goes on where the first ended.
         fill(&settings, 1).await.unwrap();
-        let store = open_store(&settings).unwrap();
+        let store = OpenStore::open(&settings).await.unwrap().port();
         let accounts = store.accounts(None, 1_000).await.unwrap();
         assert_eq!(accounts.len(), 301);
         for found in accounts {

@@ -4,8 +4,10 @@
 pub mod ambient;
 pub mod app;
 mod backup;
+mod checksum;
 pub mod cli;
 mod control;
+mod copy;
 pub mod development;
 pub mod fill;
 pub mod keys;
@@ -13,8 +15,11 @@ mod listening;
 pub mod logging;
 pub mod metered_store;
 pub mod metrics;
+mod providers;
 pub mod settings;
+mod sms_commands;
 mod store_commands;
+mod stores;
 
 pub use app::{App, Ports};
 pub use settings::Settings;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use metrics::{counter, gauge, histogram};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use mobile_bind_domain::ports::{
     BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
 };
@@ -15,29 +15,52 @@ use crate::metrics::{COMMIT_DURATION, COMMITS, COMMITS_WAITING, PURGED, SESSIONS
 /// Measures what `inner` does.
 pub struct MeteredStore {
     inner: Arc<dyn Store>,
+    series: Series,
+}
+
+/// What is counted with every commit, held on to: to find a series by its labels costs more than to count.
+struct Series {
+    waiting: Gauge,
+    duration: Histogram,
+    committed: Counter,
+    conflict: Counter,
+    failed: Counter,
+}
+
+impl Series {
+    fn new() -> Self {
+        let commits = |outcome: &'static str| counter!(COMMITS, "outcome" => outcome);
+        Self {
+            waiting: gauge!(COMMITS_WAITING),
+            duration: histogram!(COMMIT_DURATION),
+            committed: commits("committed"),
+            conflict: commits("conflict"),
+            failed: commits("failed"),
+        }
+    }
 }
 
 impl MeteredStore {
     /// Watches a store.
     #[must_use]
     pub fn new(inner: Arc<dyn Store>) -> Self {
-        Self { inner }
+        Self { inner, series: Series::new() }
     }
 }
 
 /// A change that waits; no longer when this is gone, also where nobody waits to the end.
-struct Waiting;
+struct Waiting<'a>(&'a Gauge);
 
-impl Waiting {
-    fn begin() -> Self {
-        gauge!(COMMITS_WAITING).increment(1.0);
-        Self
+impl<'a> Waiting<'a> {
+    fn begin(gauge: &'a Gauge) -> Self {
+        gauge.increment(1.0);
+        Self(gauge)
     }
 }
 
-impl Drop for Waiting {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        gauge!(COMMITS_WAITING).decrement(1.0);
+        self.0.decrement(1.0);
     }
 }
 
@@ -80,17 +103,17 @@ impl Store for MeteredStore {
 
     async fn commit(&self, change: Change) -> Result<Revision, CommitError> {
         let (opened, ended) = sessions(&change);
-        let waiting = Waiting::begin();
+        let waiting = Waiting::begin(&self.series.waiting);
         let began = now();
         let committed = self.inner.commit(change).await;
-        histogram!(COMMIT_DURATION).record(began.elapsed());
+        self.series.duration.record(began.elapsed());
         drop(waiting);
         let outcome = match &committed {
-            Ok(_) => "committed",
-            Err(CommitError::Conflict) => "conflict",
-            Err(CommitError::Store(_)) => "failed",
+            Ok(_) => &self.series.committed,
+            Err(CommitError::Conflict) => &self.series.conflict,
+            Err(CommitError::Store(_)) => &self.series.failed,
         };
-        counter!(COMMITS, "outcome" => outcome).increment(1);
+        outcome.increment(1);
         if committed.is_ok() {
             for client_type in opened {
                 counter!(SESSIONS_OPENED, "client_type" => client_type).increment(1);

@@ -24,6 +24,8 @@ const RESIDENT: &str = "process_resident_memory_bytes";
 /// Measured by the embedded store.
 const GROUP_SIZE: &str = "mobile_bind_store_group_size";
 const GROUP_DURATION: &str = "mobile_bind_store_group_duration_seconds";
+const SETTLED_ENTRIES: &str = "mobile_bind_store_settled_entries_total";
+const SETTLE_DURATION: &str = "mobile_bind_store_settle_duration_seconds";
 
 /// From a tenth of a millisecond to ten seconds: a look-up without a write, and a sender that hangs.
 const SECONDS: [f64; 15] =
@@ -91,6 +93,7 @@ fn install() -> Result<PrometheusHandle> {
         .set_buckets_for_metric(Matcher::Full(GROUP_SIZE.to_owned()), &GROUP_SIZES)?;
     let recorder = builder.install_recorder().context("something else measures already")?;
     mobile_bind_http::describe_metrics();
+    mobile_bind_sms::describe_metrics();
     describe_counter!(SESSIONS_OPENED, "Sessions opened, by client type.");
     describe_counter!(SESSIONS_ENDED, "Sessions ended by a log-out or another decision, not by time.");
     describe_counter!(COMMITS, "Changes that the store was asked to commit, by outcome.");
@@ -101,7 +104,18 @@ fn install() -> Result<PrometheusHandle> {
     describe_gauge!(STORE_DISK, Unit::Bytes, "What the embedded store takes on disk.");
     describe_gauge!(STORE_CACHE_LIMIT, Unit::Bytes, "What the embedded store's cache may take in memory.");
     describe_gauge!(RESIDENT, Unit::Bytes, "Resident memory of the process.");
+    describe_gauge!(
+        mobile_bind_postgres::CONNECTIONS,
+        "Connections to the database: open, idle, and how many may be open."
+    );
+    describe_gauge!(mobile_bind_postgres::NODE, "This node's number in the database; another one after each start.");
     describe_histogram!(GROUP_SIZE, "Changes that the embedded store wrote together.");
+    describe_counter!(SETTLED_ENTRIES, "Entries that the embedded store has put from its journal into its database.");
+    describe_histogram!(
+        SETTLE_DURATION,
+        Unit::Seconds,
+        "How long it took to put a segment of the journal into the database."
+    );
     describe_histogram!(GROUP_DURATION, Unit::Seconds, "How long the embedded store took to make a group durable.");
     Ok(recorder)
 }

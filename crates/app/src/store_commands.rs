@@ -7,10 +7,10 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use mobile_bind_domain::ports::Store;
 use mobile_bind_sled::{Findings, OpenError, SledStore};
 
-use crate::app::{store_folder, store_options};
 use crate::backup;
 use crate::control::ask_for_backup;
 use crate::settings::Settings;
+use crate::stores::{store_folder, store_options, without_password};
 
 /// Goes through the whole store, and says what is in it and what is wrong.
 ///
@@ -25,6 +25,32 @@ pub(crate) fn verify(settings: &Settings) -> Result<String> {
     }
     let problems = found.problems.iter().map(|(problem, count)| format!("\n{count} times: {problem}"));
     bail!("{summary}the store is not in order:{}", problems.collect::<String>())
+}
+
+/// Goes through a database, and says what is in it and, where it is asked for, what is wrong.
+///
+/// # Errors
+/// Where something is wrong, or the database cannot be gone through.
+pub(crate) async fn verify_database(options: &mobile_bind_postgres::Options, judge: bool) -> Result<String> {
+    let progress = |seen: u64| {
+        // Nobody has to watch.
+        let _ = write!(std::io::stderr(), "\r{seen} accounts");
+    };
+    let found = mobile_bind_postgres::verify(options, progress).await?;
+    let _ = writeln!(std::io::stderr(), "\rdone                ");
+    let mut text = format!("schema version {}\n", found.version);
+    for (table, rows) in &found.rows {
+        text += &format!("{rows:>12} {table}\n");
+    }
+    text += &format!("{:>12} bytes with their indexes\n", found.bytes);
+    if !judge {
+        return Ok(text);
+    }
+    if found.problems.is_empty() {
+        return Ok(text + "the store is in order\n");
+    }
+    let problems = found.problems.iter().map(|(problem, count)| format!("\n{count} times: {problem}"));
+    bail!("{text}the store is not in order:{}", problems.collect::<String>())
 }
 
 /// Says what is in the store.
@@ -75,7 +101,8 @@ pub(crate) fn restore(settings: &Settings, from: &Path) -> Result<String> {
 }
 
 fn folder(settings: &Settings) -> Result<PathBuf> {
-    store_folder(settings).with_context(|| format!("store = \"{}\" is not the embedded store", settings.store))
+    store_folder(settings)
+        .with_context(|| format!("store = \"{}\" is not the embedded store", without_password(&settings.store)))
 }
 
 /// The store's folder; looking at one that is not there would make it.

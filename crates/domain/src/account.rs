@@ -43,6 +43,13 @@ impl MemberCode {
         Self(format!("8888{:010}", id.get()).into())
     }
 
+    /// The account that has this code as a new account; `None` where no account could.
+    #[must_use]
+    pub fn account(&self) -> Option<AccountId> {
+        let digits = self.0.strip_prefix("8888").filter(|digits| digits.len() == 10)?;
+        digits.parse().ok().and_then(AccountId::new)
+    }
+
     /// A code as it is written; `None` where it is empty, too long, or has anything but digits.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {

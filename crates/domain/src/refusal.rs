@@ -68,8 +68,10 @@ pub enum Refusal {
         /// How long to wait.
         wait: Duration,
     },
-    /// The SMS provider will not send to this number, now or ever.
+    /// The SMS provider will not send to this number.
     SmsRefused,
+    /// The SMS provider takes no more messages for now, to this number or at all.
+    SmsLimited,
     /// No SMS provider could be reached.
     SmsUnavailable,
     /// The SMS provider did not answer: the message may have gone out.

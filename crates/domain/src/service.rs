@@ -6,7 +6,7 @@ use tracing::{info, warn};
 
 use crate::bind::{self, Bind, BindParameters, Bound, Fresh, ProofOfIdentity};
 use crate::ports::{
-    Clock, CodeSource, CommitError, Randomness, SendFailure, SessionSnapshot, SmsSender, Store, TextMessage,
+    Clock, CodeSource, CommitError, Purpose, Randomness, SendFailure, SessionSnapshot, SmsSender, Store, TextMessage,
     TokenIssuer,
 };
 use crate::send::{self, Permission, Send};
@@ -64,11 +64,12 @@ impl Service {
                     let message = TextMessage {
                         mobile: command.key.mobile.clone(),
                         code,
+                        purpose: Purpose::Bind,
                         language: command.requester.language,
                         lifetime: self.policy.code_lifetime,
                     };
                     return match self.sms.send(message).await {
-                        Ok(()) => Ok(()),
+                        Ok(_) => Ok(()),
                         Err(failure) => Err(self.not_sent(&permission, committed, failure).await),
                     };
                 }
@@ -83,6 +84,7 @@ impl Service {
     async fn not_sent(&self, permission: &Permission, committed: Revision, failure: SendFailure) -> Refusal {
         let refusal = match failure {
             SendFailure::Refused => Refusal::SmsRefused,
+            SendFailure::Limited => Refusal::SmsLimited,
             SendFailure::Unavailable => Refusal::SmsUnavailable,
             SendFailure::Unknown => return Refusal::SmsUnknown,
         };

@@ -25,7 +25,8 @@ impl Quota {
 
     /// The end of the slot that an event falls into. Rounded up: a slot leaves the window only when all of its events
     /// have, so that no window ever holds more than the limit.
-    fn slot(&self, at: Timestamp) -> Timestamp {
+    #[must_use]
+    pub fn slot(&self, at: Timestamp) -> Timestamp {
         if self.limit <= Self::EXACT_LIMIT {
             return at;
         }

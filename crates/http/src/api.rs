@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use mobile_bind_domain::service::LoggedIn;
-use mobile_bind_domain::{Operation, Refusal, Requester, Service};
+use mobile_bind_domain::{Refusal, Requester, Service};
 use poem_openapi::{OpenApi, Tags};
-use tracing::Instrument;
 
 use crate::Presentation;
 use crate::answer::{Answer, Nothing};
 use crate::asked::{Asked, BindMobile, SendCode, SessionToken};
 use crate::catalogue::{self, Phrase};
+use crate::completion::Completion;
 use crate::metrics;
 use crate::user::{User, Viewing};
 
@@ -47,7 +47,7 @@ impl Api {
         let Requester { language, client_type, .. } = asked.requester;
         let service = Arc::clone(&self.service);
         let sending = async move { service.send_code(asked.requester.clone(), asked.mobile(), asked.token()).await };
-        let outcome = to_completion(sending, Operation::Send).await;
+        let outcome = Completion::of(sending).await;
         metrics::sent(client_type, &outcome);
         Answer::new(outcome.map(|()| Nothing::HERE), catalogue::SENT, language)
     }
@@ -70,7 +70,7 @@ impl Api {
         let requester = asked.requester.clone();
         let service = Arc::clone(&self.service);
         let binding = async move { service.bind(asked.requester.clone(), &asked.bind_parameters()).await };
-        let outcome = to_completion(binding, Operation::Bind).await;
+        let outcome = Completion::of(binding).await;
         metrics::bound(requester.client_type, &outcome);
         self.user_answer(outcome, catalogue::BOUND, &requester)
     }
@@ -96,7 +96,7 @@ impl Api {
         let language = asked.requester.language;
         let service = Arc::clone(&self.service);
         let ending = async move { service.log_out(asked.token()).await };
-        let outcome = to_completion(ending, Operation::Session).await;
+        let outcome = Completion::of(ending).await;
         Answer::new(outcome.map(|()| Nothing::HERE), catalogue::LOGGED_OUT, language)
     }
 }
@@ -109,21 +109,5 @@ impl Api {
             User::new(&account, &Viewing { token: token.expose(), client_type, language, presentation })
         });
         Answer::new(user, success, language)
-    }
-}
-
-/// Runs a use case to its end even where the client hangs up in the middle: a message that has left must stay counted, and
-/// a message that was refused must be uncounted.
-async fn to_completion<T: Send + 'static>(
-    work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
-    operation: Operation,
-) -> Result<T, Refusal> {
-    match tokio::spawn(work.in_current_span()).await {
-        Ok(outcome) => outcome,
-        Err(ended) => match ended.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is shutting down.
-            Err(_) => Err(Refusal::NotStored(operation)),
-        },
     }
 }

@@ -5,14 +5,15 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use mobile_bind_domain::bind::BindParameters;
 use mobile_bind_domain::{ClientType, Installation, Language, Refusal, Requester};
-use poem::http::header;
+use poem::http::{HeaderMap, header};
 use poem::{Error, Request, RequestBody, Result};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchemaRef, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde_json::{Value as Json, json};
 
 use crate::envelope::EnvelopeCode;
-use crate::parameters::{self, Parameter, Parameters, Value};
+use crate::fault::WireFault;
+use crate::parameters::{Parameter, Parameters, Value, read_body};
 use crate::shedding::Place;
 use crate::{answer, language, refusal_table, schemas};
 
@@ -117,11 +118,7 @@ impl<I: Input> Asked<I> {
     async fn read(request: &Request, body: &mut RequestBody) -> Result<Self> {
         let mut parameters = Parameters::of_query(request.uri().query().unwrap_or_default());
         let accept_language = request.header(header::ACCEPT_LANGUAGE);
-        let sent = match parameters::read_body(request, body).await {
-            Ok(body) => Parameters::of_body(request.headers(), body).await,
-            Err(fault) => Err(fault),
-        };
-        match sent {
+        match sent(request.headers(), body).await {
             Ok(sent) => parameters.overlay(sent),
             Err(fault) => {
                 return Err(fault.into_error(language::negotiate(parameters.text(Parameter::Lang), accept_language)));
@@ -174,6 +171,12 @@ impl Asked<BindMobile> {
             token: self.token(),
         }
     }
+}
+
+/// The body's parameters.
+async fn sent(headers: &HeaderMap, body: &mut RequestBody) -> Result<Parameters, WireFault> {
+    let body = body.take().map_err(|_| WireFault::UnreadableBody)?;
+    Parameters::of_body(headers, read_body(headers, body).await?).await
 }
 
 /// The parameters that matter for a client type: of the identities only its own.

@@ -113,10 +113,16 @@ phrases! {
         "Número no vinculado [demasiados códigos incorrectos, prueba dentro de {wait}]",
     }
     SMS_REFUSED {
-        "发送失败[短信无法发送到该号码，请检查号码或稍后再试]",
-        "Code not sent [the SMS provider refused this number, check it or try again later]",
-        "發送失敗[簡訊無法發送到該號碼，請檢查號碼或稍後再試]",
-        "Código no enviado [el proveedor de SMS rechaza este número, compruébalo o prueba más tarde]",
+        "发送失败[短信无法发送到该号码，请检查号码]",
+        "Code not sent [the SMS provider refuses this number, please check it]",
+        "發送失敗[簡訊無法發送到該號碼，請檢查號碼]",
+        "Código no enviado [el proveedor de SMS rechaza este número, compruébalo]",
+    }
+    SMS_LIMITED {
+        "发送失败[短信发送过于频繁，请过一段时间再试]",
+        "Code not sent [too many messages for now, try again in a while]",
+        "發送失敗[簡訊發送過於頻繁，請過一段時間再試]",
+        "Código no enviado [demasiados mensajes por ahora, prueba dentro de un rato]",
     }
     SMS_UNAVAILABLE {
         "发送失败[短信服务暂时不可用，请稍后再试]", "Code not sent [the SMS service is unavailable, try again later]",

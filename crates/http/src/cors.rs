@@ -57,7 +57,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Cors<E> {
     async fn call(&self, request: Request) -> Result<Response> {
         let allowed = self.origins.allow(request.headers());
         let preflight = allowed.is_some() && is_preflight(&request);
-        let mut response = if preflight { preflight_response() } else { self.inner.get_response(request).await };
+        let mut response = if preflight { preflight_response() } else { self.inner.call(request).await? };
         let headers = response.headers_mut();
         if let AllowedOrigins::These(_) = self.origins {
             headers.append(header::VARY, HeaderValue::from_static("Origin"));

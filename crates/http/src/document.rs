@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use poem::endpoint::BoxEndpoint;
 use poem::http::Method;
+use poem::{Route, RouteMethod};
 use poem_openapi::registry::{MetaApi, MetaOperation, MetaOperationParam, MetaParamIn, MetaSecurityScheme, Registry};
 use poem_openapi::{LicenseObject, OpenApi, OpenApiService};
 use serde_json::Value;
@@ -22,8 +23,8 @@ Parameters may come in the query or in the body; the body wins. `/api.php?s=user
 
 const BEARER: &str = "SessionToken";
 
-/// The operations with what is common to all of them. Without the operations themselves it can still be described.
-pub(crate) struct Documented(pub(crate) Option<Api>);
+/// What is told of the operations, with what is common to all of them. The operations themselves are not in it; see [`route`].
+pub(crate) struct Documented;
 
 impl OpenApi for Documented {
     fn meta() -> Vec<MetaApi> {
@@ -50,11 +51,7 @@ impl OpenApi for Documented {
         registry.create_security_scheme(BEARER, bearer);
     }
 
-    fn add_routes(self, routes: &mut HashMap<String, HashMap<Method, BoxEndpoint<'static>>>) {
-        if let Some(api) = self.0 {
-            api.add_routes(routes);
-        }
-    }
+    fn add_routes(self, _: &mut HashMap<String, HashMap<Method, BoxEndpoint<'static>>>) {}
 }
 
 fn add_what_is_common(operation: &mut MetaOperation) {
@@ -76,18 +73,29 @@ fn add_what_is_common(operation: &mut MetaOperation) {
     operation.security = vec![HashMap::from([(BEARER, Vec::new())]), HashMap::new()];
 }
 
-/// The operations and their document.
-pub(crate) fn service(api: Option<Api>) -> OpenApiService<Documented, ()> {
-    OpenApiService::new(Documented(api), "mobile-bind", env!("CARGO_PKG_VERSION"))
+/// The document, and the page to read it on.
+pub(crate) fn service() -> OpenApiService<Documented, ()> {
+    OpenApiService::new(Documented, "mobile-bind", env!("CARGO_PKG_VERSION"))
         .description(DESCRIPTION)
         .license(LicenseObject::new(env!("CARGO_PKG_LICENSE")))
         .server("/")
 }
 
+/// Adds the operations to the routes, each by itself: a nest of its own would read path and query of every request again.
+pub(crate) fn route(api: Api, routes: Route) -> Route {
+    let mut operations = HashMap::new();
+    api.add_routes(&mut operations);
+    operations.into_iter().fold(routes, |routes, (path, methods)| {
+        let methods =
+            methods.into_iter().fold(RouteMethod::new(), |all, (method, operation)| all.method(method, operation));
+        routes.at(path, methods)
+    })
+}
+
 /// The OpenAPI document, as indented JSON with a final newline; the same bytes on every run.
 #[must_use]
 pub fn openapi_document() -> String {
-    let mut document = with_examples(service(None).spec());
+    let mut document = with_examples(service().spec());
     document.push('\n');
     document
 }

@@ -14,7 +14,7 @@ use crate::api::Api;
 use crate::cors::{AllowedOrigins, Cors};
 use crate::envelope::EnvelopeCode;
 use crate::fault::WireFault;
-use crate::metrics::MetricsRoute;
+use crate::metrics::{Answered, MetricsRoute};
 use crate::observation::Observation;
 use crate::parameters::{Parameter, Parameters};
 use crate::rewriting::{OPERATIONS, Rewriting};
@@ -24,14 +24,13 @@ use crate::{Parts, development, document, language, pages};
 /// The whole service, for a server to run.
 pub fn endpoint(parts: Parts) -> BoxEndpoint<'static, Response> {
     let Parts { service, presentation, cors_origins, key_set, capacity, metrics, bind_page, development } = parts;
-    let operations = document::service(Some(Api { service: Arc::clone(&service), presentation }));
-    let mut route = Route::new()
+    let operations = Api { service: Arc::clone(&service), presentation };
+    let mut route = document::route(operations, Route::new())
         .at("/healthz", get(healthz))
         .at("/readyz", get(Readiness(Arc::clone(&service))))
         .at("/openapi.json", get(constant(document::openapi_document())))
         .at("/favicon.ico", pages::icon())
-        .nest("/docs", operations.swagger_ui())
-        .nest_no_strip("/user", operations);
+        .nest("/docs", document::service().swagger_ui());
     if let Some(key_set) = key_set {
         route = route.at("/.well-known/jwks.json", get(constant(key_set.to_string())));
     }
@@ -49,7 +48,8 @@ pub fn endpoint(parts: Parts) -> BoxEndpoint<'static, Response> {
     }
     let guarded = Shedding::new(Faults(route.with(CatchPanic::new().with_handler(panicked))), capacity);
     let origins = AllowedOrigins::new(&cors_origins);
-    Observation { inner: Cors { inner: Rewriting(guarded), origins }, service }.boxed()
+    let inner = Cors { inner: Rewriting(guarded), origins };
+    Observation { inner, service, answered: Answered::default() }.boxed()
 }
 
 /// An endpoint that always answers the same JSON.

@@ -1,14 +1,17 @@
 //! ShopXO's envelope: `{"msg", "code", "data"}`.
 
 use poem::Response;
-use poem::http::StatusCode;
+use poem::http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 /// What every enveloped answer is sent as.
-const CONTENT_TYPE: &str = "application/json; charset=utf-8";
+const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
 /// The `data` of an answer that has none: an empty array, as PHP's empty array becomes.
 pub(crate) const NO_DATA: [(); 0] = [];
+
+/// Room for a user object in its envelope, which takes about 1400 bytes.
+const USUAL_SIZE: usize = 2048;
 
 /// The envelope's code, kept with the response for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,11 +28,12 @@ struct Envelope<'a, D> {
 pub(crate) fn response<D: Serialize>(status: StatusCode, code: i32, message: &str, data: &D) -> Response {
     let envelope = Envelope { msg: message, code, data };
     // Nothing that is answered can fail to be written as JSON; should it ever, the answer is still an envelope.
-    let (status, code, body) = match serde_json::to_vec(&envelope) {
-        Ok(body) => (status, code, body),
+    let mut body = Vec::with_capacity(USUAL_SIZE);
+    let (status, code, body) = match serde_json::to_writer(&mut body, &envelope) {
+        Ok(()) => (status, code, body),
         Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, -500, br#"{"msg":"error","code":-500,"data":[]}"#.to_vec()),
     };
-    let mut response = Response::builder().status(status).content_type(CONTENT_TYPE).body(body);
+    let mut response = Response::builder().status(status).header(header::CONTENT_TYPE, CONTENT_TYPE).body(body);
     response.set_data(EnvelopeCode(code));
     response
 }

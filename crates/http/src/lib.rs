@@ -8,6 +8,7 @@ mod answer;
 mod api;
 mod asked;
 mod catalogue;
+mod completion;
 mod connections;
 mod cors;
 mod development;

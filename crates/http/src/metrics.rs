@@ -1,10 +1,13 @@
 //! What is measured of the wire, by the `metrics` facade, and the route that shows it. No label holds a number, a token, an
 //! openid or anything else that a client can make up: the number of series is bounded.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use mobile_bind_domain::{ClientType, Refusal, Service};
 use poem::endpoint::BoxEndpoint;
 use poem::{Endpoint, EndpointExt, Request, Response, Result, Route, get};
@@ -48,11 +51,49 @@ pub(crate) fn started() -> Instant {
     Instant::now()
 }
 
-/// Counts an answered request.
-pub(crate) fn answered(route: &'static str, status: u16, code: Option<i32>, took: Duration) {
-    let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
-    counter!(REQUESTS, "route" => route, "status" => status.to_string(), "code" => code).increment(1);
-    histogram!(REQUEST_DURATION, "route" => route).record(took);
+/// Counts answered requests. It holds on to the series that it has met: to find one by its labels costs more than to count.
+#[derive(Default)]
+pub(crate) struct Answered(RwLock<HashMap<Outcome, Series>>);
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Outcome {
+    /// One of ours.
+    pub(crate) route: &'static str,
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// The envelope's code, where there is an envelope.
+    pub(crate) code: Option<i32>,
+}
+
+struct Series {
+    requests: Counter,
+    duration: Histogram,
+}
+
+impl Answered {
+    /// Counts one.
+    pub(crate) fn count(&self, outcome: Outcome, took: Duration) {
+        let record = |series: &Series| {
+            series.requests.increment(1);
+            series.duration.record(took);
+        };
+        if let Some(series) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&outcome) {
+            return record(series);
+        }
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        record(known.entry(outcome).or_insert_with(|| Series::of(outcome)));
+    }
+}
+
+impl Series {
+    fn of(Outcome { route, status, code }: Outcome) -> Self {
+        let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
+        Self {
+            requests: counter!(REQUESTS, "route" => route, "status" => status.to_string(), "code" => code),
+            duration: histogram!(REQUEST_DURATION, "route" => route),
+        }
+    }
 }
 
 /// Counts a send.
@@ -83,6 +124,7 @@ fn outcome_name<T>(outcome: &Result<T, Refusal>) -> &'static str {
         Refusal::SendTooSoon { .. } => "too_soon",
         Refusal::SendLimit { .. } | Refusal::TryLimit { .. } => "over_limit",
         Refusal::SmsRefused => "sms_refused",
+        Refusal::SmsLimited => "sms_limited",
         Refusal::SmsUnavailable => "sms_unavailable",
         Refusal::SmsUnknown => "sms_unknown",
         Refusal::NotStored(_) => "not_stored",

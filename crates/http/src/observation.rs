@@ -9,7 +9,7 @@ use poem::{Endpoint, Request, Response, Result};
 use tracing::{Instrument, error_span, info};
 
 use crate::envelope::EnvelopeCode;
-use crate::metrics;
+use crate::metrics::{self, Answered, Outcome};
 use crate::rewriting::RouteName;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -18,6 +18,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) struct Observation<E> {
     pub(crate) inner: E,
     pub(crate) service: Arc<Service>,
+    pub(crate) answered: Answered,
 }
 
 impl<E: Endpoint<Output = Response>> Endpoint for Observation<E> {
@@ -38,7 +39,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Observation<E> {
         let code = response.data::<EnvelopeCode>().map(|code| code.0);
         let duration_ms = u64::try_from(clock.now().since(started).as_millis()).unwrap_or(u64::MAX);
         span.in_scope(|| info!(method, route, status, code, duration_ms, "answered"));
-        metrics::answered(route, status, code, received.elapsed());
+        self.answered.count(Outcome { route, status, code }, received.elapsed());
         Ok(response)
     }
 }

@@ -47,7 +47,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Rewriting<E> {
 
     async fn call(&self, mut request: Request) -> Result<Response> {
         let route = rewrite(&mut request);
-        let mut response = self.0.get_response(request).await;
+        let mut response = self.0.call(request).await?;
         response.set_data(route);
         Ok(response)
     }
@@ -62,12 +62,14 @@ fn rewrite(request: &mut Request) -> RouteName {
         }
         return RouteName(route.unwrap_or("unknown"));
     };
-    let target = match request.uri().query() {
-        Some(query) => format!("{operation}?{query}"),
-        None => operation.to_owned(),
-    };
-    if let Ok(target) = PathAndQuery::try_from(target) {
-        *request.uri_mut() = target.into();
+    if request.uri().path() != operation {
+        let target = match request.uri().query() {
+            Some(query) => format!("{operation}?{query}"),
+            None => operation.to_owned(),
+        };
+        if let Ok(target) = PathAndQuery::try_from(target) {
+            *request.uri_mut() = target.into();
+        }
     }
     // ShopXO answers a GET that has everything in the query just the same.
     if request.method() == Method::GET {

@@ -7,6 +7,7 @@ pub mod claims;
 pub mod commits;
 pub mod counts;
 pub mod memory;
+pub mod postgres;
 pub mod races;
 pub mod records;
 pub mod sessions;

@@ -106,7 +106,7 @@ pub fn session(tag: u8, account: u64, client_type: ClientType) -> Result<Session
 /// Where the account's id is none.
 pub fn receipt(tag: u8, account: u64, session: Option<SessionId>) -> Result<BindReceipt> {
     let expires_at = NOW.after(Duration::from_secs(10));
-    Ok(BindReceipt { fingerprint: [tag; 32], answered_at: NOW, expires_at, account: id(account)?, session })
+    Ok(BindReceipt { fingerprint: [tag; 32], expires_at, account: id(account)?, session })
 }
 
 /// Stores an account that is not there yet.

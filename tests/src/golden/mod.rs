@@ -37,5 +37,13 @@ pub fn read(file: &Path) -> Result<Vec<Case>> {
 /// # Errors
 /// Where it cannot be played at all.
 pub async fn replay(case: &Case) -> Result<Vec<Difference>> {
-    replay::replay(case).await.with_context(|| format!("{} cannot be played", case.name))
+    replay_over(case, "sled:").await
+}
+
+/// Replays one scenario over a store that holds nothing yet, named as the settings name it.
+///
+/// # Errors
+/// Where it cannot be played at all.
+pub async fn replay_over(case: &Case, store: &str) -> Result<Vec<Difference>> {
+    replay::replay(case, store).await.with_context(|| format!("{} cannot be played", case.name))
 }

@@ -17,9 +17,13 @@ use super::placeholders::{Placeholders, literal_codes};
 use super::seed::seed;
 use crate::harness::{Answer, SeededCodes, TestServer};
 
-pub(super) async fn replay(case: &Case) -> Result<Vec<Difference>> {
+pub(super) async fn replay(case: &Case, store: &str) -> Result<Vec<Difference>> {
     let codes = SeededCodes::new(1, literal_codes(case)?);
-    let server = TestServer::start_seeded(|settings| set(settings, &case.given.settings), codes).await?;
+    let given = |settings: &mut Settings| {
+        store.clone_into(&mut settings.store);
+        set(settings, &case.given.settings);
+    };
+    let server = TestServer::start_seeded(given, codes).await?;
     let mut placeholders = Placeholders::default();
     seed(&server.app.service, &case.given.users, &mut placeholders).await?;
     let mut found = Vec::new();

@@ -6,4 +6,4 @@ mod server;
 
 pub use clock::ManualClock;
 pub use codes::SeededCodes;
-pub use server::{Answer, TestServer};
+pub use server::{Answer, PausedServer, TestServer};

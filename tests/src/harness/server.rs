@@ -24,6 +24,13 @@ pub struct TestServer {
     folder: TempDir,
 }
 
+/// A server that is stopped.
+pub struct PausedServer {
+    clock: Arc<ManualClock>,
+    settings: Settings,
+    folder: TempDir,
+}
+
 /// What the server answered.
 #[derive(Debug)]
 pub struct Answer {
@@ -88,16 +95,22 @@ impl TestServer {
         Ok(Self { app, clock, settings, client, folder })
     }
 
+    /// Stops the server, and keeps its folder, time and settings.
+    ///
+    /// # Errors
+    /// Where it does not stop.
+    pub async fn paused(self) -> Result<PausedServer> {
+        let Self { app, clock, settings, client: _, folder } = self;
+        app.stop().await?;
+        Ok(PausedServer { clock, settings, folder })
+    }
+
     /// Stops the server and starts it again on the same data.
     ///
     /// # Errors
     /// Where it does not stop or start.
     pub async fn restart(self) -> Result<Self> {
-        let Self { app, clock, settings, client: _, folder } = self;
-        app.stop().await?;
-        let app = start(&settings, &clock, SeededCodes::new(2, Default::default())).await?;
-        let client = reqwest::Client::builder().no_proxy().build()?;
-        Ok(Self { app, clock, settings, client, folder })
+        self.paused().await?.resumed().await
     }
 
     /// Stops the server.
@@ -181,6 +194,24 @@ impl TestServer {
         let messages = self.app.sms.messages(Some(mobile));
         let newest = messages.first().context("no code was sent")?;
         Ok(newest.code().digits().to_owned())
+    }
+}
+
+impl PausedServer {
+    /// Starts the server again, over another store.
+    ///
+    /// # Errors
+    /// Where it does not start.
+    pub async fn resumed_over(mut self, store: &str) -> Result<TestServer> {
+        store.clone_into(&mut self.settings.store);
+        self.resumed().await
+    }
+
+    async fn resumed(self) -> Result<TestServer> {
+        let Self { clock, settings, folder } = self;
+        let app = start(&settings, &clock, SeededCodes::new(2, Default::default())).await?;
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        Ok(TestServer { app, clock, settings, client, folder })
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use mobile_bind_domain::ports::{
-    Clock, CodeSource, OpenedSession, Randomness, SendFailure, SmsSender, TextMessage, TokenError, TokenIssuer,
+    Accepted, Clock, CodeSource, OpenedSession, Randomness, SendFailure, SmsSender, TextMessage, TokenError,
+    TokenIssuer,
 };
 use mobile_bind_domain::{CodeLength, KeyId, Session, SessionId, SessionSeed, Timestamp, Token, VerificationCode};
 
@@ -77,13 +78,13 @@ impl CodeSource for Ambience {
 
 #[async_trait]
 impl SmsSender for Ambience {
-    async fn send(&self, message: TextMessage) -> Result<(), SendFailure> {
+    async fn send(&self, message: TextMessage) -> Result<Accepted, SendFailure> {
         let delivery = *self.delivery.lock().unwrap_or_else(PoisonError::into_inner);
         if delivery != Delivery::Refused {
             self.outbox.lock().unwrap_or_else(PoisonError::into_inner).push(message);
         }
         match delivery {
-            Delivery::Sent => Ok(()),
+            Delivery::Sent => Ok(Accepted::default()),
             Delivery::Refused => Err(SendFailure::Refused),
             Delivery::Unknown => Err(SendFailure::Unknown),
         }

@@ -74,7 +74,7 @@ impl<S: StoreUnderTest + 'static> StateMachineTest for Model<S> {
 
 impl<S: StoreUnderTest + 'static> System<S> {
     fn new() -> Self {
-        let runtime = Builder::new_current_thread().build().expect("a runtime");
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         let under_test = S::empty().expect("an empty store");
         let ambience = Arc::new(Ambience::default());
         let store = runtime.block_on(under_test.open()).expect("an open store");

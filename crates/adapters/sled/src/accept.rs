@@ -1,37 +1,33 @@
 //! Giving up what a damaged store has lost.
 
+use std::fs::File;
 use std::path::Path;
-
-use sled::Batch;
 
 use crate::Options;
 use crate::digest::Digest;
-use crate::layout::{DIGEST_KEY, SEQUENCE_KEY};
-use crate::note::{Note, Noted};
+use crate::journal::{self, DiskSync, Journal, Point, salvage};
 use crate::open::{OpenError, open_database};
-use crate::view::caught;
+use crate::recent::Recent;
+use crate::view::{Reader, caught};
 
 /// Takes a store that is refused as older than its last answer, or as damaged, for whole as it is: what is missing was
-/// answered once, and is given up. Whether its records fit together is another question.
+/// answered once, and is given up. What can still be read of the journal is kept. Whether its records fit together is
+/// another question.
 ///
 /// # Errors
 /// Where the database itself cannot be opened or read.
 pub fn accept_loss(folder: &Path, options: Options) -> Result<(), OpenError> {
-    // A damaged note says nothing.
-    let answered = crate::open::noted(folder).ok().flatten().map_or(0, |noted| noted.sequence);
     let database = open_database(folder, &options)?;
+    let salvaged = salvage(folder, database.reached)?;
+    let missing = Recent::new(salvaged.missing);
+    let digest = caught(|| Digest::of(&Reader::over(&database.blocks, &missing)))?;
     // The revisions of what was lost are not given again.
-    let sequence = database.sequence.max(answered);
-    let digest = caught(|| Digest::of(&database.db))?;
-    let mut batch = Batch::default();
-    batch.insert(SEQUENCE_KEY, &sequence.to_be_bytes());
-    batch.insert(DIGEST_KEY, &digest.0.to_be_bytes());
-    let written = caught(|| {
-        database.db.apply_batch(batch)?;
-        Ok(database.db.flush().map(|_| ())?)
-    });
-    written?;
-    database.data_file.sync_all()?;
-    Note::open(folder, Noted { sequence, digest, closed: false })?;
+    let point = Point { sequence: database.reached.sequence.max(salvaged.last.sequence), digest };
+    let mut sync_all: DiskSync = Box::new(File::sync_all);
+    caught(|| database.settle(&missing, point, &mut sync_all))?;
+    // The database has it all now.
+    journal::remove(folder)?;
+    journal::create(folder, options.journal_bytes)?;
+    Journal::begin(folder, options.journal_bytes, salvaged.generation + 1, point, false, sync_all)?;
     Ok(())
 }

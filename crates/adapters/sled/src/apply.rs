@@ -1,8 +1,8 @@
 //! What each expectation and each write of a change means for the records and the indexes.
 
 use mobile_bind_domain::{
-    Account, AccountId, Challenge, Change, Expectation, Quota, Revision, Session, SessionId, Subject, Tally, Timestamp,
-    Versioned, Write,
+    Account, AccountId, Challenge, Change, Expectation, MemberCode, Quota, Revision, Session, SessionId, Subject,
+    Tally, Timestamp, Versioned, Write,
 };
 
 use crate::fault::{Fault, Rejection};
@@ -48,6 +48,7 @@ fn put_account(scratch: &mut Scratch<'_>, expected: Revision, account: &Account)
     let old: Option<Versioned<Account>> = scratch.record(&key)?;
     demand(Versioned::revision_of(old.as_ref()) == expected)?;
 
+    demand(own_code_is_free(scratch, account)?)?;
     let claims = claims(account);
     for claim in old.iter().flat_map(|old| self::claims(&old.value)) {
         if !claims.contains(&claim) && scratch.account_at(&claim)? == Some(account.id) {
@@ -64,10 +65,25 @@ fn put_account(scratch: &mut Scratch<'_>, expected: Revision, account: &Account)
     Ok(())
 }
 
-/// The index entries that lead to an account: none where it is not live.
+/// Whether nobody else has the account's member code, as far as no index entry of its own claims it: a code that is made of
+/// an account's id leads to that account by itself, and to another by an index entry.
+fn own_code_is_free(scratch: &Scratch<'_>, account: &Account) -> Result<bool, Fault> {
+    let Some(code) = account.held_member_code() else { return Ok(true) };
+    match code.account() {
+        Some(id) if id == account.id => Ok(scratch.account_at(&layout::by_member_code(code))?.is_none()),
+        Some(id) => {
+            let owner: Option<Versioned<Account>> = scratch.record(&layout::account(id))?;
+            Ok(owner.is_none_or(|owner| owner.value.held_member_code() != Some(code)))
+        }
+        None => Ok(true),
+    }
+}
+
+/// The index entries that lead to an account: none where it is not live, and none for a code that is made of its id.
 pub(crate) fn claims(account: &Account) -> Vec<Key> {
     let mobile = account.held_mobile().map(layout::by_mobile);
-    let member_code = account.held_member_code().map(layout::by_member_code);
+    let given = |code: &&MemberCode| code.account() != Some(account.id);
+    let member_code = account.held_member_code().filter(given).map(layout::by_member_code);
     let identities = account.held_identities().map(|identity| layout::by_identity(&identity));
     let unionids = account.held_unionids().map(|(platform, unionid)| layout::by_unionid(platform, unionid));
     mobile.into_iter().chain(member_code).chain(identities).chain(unionids).collect()

@@ -1,12 +1,11 @@
-//! The one thread that writes. It takes a change that waits and everything else that has come meanwhile, decides in order
-//! which of them still hold, writes them in one batch, waits until the disk has them, and only then answers. Where the
-//! disk fails it answers so, and opens the folder again as soon as it can.
+//! The one thread that writes the journal. It takes a change that waits and everything else that has come meanwhile, decides
+//! in order which of them still hold, writes them as one group, waits until the disk has it, and only then shows it to
+//! readers and answers. What the journal holds goes on to the database behind its back (`settler.rs`).
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -17,19 +16,24 @@ use tokio::sync::{oneshot, watch};
 use crate::Options;
 use crate::apply::{accounts_in, apply};
 use crate::backup::{self, BackedUp};
-use crate::digest::Digest;
 use crate::fault::{Fault, Rejection};
 use crate::group::{Group, Prepared};
+use crate::journal::{Journal, Point};
 use crate::measured;
-use crate::note::Noted;
-use crate::open::Opened;
 use crate::purge::{Cursor, Purge};
-use crate::recovery::{Engine, checkpoint};
-use crate::state::{Phase, State};
-use crate::view::{Before, View, caught};
+use crate::recovery::Engine;
+use crate::settler::{BreakOnPanic, Settler};
+use crate::state::State;
+use crate::view::caught;
 
-/// How long after a failure the folder is tried again.
+/// How long after a failure the journal is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// How long nothing has to follow for the last group to be marked as answered.
+const MARK: Duration = Duration::from_millis(50);
+
+/// A group that has so many bytes takes no more changes.
+const GROUP_BYTES: usize = 1 << 20;
 
 /// What the thread is asked to do, and where its answer goes.
 pub(crate) enum Job {
@@ -38,28 +42,22 @@ pub(crate) enum Job {
     Backup(PathBuf, oneshot::Sender<Result<BackedUp, StoreError>>),
 }
 
-/// Makes the disk keep what was written to the data file.
-pub(crate) type Sync = Box<dyn FnMut(&File) -> io::Result<()> + Send>;
-
 /// How the thread ended, once it has.
 pub(crate) type Ended = watch::Receiver<Option<Result<(), Arc<Fault>>>>;
 
 /// The thread; it leaves behind what is to be dropped when nobody reads any more.
-pub(crate) type Thread = JoinHandle<Option<Opened>>;
+pub(crate) type Thread = JoinHandle<Option<Engine>>;
 
 pub(crate) struct Committer {
     folder: PathBuf,
     options: Options,
-    sync: Sync,
     state: Arc<State>,
-    engine: Engine,
-    /// Why there is no writing.
-    down: Option<Arc<Fault>>,
+    journal: Journal,
+    settler: Settler,
+    /// Why the journal cannot be written.
+    broken: Option<Arc<Fault>>,
     /// The sequence of the last change, also where it did not reach the disk: no revision is given twice.
     sequence: u64,
-    digest: Digest,
-    /// Whether anything was written since the start.
-    written: bool,
     cursor: Cursor,
 }
 
@@ -67,25 +65,13 @@ pub(crate) struct Committer {
 enum Answer {
     Commit(oneshot::Sender<Result<Revision, CommitError>>, Result<Revision, Rejection>),
     Purge(oneshot::Sender<Result<usize, StoreError>>, Result<usize, Fault>),
-    /// Where to, and who asked.
-    Backup(PathBuf, oneshot::Sender<Result<BackedUp, StoreError>>),
 }
 
 impl Committer {
-    pub(crate) fn new(folder: &Path, options: Options, opened: Opened, sync: Sync, state: Arc<State>) -> Self {
-        let (sequence, digest) = (opened.database.sequence, opened.database.digest);
-        Self {
-            folder: folder.to_owned(),
-            options,
-            sync,
-            state,
-            engine: Engine { opened: Some(opened), stale: false },
-            down: None,
-            sequence,
-            digest,
-            written: false,
-            cursor: Cursor::default(),
-        }
+    pub(crate) fn new(folder: &Path, options: Options, journal: Journal, settler: Settler, state: Arc<State>) -> Self {
+        let sequence = journal.last().sequence;
+        let (folder, cursor) = (folder.to_owned(), Cursor::default());
+        Self { folder, options, state, journal, settler, broken: None, sequence, cursor }
     }
 
     /// Starts the thread. It ends when nobody can send it jobs any more, and those sent are done.
@@ -94,151 +80,182 @@ impl Committer {
         let thread = std::thread::Builder::new().name("mobile-bind-commit".to_owned()).spawn(move || {
             let _guard = BreakOnPanic(Arc::clone(&self.state));
             loop {
-                let first = match self.down {
-                    None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                let first = match &self.broken {
                     Some(_) => jobs.recv_timeout(RETRY),
+                    None if self.journal.wants_mark() => jobs.recv_timeout(MARK),
+                    None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 };
                 match first {
-                    Ok(first) => {
-                        let more = jobs.try_iter().take(self.options.group.saturating_sub(1));
-                        self.work_off(std::iter::once(first).chain(more));
-                    }
-                    Err(RecvTimeoutError::Timeout) => self.recover(),
+                    Ok(first) => self.work_off(first, &jobs),
+                    Err(RecvTimeoutError::Timeout) if self.broken.is_some() => self.mend(),
+                    Err(RecvTimeoutError::Timeout) => self.mark(),
                     Err(RecvTimeoutError::Disconnected) => break,
                 }
             }
-            self.finish();
-            ended.send_replace(Some(self.down.take().map_or(Ok(()), Err)));
-            self.engine.opened
+            let (outcome, engine) = self.finish();
+            ended.send_replace(Some(outcome));
+            engine
         })?;
         Ok((thread, watch))
     }
 
-    /// One group. Everyone is answered after the write, also those turned down: what they conflict with can be
-    /// loaded then, and was not undone.
-    fn work_off(&mut self, jobs: impl Iterator<Item = Job>) {
+    /// One group, or what stands alone.
+    fn work_off(&mut self, first: Job, jobs: &Receiver<Job>) {
+        if let Some(fault) = self.down() {
+            return first.refuse(&fault);
+        }
+        let mut next = Some(first);
         let mut answers = Vec::new();
-        let written = match &self.down {
-            Some(fault) => {
-                answers.extend(jobs.map(Answer::refused));
-                Err(Arc::clone(fault))
-            }
-            None => self.write_group(jobs, &mut answers),
-        };
-        let failed = written.is_err() && self.down.is_none();
-        if failed && let Err(fault) = &written {
+        let written = self.write_group(&mut next, jobs, &mut answers);
+        if let Err(fault) = &written {
             tracing::error!(error = &**fault as &dyn std::error::Error, "a group of changes could not be written");
-            self.state.enter(Phase::Down(Arc::clone(fault)));
-            self.down = Some(Arc::clone(fault));
         }
         for answer in answers {
-            answer.send(&written, self);
+            answer.send(&written);
         }
-        if failed {
-            self.recover();
+        match (next, &written) {
+            (Some(job), Err(fault)) => job.refuse(fault),
+            (Some(Job::Backup(to, waiter)), Ok(())) => {
+                // A waiter that has gone away is no matter.
+                let _ = waiter.send(self.back_up(&to).map_err(|fault| StoreError(Box::new(fault))));
+            }
+            _ => {}
+        }
+        if self.broken.is_some() {
+            self.mend();
         }
     }
 
-    fn write_group(&mut self, jobs: impl Iterator<Item = Job>, answers: &mut Vec<Answer>) -> Result<(), Arc<Fault>> {
-        let Some(engine) = &self.engine.opened else { return Err(Arc::new(Fault::Reopening)) };
+    fn down(&self) -> Option<Arc<Fault>> {
+        self.state.health().down().cloned()
+    }
+
+    /// Everyone is answered after the write, also those turned down: what they conflict with can be loaded then, and was
+    /// not undone. Leaves in `next` what is not for a group.
+    fn write_group(
+        &mut self,
+        next: &mut Option<Job>,
+        jobs: &Receiver<Job>,
+        answers: &mut Vec<Answer>,
+    ) -> Result<(), Arc<Fault>> {
+        let last = Point { sequence: self.sequence, ..self.journal.last() };
+        let state = Arc::clone(&self.state);
         let prepared = caught(|| {
-            let mut group = Group::new(&engine.database.db, self.sequence);
-            for job in jobs {
-                answers.push(match job {
-                    Job::Commit(change, waiter) => Answer::Commit(waiter, commit(&mut group, &change, &self.state)),
-                    Job::Purge(purge, waiter) => {
-                        let forgotten = group.attempt(|scratch| self.cursor.advance(scratch, &purge));
-                        Answer::Purge(waiter, forgotten.map(|(forgotten, _)| forgotten))
+            state.view().read(|reader| {
+                let mut group = Group::new(reader, last);
+                while let Some(job) = next.take() {
+                    match job {
+                        Job::Commit(change, waiter) => {
+                            answers.push(Answer::Commit(waiter, commit(&mut group, &change, &state)));
+                        }
+                        Job::Purge(purge, waiter) => {
+                            let forgotten = group.attempt(|scratch| self.cursor.advance(scratch, &purge));
+                            answers.push(Answer::Purge(waiter, forgotten.map(|(forgotten, _)| forgotten)));
+                        }
+                        Job::Backup(..) => {
+                            *next = Some(job);
+                            break;
+                        }
                     }
-                    Job::Backup(to, waiter) => Answer::Backup(to, waiter),
-                });
-            }
-            self.sequence = group.sequence();
-            group.prepare(self.digest)
+                    if answers.len() < self.options.group && group.bytes() < GROUP_BYTES {
+                        *next = jobs.try_recv().ok();
+                    }
+                }
+                self.sequence = group.sequence();
+                group.prepare()
+            })
         });
         // Each group is on disk before the next begins: one that writes nothing rests on nothing that is not.
-        let Some(Prepared { batch, before, digest }) = prepared.map_err(Arc::new)? else { return Ok(()) };
+        let Some(Prepared { changes, bytes, point }) = prepared.map_err(Arc::new)? else { return Ok(()) };
         let began = measured::now();
-        if let Err(fault) = caught(|| self.write(batch, digest)) {
-            self.hide(before);
-            return Err(Arc::new(fault));
+        self.make_room(bytes)?;
+        if let Err(fault) = caught(|| self.journal.append(point, &changes).map_err(Fault::Journal)) {
+            return Err(self.breaks(fault));
         }
+        self.state.view_mut().recent.extend(changes);
         measured::group(answers.len(), began.elapsed());
-        self.digest = digest;
-        self.written = true;
         Ok(())
     }
 
-    fn write(&mut self, batch: sled::Batch, digest: Digest) -> Result<(), Fault> {
-        let Some(engine) = &mut self.engine.opened else { return Err(Fault::Reopening) };
-        {
-            let _whole = self.state.view.write().unwrap_or_else(PoisonError::into_inner);
-            engine.database.db.apply_batch(batch)?;
-        }
-        // sled's `flush` hands the data to the kernel; it takes `sync_data` for it to survive a power cut. (`flush_async`
-        // hangs where many call it.)
-        engine.watchdog.flush()?;
-        (self.sync)(&engine.database.data_file).map_err(Fault::Sync)?;
-        let noted = Noted { sequence: self.sequence, digest, closed: false };
-        engine.note.write(noted).map_err(Fault::Note)
+    /// Goes on in the other segment where this one has no room, and hands this one's changes over.
+    fn make_room(&mut self, bytes: usize) -> Result<(), Arc<Fault>> {
+        if self.journal.has_room(bytes) { Ok(()) } else { self.turn(false) }
     }
 
-    /// Shows readers what was there before a group that failed.
-    fn hide(&mut self, before: Before) {
-        self.engine.stale = true;
-        if let Some(engine) = &self.engine.opened {
-            self.state.show(View::Of(engine.database.db.clone(), before));
+    fn turn(&mut self, closed: bool) -> Result<(), Arc<Fault>> {
+        self.settler.wait()?;
+        self.settler.settle(self.journal.last());
+        self.journal.turn(closed).map_err(|error| self.breaks(Fault::Journal(error)))
+    }
+
+    fn mark(&mut self) {
+        if let Err(error) = self.journal.mark() {
+            self.breaks(Fault::Journal(error));
         }
     }
 
-    /// Gets back to work, where that is possible.
-    fn recover(&mut self) {
-        let restored = self.engine.restore(&self.folder, &self.options, &self.state);
-        if let Engine { opened: Some(opened), stale: false } = &self.engine {
-            self.sequence = self.sequence.max(opened.database.sequence);
-            self.digest = opened.database.digest;
+    /// What was written last may be on disk or not: nothing may be written after it.
+    fn breaks(&mut self, fault: Fault) -> Arc<Fault> {
+        let fault = Arc::new(fault);
+        self.broken = Some(Arc::clone(&fault));
+        self.state.journal(Some(Arc::clone(&fault)));
+        fault
+    }
+
+    /// Leaves the segment that could not be written: what failed in it is void as soon as the next one's header is on disk.
+    fn mend(&mut self) {
+        if !self.settler.is_idle() {
+            return;
         }
-        match restored {
+        self.settler.settle(self.journal.last());
+        let turned = caught(|| {
+            self.journal.turn(false).map_err(Fault::Journal)?;
+            self.journal.sync().map_err(Fault::Journal)
+        });
+        match turned {
             Ok(()) => {
-                self.down = None;
-                self.state.enter(Phase::Open);
-                tracing::info!("the store is open for writing again");
+                self.broken = None;
+                self.state.journal(None);
+                tracing::info!("the journal can be written again");
             }
             Err(fault) => {
-                tracing::debug!(error = &*fault as &dyn std::error::Error, "the store stays closed for writing");
-                // What failed first says more than that there is still no room.
-                if !matches!(*fault, Fault::NoRoom(_)) {
-                    self.down = Some(Arc::clone(&fault));
-                }
-                self.state.enter(Phase::Down(self.down.clone().unwrap_or(fault)));
+                tracing::debug!(error = &fault as &dyn std::error::Error, "the journal cannot be written yet");
             }
         }
     }
 
     /// Leaves the folder so that it opens fast, and with nothing to be gone through.
-    fn finish(&mut self) {
-        if self.down.is_some() || !self.written {
-            return;
+    fn finish(self) -> (Result<(), Arc<Fault>>, Option<Engine>) {
+        let Self { state, mut journal, settler, broken, .. } = self;
+        let down = state.health().down().cloned();
+        if let Some(fault) = broken.or(down) {
+            return (Err(fault), settler.end());
         }
-        let Some(opened) = self.engine.opened.take() else { return };
-        match checkpoint(&self.folder, &self.options, &self.state, opened) {
-            Ok(mut opened) => {
-                let noted = Noted { sequence: opened.database.sequence, digest: opened.database.digest, closed: true };
-                if let Err(error) = opened.note.write(noted).and_then(|()| opened.note.sync()) {
-                    tracing::warn!(%error, "the next start goes through the whole store");
-                }
-                self.engine.opened = Some(opened);
+        let settled = settler.wait().and_then(|()| {
+            if journal.is_empty() {
+                return Ok(());
             }
-            // Everything is on disk all the same.
-            Err(error) => {
-                tracing::warn!(error = &*error as &dyn std::error::Error, "the store was closed without a checkpoint")
-            }
+            settler.settle(journal.last());
+            settler.wait()
+        });
+        let mut engine = settler.end();
+        let checkpoint = || {
+            settled?;
+            engine.as_mut().map_or(Ok(()), |engine| engine.checkpoint(&state))?;
+            journal.turn(true).and_then(|()| journal.sync()).map_err(|error| Arc::new(Fault::Journal(error)))
+        };
+        // Everything is on disk all the same.
+        if let Err(fault) = checkpoint() {
+            tracing::warn!(error = &*fault as &dyn std::error::Error, "the next start goes through the whole store");
         }
+        (Ok(()), engine)
     }
 
-    fn back_up(&self, to: &Path) -> Result<BackedUp, Fault> {
-        backup::copy(&self.folder, to).map_err(Fault::Backup)?;
-        Ok(BackedUp { sequence: self.sequence })
+    /// Copies the folder while nothing is written to it.
+    fn back_up(&self, to: &Path) -> Result<BackedUp, Arc<Fault>> {
+        self.settler.wait()?;
+        backup::copy(&self.folder, to).map_err(|error| Arc::new(Fault::Backup(error)))?;
+        Ok(BackedUp { sequence: self.journal.last().sequence })
     }
 }
 
@@ -248,18 +265,22 @@ fn commit(group: &mut Group<'_>, change: &Change, state: &State) -> Result<Revis
     Ok(revision)
 }
 
-impl Answer {
-    /// The answer to a job that is not even tried; what is in it does not matter.
-    fn refused(job: Job) -> Self {
-        match job {
-            Job::Commit(_, waiter) => Self::Commit(waiter, Err(Rejection::Conflict)),
-            Job::Purge(_, waiter) => Self::Purge(waiter, Ok(0)),
-            Job::Backup(to, waiter) => Self::Backup(to, waiter),
+impl Job {
+    /// The answer to a job that is not even tried.
+    fn refuse(self, fault: &Arc<Fault>) {
+        let error = || StoreError(Box::new(Arc::clone(fault)));
+        // A waiter that has gone away is no matter.
+        match self {
+            Self::Commit(_, waiter) => drop(waiter.send(Err(error().into()))),
+            Self::Purge(_, waiter) => drop(waiter.send(Err(error()))),
+            Self::Backup(_, waiter) => drop(waiter.send(Err(error()))),
         }
     }
+}
 
+impl Answer {
     /// A waiter that has gone away is no matter.
-    fn send(self, written: &Result<(), Arc<Fault>>, committer: &Committer) {
+    fn send(self, written: &Result<(), Arc<Fault>>) {
         let failed = written.as_ref().err().map(|fault| StoreError(Box::new(Arc::clone(fault))));
         match self {
             Self::Commit(waiter, outcome) => {
@@ -270,23 +291,6 @@ impl Answer {
                 let outcome = outcome.map_err(StoreError::from);
                 let _ = waiter.send(failed.map_or(outcome, Err));
             }
-            Self::Backup(to, waiter) => {
-                let outcome = failed.map_or_else(|| committer.back_up(&to).map_err(StoreError::from), Err);
-                let _ = waiter.send(outcome);
-            }
-        }
-    }
-}
-
-/// A thread that panics must not leave a store that looks sound.
-struct BreakOnPanic(Arc<State>);
-
-impl Drop for BreakOnPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let fault = Arc::new(Fault::Panicked);
-            self.0.enter(Phase::Down(Arc::clone(&fault)));
-            self.0.show(View::Gone(fault));
         }
     }
 }

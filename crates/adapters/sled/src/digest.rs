@@ -2,10 +2,11 @@
 //! changes, and a walk over the whole store arrives at the same number. sled checks each piece of its file by itself, but
 //! where it reads its log after a crash it passes over a damaged piece: what is missing then, only the whole can tell.
 
-use sled::{IVec, Tree};
+use sled::IVec;
 
 use crate::fault::Fault;
-use crate::layout::META;
+use crate::layout;
+use crate::view::Reader;
 
 /// The sum over all entries but the meta ones, modulo 2^64.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,10 +23,10 @@ impl Digest {
         self.0 = self.0.wrapping_sub(entry(key, value));
     }
 
-    /// The digest of what a tree holds.
-    pub(crate) fn of(tree: &Tree) -> Result<Self, Fault> {
+    /// The digest of everything that is stored.
+    pub(crate) fn of(reader: &Reader<'_>) -> Result<Self, Fault> {
         let mut digest = Self::default();
-        for stored in tree.range([META + 1]..) {
+        for stored in reader.range(layout::everything()) {
             let (key, value): (IVec, IVec) = stored?;
             digest.add(&key, &value);
         }
@@ -34,7 +35,7 @@ impl Digest {
 }
 
 /// FNV-1a over the parts, each with its length before it.
-pub(crate) fn fnv<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> u64 {
+fn fnv<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> u64 {
     const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
     let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
     parts.into_iter().fold(OFFSET, |hash, part| {

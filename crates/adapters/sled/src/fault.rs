@@ -15,8 +15,8 @@ pub(crate) enum Fault {
     Panicked,
     #[error("the data file could not be synchronised with the disk")]
     Sync(#[source] std::io::Error),
-    #[error("the note of the last answer could not be written")]
-    Note(#[source] std::io::Error),
+    #[error("the journal could not be written, or not be synchronised with the disk")]
+    Journal(#[source] std::io::Error),
     #[error("there is no room to open the store again")]
     NoRoom(#[source] std::io::Error),
     #[error("the store could not be opened again")]

@@ -1,37 +1,46 @@
-//! A group of changes that is written in one batch. Each change sees what those before it in the group wrote; one that is
+//! A group of changes that is written together. Each change sees what those before it in the group wrote; one that is
 //! turned down leaves nothing behind.
 
-use std::collections::HashMap;
+use std::cell::RefCell;
 
 use mobile_bind_domain::Revision;
-use sled::{Batch, IVec, Tree};
+use sled::IVec;
 
-use crate::digest::Digest;
 use crate::fault::Fault;
-use crate::layout::{DIGEST_KEY, Key, SEQUENCE_KEY};
+use crate::journal::Point;
+use crate::layout::Key;
+use crate::recent::Overlay;
 use crate::records::{self, Record};
 use crate::source::Source;
-use crate::view::Before;
+use crate::view::Reader;
 
-/// Keys that were written; `None` where one was removed.
-type Overlay = HashMap<Vec<u8>, Option<IVec>>;
+/// The least that an entry takes, in bytes.
+const ENTRY: usize = 6;
 
 /// The changes that were accepted so far.
-pub(crate) struct Group<'t> {
-    tree: &'t Tree,
+pub(crate) struct Group<'r> {
+    reader: &'r Reader<'r>,
+    /// What was read: most of what is written was looked at before.
+    before: RefCell<Overlay>,
     pending: Overlay,
-    sequence: u64,
+    last: Point,
+    bytes: usize,
 }
 
-impl<'t> Group<'t> {
-    /// An empty group; `sequence` is that of the last change before it.
-    pub(crate) fn new(tree: &'t Tree, sequence: u64) -> Self {
-        Self { tree, pending: HashMap::new(), sequence }
+impl<'r> Group<'r> {
+    /// An empty group after the last change.
+    pub(crate) fn new(reader: &'r Reader<'r>, last: Point) -> Self {
+        Self { reader, before: RefCell::default(), pending: Overlay::new(), last, bytes: 0 }
     }
 
     /// The sequence of the last change.
     pub(crate) fn sequence(&self) -> u64 {
-        self.sequence
+        self.last.sequence
+    }
+
+    /// About how many bytes it has.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Lets `work` read and write. What it wrote is kept where it succeeds, and forgotten where it does not.
@@ -39,63 +48,69 @@ impl<'t> Group<'t> {
         &mut self,
         work: impl FnOnce(&mut Scratch<'_>) -> Result<T, E>,
     ) -> Result<(T, Revision), E> {
-        let revision = Revision(self.sequence + 1);
-        let mut scratch = Scratch { tree: self.tree, pending: &self.pending, written: HashMap::new(), revision };
+        let revision = Revision(self.last.sequence + 1);
+        let mut scratch = Scratch {
+            reader: self.reader,
+            before: &self.before,
+            pending: &self.pending,
+            written: Overlay::new(),
+            revision,
+        };
         let done = work(&mut scratch)?;
         let written = scratch.written;
+        let bytes =
+            |(key, value): (&Vec<u8>, &Option<IVec>)| ENTRY + key.len() + value.as_ref().map_or(0, |value| value.len());
+        self.bytes += written.iter().map(bytes).sum::<usize>();
         self.pending.extend(written);
-        self.sequence = revision.0;
+        self.last.sequence = revision.0;
         Ok((done, revision))
     }
 
-    /// What is to be written, with the sequence and the digest; `None` where it is nothing. `digest` is that of the store
-    /// before it.
-    pub(crate) fn prepare(self, mut digest: Digest) -> Result<Option<Prepared>, Fault> {
-        if self.pending.is_empty() {
+    /// What is to be written, and the point that it leads to; `None` where it is nothing.
+    pub(crate) fn prepare(self) -> Result<Option<Prepared>, Fault> {
+        let Self { reader, before, pending, mut last, bytes } = self;
+        if pending.is_empty() {
             return Ok(None);
         }
-        let (mut batch, mut before) = (Batch::default(), Before::new());
-        for (key, value) in self.pending {
-            let old = self.tree.value(&key)?;
+        let before = before.into_inner();
+        for (key, value) in &pending {
+            let old = match before.get(key) {
+                Some(old) => old.clone(),
+                None => reader.value(key)?,
+            };
             if let Some(old) = &old {
-                digest.remove(&key, old);
+                last.digest.remove(key, old);
             }
-            match value {
-                Some(value) => {
-                    digest.add(&key, &value);
-                    batch.insert(key.as_slice(), value);
-                }
-                None => batch.remove(key.as_slice()),
+            if let Some(value) = value {
+                last.digest.add(key, value);
             }
-            before.insert(key, old);
         }
-        batch.insert(SEQUENCE_KEY, &self.sequence.to_be_bytes());
-        batch.insert(DIGEST_KEY, &digest.0.to_be_bytes());
-        Ok(Some(Prepared { batch, before, digest }))
+        Ok(Some(Prepared { changes: pending, bytes, point: last }))
     }
 }
 
 /// A group that is ready to be written.
 pub(crate) struct Prepared {
-    pub(crate) batch: Batch,
-    /// What stands in the tree under the keys that it writes.
-    pub(crate) before: Before,
-    /// The store's digest after it.
-    pub(crate) digest: Digest,
+    pub(crate) changes: Overlay,
+    /// At most so many bytes, as they are in the journal.
+    pub(crate) bytes: usize,
+    /// Where the store is after it.
+    pub(crate) point: Point,
 }
 
 /// What one change reads and writes.
 pub(crate) struct Scratch<'g> {
-    tree: &'g Tree,
+    reader: &'g Reader<'g>,
+    before: &'g RefCell<Overlay>,
     pending: &'g Overlay,
     written: Overlay,
     revision: Revision,
 }
 
-impl Scratch<'_> {
-    /// The tree as it is without this group.
-    pub(crate) fn tree(&self) -> &Tree {
-        self.tree
+impl<'g> Scratch<'g> {
+    /// The store as it is without this group.
+    pub(crate) fn reader(&self) -> &'g Reader<'g> {
+        self.reader
     }
 
     pub(crate) fn put<R: Record>(&mut self, key: Key, record: &R) -> Result<(), Fault> {
@@ -119,9 +134,14 @@ impl Scratch<'_> {
 
 impl Source for Scratch<'_> {
     fn value(&self, key: &[u8]) -> Result<Option<IVec>, Fault> {
-        match self.written.get(key).or_else(|| self.pending.get(key)) {
-            Some(value) => Ok(value.clone()),
-            None => self.tree.value(key),
+        if let Some(value) = self.written.get(key).or_else(|| self.pending.get(key)) {
+            return Ok(value.clone());
         }
+        if let Some(value) = self.before.borrow().get(key) {
+            return Ok(value.clone());
+        }
+        let value = self.reader.value(key)?;
+        self.before.borrow_mut().insert(key.to_vec(), value.clone());
+        Ok(value)
     }
 }

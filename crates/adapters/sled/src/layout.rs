@@ -1,18 +1,19 @@
-//! The layout on disk, format version 2.
+//! The layout on disk, format version 3.
 //!
-//! Everything stands in the default tree of one sled 0.34 database. All integers in keys, and those in values that are no
-//! records, are big-endian. The first byte of a key is its kind:
+//! Everything that was answered stands in one sled 0.34 database, or in the journal beside it (the files `journal.0` and
+//! `journal.1`, see `journal/`), which the database is behind by at most its two segments. Entries stand in the default tree
+//! in blocks, many together (`blocks.rs`), but for those of kind `00`, which are sled's own entries. All integers in keys, and
+//! those in values that are no records, are big-endian. The first byte of a key is its kind:
 //!
 //! | kind | key after the kind | value |
 //! | --- | --- | --- |
 //! | `00` meta | the ASCII name `format` | the format version, 4 bytes |
-//! | `00` meta | the ASCII name `sequence` | the commit sequence, 8 bytes |
-//! | `00` meta | the ASCII name `digest` | the sum of all entries of other kinds (`digest.rs`), 8 bytes |
+//! | `00` meta | the ASCII name `reached` | the sequence of the last change that is in the database, 8 bytes; the sum of all entries of other kinds (`digest.rs`) after it, 8 bytes |
 //! | `01` account | account id, 8 bytes | record `Account` |
 //! | `02` number | *part*: the mobile number | account id, 8 bytes |
 //! | `03` identity | platform, *part*: app id, *part*: openid | account id, 8 bytes |
 //! | `04` unionid | platform, *part*: unionid | account id, 8 bytes |
-//! | `05` member code | *part*: the digits | account id, 8 bytes |
+//! | `05` member code | *part*: the digits | account id, 8 bytes; none where the code is made of that id |
 //! | `06` challenge | *part*: mobile number, *client* | record `Challenge` |
 //! | `07` receipt | *part*: mobile number, *client* | record `Receipt` |
 //! | `08` tally | *subject* | record `Tally` |
@@ -30,12 +31,12 @@
 //!
 //! A record is its revision (8 bytes), then one postcard 1 enum whose variant is the version of the record's shape (`00`:
 //! V1). The shapes are in the `records` module. A revision is the commit sequence of the change that wrote the record. The
-//! sequence is written in the same batch as what it counts, so no revision is ever given twice.
+//! sequence stands in the journal with what it counts, so no revision is ever given twice.
 //!
 //! Kinds `02` to `05` and `0a` are indexes. Kinds `02` to `05` lead to live accounts alone, and `0a` to sessions that are
 //! there. A new record version keeps the format version as long as an older program may refuse what it cannot read; a
-//! change of keys, or of what an older program would silently get wrong, needs a new format version. Format 1 had no
-//! digest; it is given one when it is opened. Beside the database stands the file `groups` (`note.rs`).
+//! change of keys, or of what an older program would silently get wrong, needs a new format version. Formats 1 and 2 were
+//! never released, and are refused.
 
 use std::net::IpAddr;
 use std::ops::{Range, RangeInclusive};
@@ -46,13 +47,11 @@ use mobile_bind_domain::{
 };
 
 /// The format version that is written, and the newest that can be read.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 
 pub(crate) const FORMAT_KEY: &[u8] = b"\x00format";
-pub(crate) const SEQUENCE_KEY: &[u8] = b"\x00sequence";
-pub(crate) const DIGEST_KEY: &[u8] = b"\x00digest";
+pub(crate) const REACHED_KEY: &[u8] = b"\x00reached";
 
-pub(crate) const META: u8 = 0x00;
 pub(crate) const ACCOUNT: u8 = 0x01;
 
 pub(crate) const CHALLENGE: u8 = 0x06;
@@ -66,6 +65,11 @@ pub(crate) const INDEXES: RangeInclusive<u8> = 0x02..=0x05;
 
 /// The kinds of records that end by themselves, which stand in a row.
 pub(crate) const ENDING: Range<[u8; 1]> = [CHALLENGE]..[SESSION + 1];
+
+/// The keys of everything but the meta entries.
+pub(crate) fn everything() -> Range<Vec<u8>> {
+    vec![ACCOUNT]..vec![u8::MAX]
+}
 
 /// What an entry is, by its key.
 pub(crate) fn name_of(key: &[u8]) -> &'static str {

@@ -1,25 +1,30 @@
 //! The embedded store: [`Store`] over sled 0.34, in one folder, for one process.
 //!
-//! Reads go straight to the tree. Changes go through a bounded queue to one thread, which decides in order which of
-//! them still hold, writes all that wait in one batch, and answers when the disk has it (`committer.rs`). What lies where on
-//! disk stands in the header of `layout.rs`.
+//! Changes go through a bounded queue to one thread, which decides in order which of them still hold, writes all that wait
+//! to a journal as one group, and answers when the disk has it (`committer.rs`, `journal/`). A second thread puts what the
+//! journal holds into the database, many groups at once (`settler.rs`, `blocks.rs`); until then it is in memory as well.
+//! Reads look there first, then in the database (`view.rs`). What lies where on disk stands in the header of `layout.rs`.
 
 mod accept;
 mod apply;
 mod backup;
+mod block;
+mod blocks;
 mod committer;
 mod digest;
 mod fault;
 mod group;
+mod journal;
 mod layout;
 mod measured;
-mod note;
 mod open;
 mod purge;
+mod recent;
 mod records;
 mod recovery;
 mod release;
 mod reserve;
+mod settler;
 mod snapshot;
 mod source;
 mod state;
@@ -29,6 +34,7 @@ mod verify;
 mod view;
 mod watchdog;
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -42,15 +48,18 @@ use tokio::sync::oneshot;
 
 pub use crate::accept::accept_loss;
 pub use crate::backup::BackedUp;
-use crate::committer::{Committer, Ended, Job, Sync, Thread};
+use crate::committer::{Committer, Ended, Job, Thread};
 use crate::fault::Fault;
+use crate::journal::DiskSync;
 pub use crate::open::OpenError;
-use crate::open::{Opened, Trust};
+use crate::open::Opened;
 use crate::purge::Purge;
+use crate::recovery::Engine;
+use crate::settler::Settler;
 use crate::source::Source;
 use crate::state::State;
 pub use crate::verify::{Findings, verify};
-use crate::view::{Reader, View, caught};
+use crate::view::{Base, Reader, View, caught};
 
 /// What an operator can set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,12 +70,15 @@ pub struct Options {
     pub queue: usize,
     /// How many changes are written together at most.
     pub group: usize,
+    /// How long each of the journal's two files is, in bytes. What they hold is in memory as well, in about three times as
+    /// many bytes.
+    pub journal_bytes: u64,
 }
 
 impl Default for Options {
-    /// 64 MiB of cache; 4096 waiting; 512 together.
+    /// 64 MiB of cache; 4096 waiting; 512 together; twice 8 MiB of journal.
     fn default() -> Self {
-        Self { cache_bytes: 64 * 1024 * 1024, queue: 4096, group: 512 }
+        Self { cache_bytes: 64 * 1024 * 1024, queue: 4096, group: 512, journal_bytes: 8 * 1024 * 1024 }
     }
 }
 
@@ -87,16 +99,19 @@ impl SledStore {
     /// Where the folder is in use, of a newer version, not this program's, damaged or older than its last answer, or cannot
     /// be read or written.
     pub fn open(folder: &Path, options: Options) -> Result<Self, OpenError> {
-        let opened = open::open(folder, &options, Trust::Nothing)?;
-        Self::start(folder, opened, Box::new(|data_file| data_file.sync_data()), options)
+        let sync = || -> DiskSync { Box::new(File::sync_data) };
+        Self::open_on(folder, options, sync(), sync())
     }
 
-    fn start(folder: &Path, opened: Opened, sync: Sync, options: Options) -> Result<Self, OpenError> {
-        let db = opened.database.db.clone();
-        let last_account = caught(|| snapshot::last_account(&db))?;
-        let state = Arc::new(State::new(db, last_account));
+    /// Opens it on disks that keep what is written to the journal and to the database when they are told to.
+    fn open_on(folder: &Path, options: Options, journal: DiskSync, database: DiskSync) -> Result<Self, OpenError> {
+        let sync_database = database;
+        let Opened { journal, database } = open::open(folder, &options, journal)?;
+        let last_account = caught(|| snapshot::last_account(&database.blocks))?;
+        let state = Arc::new(State::new(View::of(database.blocks.clone()), last_account));
+        let settler = Settler::start(Engine::new(folder, options, database, sync_database), Arc::clone(&state))?;
         let (jobs, waiting) = sync_channel(options.queue.max(1));
-        let committer = Committer::new(folder, options, opened, sync, Arc::clone(&state));
+        let committer = Committer::new(folder, options, journal, settler, Arc::clone(&state));
         let (thread, ended) = committer.spawn(waiting)?;
         Ok(Self { state, jobs: RwLock::new(Some(jobs)), ended, thread: Some(thread) })
     }
@@ -113,13 +128,19 @@ impl SledStore {
     }
 
     async fn read<T>(&self, load: impl FnOnce(&Reader<'_>) -> Result<T, Fault>) -> Result<T, StoreError> {
-        self.state.settled().await;
-        let view = self.state.view.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(view.read(load)?)
+        loop {
+            self.state.settled().await;
+            let view = self.state.view();
+            // It may be opened again from now on: then there is nothing to read from, but there will be.
+            if matches!(&view.base, Base::Gone(fault) if matches!(**fault, Fault::Reopening)) {
+                continue;
+            }
+            return Ok(view.read(load)?);
+        }
     }
 
     fn send(&self, job: Job) -> Result<(), Fault> {
-        self.state.writable()?;
+        self.state.health().writable()?;
         let jobs = self.jobs.read().unwrap_or_else(PoisonError::into_inner);
         let jobs = jobs.as_ref().ok_or(Fault::Closed)?;
         jobs.try_send(job).map_err(|refused| match refused {
@@ -177,8 +198,8 @@ impl Store for SledStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        self.state.writable()?;
-        self.read(|reader| reader.value(layout::FORMAT_KEY).map(|_| ())).await
+        self.state.health().writable()?;
+        self.read(|reader| reader.value(layout::account(AccountId::MIN).as_bytes()).map(|_| ())).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {
@@ -197,9 +218,9 @@ impl Drop for SledStore {
         self.end();
         let Some(thread) = self.thread.take() else { return };
         // A thread that panicked has said so.
-        let opened = thread.join();
+        let engine = thread.join();
         // Readers' handles first: what is left waits until the folder is free.
-        self.state.show(View::Gone(Arc::new(Fault::Closed)));
-        drop(opened);
+        self.state.show(Base::Gone(Arc::new(Fault::Closed)), false);
+        drop(engine);
     }
 }

@@ -4,17 +4,18 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use sled::{Batch, Tree};
+use sled::Tree;
 
 use crate::Options;
+use crate::blocks::Blocks;
 use crate::digest::Digest;
 use crate::fault::Fault;
-use crate::layout::{DIGEST_KEY, FORMAT, FORMAT_KEY, SEQUENCE_KEY};
-use crate::note::{self, Note, Noted};
+use crate::journal::{self, DiskSync, Journal, Point, Replay, replay};
+use crate::layout::{FORMAT, FORMAT_KEY, REACHED_KEY};
+use crate::recent::Recent;
 use crate::release::Release;
 use crate::reserve;
-use crate::source::Source;
-use crate::view::caught;
+use crate::view::{Reader, caught};
 use crate::watchdog::Watchdog;
 
 /// The folder could not be opened.
@@ -33,6 +34,14 @@ pub enum OpenError {
         found: u32,
         /// The newest that this program can read.
         known: u32,
+    },
+    /// A version that was never released wrote it.
+    #[error(
+        "the store folder was written by a version before the first release (its format is {found}): use another folder"
+    )]
+    Unreleased {
+        /// The folder's format version.
+        found: u32,
     },
     /// It has something else in it.
     #[error("the folder holds data that is not of this program")]
@@ -76,82 +85,78 @@ const CONFIG_FILE: &str = "conf";
 
 /// A database whose format is known.
 pub(crate) struct Database {
-    pub(crate) db: sled::Db,
+    watchdog: Watchdog,
+    tree: Tree,
+    pub(crate) blocks: Blocks,
     /// A second handle on the data file, for synchronising it.
     pub(crate) data_file: File,
-    /// The sequence of the last change, and the digest after it.
-    pub(crate) sequence: u64,
-    pub(crate) digest: Digest,
+    /// What it holds.
+    pub(crate) reached: Point,
     /// Stands last: it is dropped after the database.
     _release: Release,
 }
 
-/// A database that is fit to be answered from, on disk as it is read.
+impl Database {
+    /// Merges changes in, notes the point that they lead to, and puts it all on disk. Where it fails, any part of it may be
+    /// there; it can be done again.
+    pub(crate) fn settle(&self, changes: &Recent, point: Point, sync: &mut DiskSync) -> Result<(), Fault> {
+        self.blocks.apply(changes.all().into_iter())?;
+        // After the changes, in one entry: it is there when they are.
+        self.tree.insert(REACHED_KEY, &encode(point))?;
+        self.sync(sync)
+    }
+
+    /// sled's `flush` hands the data to the kernel; it takes `sync_data` for it to survive a power cut. (`flush_async` hangs
+    /// where many call it.)
+    pub(crate) fn sync(&self, sync: &mut DiskSync) -> Result<(), Fault> {
+        self.watchdog.flush()?;
+        sync(&self.data_file).map_err(Fault::Sync)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn tree(&self) -> &Tree {
+        &self.tree
+    }
+}
+
+/// A store that is fit to be answered from: all that was answered is in the database.
 pub(crate) struct Opened {
-    pub(crate) watchdog: Watchdog,
-    pub(crate) note: Note,
-    /// Stands last: it is dropped after the others.
+    pub(crate) journal: Journal,
     pub(crate) database: Database,
 }
 
-/// How sure of a folder one is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trust {
-    /// Nothing is known: all is read and compared with the digest, unless the folder was closed in order.
-    Nothing,
-    /// This process has just written it.
-    JustWritten,
-}
-
-pub(crate) fn open(folder: &Path, options: &Options, trust: Trust) -> Result<Opened, OpenError> {
-    let noted = noted(folder)?;
-    let database = open_database(folder, options)?;
-    let closed = check(&database, noted, trust)?;
+/// Opens a folder, and puts into the database what the journal has beyond it.
+pub(crate) fn open(folder: &Path, options: &Options, sync: DiskSync) -> Result<Opened, OpenError> {
+    fs::create_dir_all(folder)?;
+    if !folder.join(DATA_FILE).exists() && !journal::exists(folder) {
+        // Before the database: one that has no journal has lost it.
+        journal::create(folder, options.journal_bytes)?;
+    }
+    let mut database = open_database(folder, options)?;
+    let Replay { missing, last, generation, closed } = replay(folder, database.reached)?;
+    let missing = Recent::new(missing);
+    if !closed {
+        check(&database, &missing, last)?;
+    }
     // A process that was killed may have left in the kernel what never reached the disk; it is about to be answered from.
-    database.db.flush().map_err(Fault::from)?;
-    database.data_file.sync_all()?;
-    let note = Note::open(folder, Noted { sequence: database.sequence, digest: database.digest, closed })?;
-    if trust == Trust::Nothing {
-        reserve::take(folder)?;
-    }
+    let mut sync_all: DiskSync = Box::new(File::sync_all);
+    caught(|| match last == database.reached {
+        true => database.sync(&mut sync_all),
+        false => database.settle(&missing, last, &mut sync_all),
+    })?;
+    database.reached = last;
+    let journal = Journal::begin(folder, options.journal_bytes, generation + 1, last, true, sync)?;
+    reserve::take(folder)?;
     sync_folder(folder)?;
-    Ok(Opened { watchdog: Watchdog::start(database.db.clone())?, note, database })
+    Ok(Opened { journal, database })
 }
 
-/// What the folder's note says.
-pub(crate) fn noted(folder: &Path) -> Result<Option<Noted>, OpenError> {
-    note::read(folder).map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData => OpenError::Damaged(error.to_string()),
-        _ => OpenError::Io(error),
-    })
-}
-
-/// Compares the database with the note. Answers whether it is known to be whole, with nothing left to go through at
-/// another start.
-fn check(database: &Database, noted: Option<Noted>, trust: Trust) -> Result<bool, OpenError> {
-    let (sequence, digest) = (database.sequence, database.digest);
-    let closed = match noted {
-        Some(Noted { sequence: answered, .. }) if sequence < answered => {
-            return Err(OpenError::Older { found: sequence, answered });
-        }
-        Some(noted) if sequence == noted.sequence && digest != noted.digest => {
-            return Err(OpenError::Damaged("it is not the one that was answered from".to_owned()));
-        }
-        Some(noted) => noted.closed && sequence == noted.sequence,
-        None => {
-            if sequence > 0 {
-                tracing::warn!("the store has no note of its last answer: whether it is older cannot be told");
-            }
-            false
-        }
-    };
-    if closed || trust == Trust::JustWritten {
-        return Ok(closed);
-    }
-    if caught(|| Digest::of(&database.db))? != digest {
+/// Compares all that is stored with its digest.
+fn check(database: &Database, missing: &Recent, last: Point) -> Result<(), OpenError> {
+    if caught(|| Digest::of(&Reader::over(&database.blocks, missing)))? != last.digest {
         return Err(OpenError::Damaged("records are missing, or are older than others".to_owned()));
     }
-    Ok(true)
+    Ok(())
 }
 
 /// Opens the database as it is.
@@ -161,15 +166,15 @@ pub(crate) fn open_database(folder: &Path, options: &Options) -> Result<Database
     if folder.join(DATA_FILE).exists() && !folder.join(CONFIG_FILE).exists() {
         return Err(OpenError::Foreign);
     }
-    // Every group is flushed as it is written: sled's own periodic flush has nothing to do.
+    // It is flushed when something was put into it: sled's own periodic flush has nothing to do.
     let config = sled::Config::new().path(folder).cache_capacity(options.cache_bytes).flush_every_ms(None);
     let db = caught(|| Ok(config.open()))?.map_err(refused)?;
     let data_file = || fs::OpenOptions::new().read(true).write(true).open(folder.join(DATA_FILE));
     let release = Release::new(data_file()?);
-    let mut database =
-        Database { db, data_file: data_file()?, sequence: 0, digest: Digest::default(), _release: release };
-    (database.sequence, database.digest) = caught(|| Ok(read_format(&database.db)))??;
-    Ok(database)
+    let tree = Tree::clone(&db);
+    let reached = caught(|| Ok(read_format(&tree)))??;
+    let (blocks, data_file) = (Blocks::new(tree.clone()), data_file()?);
+    Ok(Database { watchdog: Watchdog::start(db)?, tree, blocks, data_file, reached, _release: release })
 }
 
 /// sled has no error of its own for a folder that is in use, only this text.
@@ -181,40 +186,41 @@ fn refused(error: sled::Error) -> OpenError {
     }
 }
 
-/// Checks the format version, and answers the commit sequence and the digest. An empty tree is given all three.
-fn read_format(tree: &Tree) -> Result<(u64, Digest), OpenError> {
-    let Some(format) = tree.value(FORMAT_KEY)? else {
-        if !tree.is_empty() {
+/// Checks the format version, and answers what the database holds. An empty one is given what it takes.
+fn read_format(tree: &Tree) -> Result<Point, OpenError> {
+    let value = |key: &[u8]| tree.get(key).map_err(Fault::from);
+    let Some(format) = value(FORMAT_KEY)? else {
+        // What was begun and not ended has but the other entry.
+        if tree.iter().keys().any(|key| key.is_ok_and(|key| key != REACHED_KEY)) {
             return Err(OpenError::Foreign);
         }
-        let mut batch = Batch::default();
-        batch.insert(FORMAT_KEY, &FORMAT.to_be_bytes());
-        batch.insert(SEQUENCE_KEY, &0_u64.to_be_bytes());
-        batch.insert(DIGEST_KEY, &Digest::default().0.to_be_bytes());
-        tree.apply_batch(batch).map_err(Fault::from)?;
-        return Ok((0, Digest::default()));
+        tree.insert(REACHED_KEY, &encode(Point::default())).map_err(Fault::from)?;
+        tree.insert(FORMAT_KEY, &FORMAT.to_be_bytes()).map_err(Fault::from)?;
+        return Ok(Point::default());
     };
     let found = format.as_ref().try_into().map(u32::from_be_bytes).map_err(|_| OpenError::Foreign)?;
     match found {
         FORMAT => {}
-        1 => add_digest(tree)?,
         0 => return Err(OpenError::Foreign),
-        found => return Err(OpenError::Newer { found, known: FORMAT }),
+        1..FORMAT => return Err(OpenError::Unreleased { found }),
+        _ => return Err(OpenError::Newer { found, known: FORMAT }),
     }
-    let number = |key: &[u8], what| {
-        let number = tree.value(key)?.and_then(|value| value.as_ref().try_into().ok().map(u64::from_be_bytes));
-        number.ok_or(Fault::Unreadable(what))
-    };
-    Ok((number(SEQUENCE_KEY, "commit sequence")?, Digest(number(DIGEST_KEY, "digest")?)))
+    let reached = value(REACHED_KEY)?.and_then(|value| decode(&value));
+    Ok(reached.ok_or(Fault::Unreadable("commit sequence"))?)
 }
 
-/// Format 1 had no digest.
-fn add_digest(tree: &Tree) -> Result<(), Fault> {
-    let digest = Digest::of(tree)?;
-    let mut batch = Batch::default();
-    batch.insert(FORMAT_KEY, &FORMAT.to_be_bytes());
-    batch.insert(DIGEST_KEY, &digest.0.to_be_bytes());
-    Ok(tree.apply_batch(batch)?)
+fn encode(point: Point) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&point.sequence.to_be_bytes());
+    bytes[8..].copy_from_slice(&point.digest.0.to_be_bytes());
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Option<Point> {
+    let bytes: [u8; 16] = bytes.try_into().ok()?;
+    let (sequence, digest) = bytes.split_first_chunk::<8>()?;
+    let digest = Digest(u64::from_be_bytes(digest.try_into().ok()?));
+    Some(Point { sequence: u64::from_be_bytes(*sequence), digest })
 }
 
 /// Makes the disk keep the folder's own entries: a file that was synchronised can still be lost with its name.

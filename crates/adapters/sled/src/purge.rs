@@ -1,7 +1,5 @@
 //! Forgetting what has ended, a few records at a time.
 
-use std::ops::Bound;
-
 use mobile_bind_domain::bind::BindReceipt;
 use mobile_bind_domain::{Challenge, Session, Tally, Timestamp};
 
@@ -30,13 +28,12 @@ pub(crate) struct Cursor(Option<Vec<u8>>);
 impl Cursor {
     /// Looks at the records after the cursor, then at those from the start up to it. Answers how many it removed.
     pub(crate) fn advance(&mut self, scratch: &mut Scratch<'_>, purge: &Purge) -> Result<usize, Fault> {
-        let tree = scratch.tree().clone();
-        let start = ENDING.start.to_vec();
-        let last = self.0.clone().unwrap_or_else(|| start.clone());
-        let after = tree.range((Bound::Excluded(last.clone()), Bound::Excluded(ENDING.end.to_vec())));
-        let up_to = tree.range(start..=last);
+        let reader = scratch.reader();
+        let (start, end) = (ENDING.start.to_vec(), ENDING.end.to_vec());
+        // The first key that can come after the last one.
+        let next = self.0.as_ref().map_or_else(|| start.clone(), |last| [&last[..], &[0]].concat());
         let mut forgotten = 0;
-        for entry in after.chain(up_to).take(purge.limit) {
+        for entry in reader.range(next.clone()..end).chain(reader.range(start..next)).take(purge.limit) {
             let (key, _) = entry?;
             let key = key.to_vec();
             match forget(scratch, &key, purge) {

@@ -1,69 +1,116 @@
-//! Getting back to work after a write has failed.
+//! Getting the database back to work after a write has failed.
 //!
 //! sled keeps its first I/O error until it is opened again, and what its tree holds then may not be on disk: it may even
-//! want to split a page before it reads it. So the database is closed and opened again at once, in the process, with the
-//! room that was kept for that (`reserve.rs`); readers wait the moment that it takes. Changes are taken again when there is
-//! room to keep once more. Where the disk takes nothing at all, nothing is closed: readers are shown what was there before
-//! the group that failed, as far as sled can still read it.
+//! want to split a page before it reads it. So the database is closed and opened again, in the process, with the room that
+//! was kept for that (`reserve.rs`); readers wait the moment that it takes. Where the disk takes nothing at all, nothing is
+//! closed, and readers go on with what sled can still read.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{Advice, fadvise};
 
 use crate::Options;
 use crate::fault::Fault;
-use crate::open::{OpenError, Opened, Trust, open};
+use crate::journal::{DiskSync, Point};
+use crate::open::{Database, open_database};
+use crate::recent::Recent;
 use crate::reserve;
-use crate::state::{Phase, State};
-use crate::view::View;
+use crate::state::State;
+use crate::view::{Base, caught};
 
-/// What the committer has to write with.
+/// The database, and how to open it again.
 pub(crate) struct Engine {
-    /// `None` while the folder cannot be opened.
-    pub(crate) opened: Option<Opened>,
-    /// Whether the tree may hold what is not on disk.
-    pub(crate) stale: bool,
+    folder: PathBuf,
+    options: Options,
+    sync: DiskSync,
+    /// `None` while it cannot be opened.
+    database: Option<Database>,
+    /// Whether a write failed since it was opened.
+    stale: bool,
+    /// What it had when it was last synchronised.
+    reached: Point,
+    /// Whether anything was put into it since the start.
+    written: bool,
 }
 
 impl Engine {
-    /// Makes it fit to write with again, as far as that can be done now.
-    ///
-    /// # Errors
-    /// Where it is not fit yet.
-    pub(crate) fn restore(&mut self, folder: &Path, options: &Options, state: &State) -> Result<(), Arc<Fault>> {
-        let no_room = |error| Arc::new(Fault::NoRoom(error));
-        if self.stale && self.opened.is_some() {
-            // Whoever has something to read from does not give it away for nothing.
-            reserve::write(folder).map_err(no_room)?;
+    pub(crate) fn new(folder: &Path, options: Options, database: Database, sync: DiskSync) -> Self {
+        let reached = database.reached;
+        Self {
+            folder: folder.to_owned(),
+            options,
+            sync,
+            database: Some(database),
+            stale: false,
+            reached,
+            written: false,
         }
-        if self.stale || self.opened.is_none() {
-            self.reopen(folder, options, state)?;
-        }
-        reserve::take(folder).map_err(no_room)
     }
 
-    fn reopen(&mut self, folder: &Path, options: &Options, state: &State) -> Result<(), Arc<Fault>> {
-        state.enter(Phase::Reopening);
-        state.show(View::Gone(Arc::new(Fault::Reopening)));
-        if let Some(old) = self.opened.take() {
-            forget_cached(&old.database.data_file);
+    /// Puts changes into the database, and the database on disk; where it failed before, it is opened again first.
+    ///
+    /// # Errors
+    /// Where it may not be there; it can be tried again.
+    pub(crate) fn settle(&mut self, changes: &Recent, point: Point, state: &State) -> Result<(), Arc<Fault>> {
+        if self.stale || self.database.is_none() {
+            self.restore(state)?;
+        }
+        let Some(database) = &self.database else { return Err(Arc::new(Fault::Reopening)) };
+        self.stale = true;
+        caught(|| database.settle(changes, point, &mut self.sync)).map_err(Arc::new)?;
+        self.stale = false;
+        self.written = true;
+        self.reached = point;
+        Ok(())
+    }
+
+    /// Opens it again, and keeps room for the next time.
+    fn restore(&mut self, state: &State) -> Result<(), Arc<Fault>> {
+        let no_room = |error| Arc::new(Fault::NoRoom(error));
+        if self.database.is_some() {
+            // Whoever has something to read from does not give it away for nothing.
+            reserve::write(&self.folder).map_err(no_room)?;
+        }
+        self.reopen(state)?;
+        reserve::take(&self.folder).map_err(no_room)
+    }
+
+    fn reopen(&mut self, state: &State) -> Result<(), Arc<Fault>> {
+        state.show(Base::Gone(Arc::new(Fault::Reopening)), true);
+        if let Some(old) = self.database.take() {
+            forget_cached(&old.data_file);
             drop(old);
         }
-        let opened = reserve::give_up(folder).map_err(OpenError::from);
-        match opened.and_then(|()| open(folder, options, Trust::JustWritten)) {
-            Ok(opened) => {
-                state.show(View::Of(opened.database.db.clone(), Default::default()));
-                *self = Self { opened: Some(opened), stale: false };
+        let given_up = reserve::give_up(&self.folder).map_err(crate::OpenError::from);
+        match given_up.and_then(|()| open_database(&self.folder, &self.options)) {
+            Ok(database) if database.reached.sequence >= self.reached.sequence => {
+                state.show(Base::Of(database.blocks.clone()), false);
+                self.database = Some(database);
                 Ok(())
             }
-            Err(error) => {
-                let fault = Arc::new(Fault::Reopen(Box::new(error)));
-                state.show(View::Gone(Arc::clone(&fault)));
-                Err(fault)
+            Ok(database) => {
+                let (found, answered) = (database.reached.sequence, self.reached.sequence);
+                Err(self.gone(crate::OpenError::Older { found, answered }, state))
             }
+            Err(error) => Err(self.gone(error, state)),
         }
+    }
+
+    fn gone(&self, error: crate::OpenError, state: &State) -> Arc<Fault> {
+        let fault = Arc::new(Fault::Reopen(Box::new(error)));
+        state.show(Base::Gone(Arc::clone(&fault)), false);
+        fault
+    }
+
+    /// Makes sled write down where each of its pages is, by opening it once more: at the next start there is nothing to go
+    /// through.
+    ///
+    /// # Errors
+    /// Where it cannot be opened.
+    pub(crate) fn checkpoint(&mut self, state: &State) -> Result<(), Arc<Fault>> {
+        if self.written && !self.stale { self.reopen(state) } else { Ok(()) }
     }
 }
 
@@ -72,19 +119,4 @@ fn forget_cached(data_file: &File) {
     if let Err(error) = fadvise(data_file, 0, None, Advice::DontNeed) {
         tracing::debug!(%error, "the kernel keeps what it has of the data file");
     }
-}
-
-/// Makes sled write down where each of its pages is, by opening it once more: at the next start there is nothing to go
-/// through. Answers the database, or why there is none.
-pub(crate) fn checkpoint(
-    folder: &Path,
-    options: &Options,
-    state: &State,
-    opened: Opened,
-) -> Result<Opened, Box<OpenError>> {
-    state.show(View::Gone(Arc::new(Fault::Closed)));
-    drop(opened);
-    let opened = open(folder, options, Trust::JustWritten).map_err(Box::new)?;
-    state.show(View::Of(opened.database.db.clone(), Default::default()));
-    Ok(opened)
 }

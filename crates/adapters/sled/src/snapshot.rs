@@ -7,9 +7,9 @@ use mobile_bind_domain::ports::{
     BindQuery, BindSnapshot, CallerQuery, ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
 };
 use mobile_bind_domain::referrer::ReferrerName;
-use mobile_bind_domain::{Account, AccountId, ChallengeKey, Session, SessionId, Subject, Tally, Versioned};
-use sled::Tree;
+use mobile_bind_domain::{Account, AccountId, ChallengeKey, MemberCode, Session, SessionId, Subject, Tally, Versioned};
 
+use crate::blocks::Blocks;
 use crate::fault::Fault;
 use crate::layout::{self, Key};
 use crate::records;
@@ -72,9 +72,9 @@ pub(crate) fn accounts(
     entries.map(|entry| records::decode(&entry?.1)).collect()
 }
 
-/// The largest account id.
-pub(crate) fn last_account(tree: &Tree) -> Result<Option<AccountId>, Fault> {
-    let last = tree.range(layout::accounts_after(None)).next_back().transpose()?;
+/// The largest account id in the database.
+pub(crate) fn last_account(blocks: &Blocks) -> Result<Option<AccountId>, Fault> {
+    let last = blocks.last(layout::ACCOUNT)?;
     last.map(|(_, value)| records::decode::<Account>(&value).map(|account| account.value.id)).transpose()
 }
 
@@ -105,9 +105,20 @@ fn referrer(reader: &Reader<'_>, name: &ReferrerName) -> Result<Option<Account>,
     let found: Option<Versioned<Account>> = match name {
         ReferrerName::Id(id) => reader.record(&layout::account(*id))?,
         ReferrerName::Mobile(mobile) => holder(reader, &layout::by_mobile(mobile))?,
-        ReferrerName::Code(code) => holder(reader, &layout::by_member_code(code))?,
+        ReferrerName::Code(code) => member(reader, code)?,
     };
     Ok(found.map(|found| found.value).filter(Account::is_live))
+}
+
+/// The live account with a member code: its own by right, or one that it was given.
+fn member(reader: &Reader<'_>, code: &MemberCode) -> Result<Option<Versioned<Account>>, Fault> {
+    if let Some(id) = code.account() {
+        let by_right: Option<Versioned<Account>> = reader.record(&layout::account(id))?;
+        if let Some(found) = by_right.filter(|found| found.value.held_member_code() == Some(code)) {
+            return Ok(Some(found));
+        }
+    }
+    holder(reader, &layout::by_member_code(code))
 }
 
 fn tallies(reader: &Reader<'_>, subjects: impl IntoIterator<Item = Subject>) -> Result<HashMap<Subject, Tally>, Fault> {

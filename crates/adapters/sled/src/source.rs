@@ -36,9 +36,3 @@ pub(crate) trait Source {
 pub(crate) fn session_id(value: &[u8]) -> Result<SessionId, Fault> {
     value.try_into().map(SessionId).map_err(|_| Fault::Unreadable("index entry"))
 }
-
-impl Source for sled::Tree {
-    fn value(&self, key: &[u8]) -> Result<Option<IVec>, Fault> {
-        Ok(self.get(key)?)
-    }
-}

@@ -1,82 +1,112 @@
-//! What the store's handles and the committer thread share.
+//! What the store's handles and its threads share.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use mobile_bind_domain::AccountId;
 use tokio::sync::watch;
 
 use crate::fault::Fault;
-use crate::view::View;
+use crate::view::{Base, View};
 
-/// Whether changes are taken.
-#[derive(Clone, Debug)]
-pub(crate) enum Phase {
-    Open,
-    /// A write failed, and the folder is being opened again; reads wait for the end of it.
-    Reopening,
-    /// A write failed, and the folder could not be opened again yet.
-    Down(Arc<Fault>),
-    Closed,
+/// Whether changes are taken, and whether there is something to read from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Health {
+    closed: bool,
+    /// The database is being opened again; reads wait for the end of it.
+    reopening: bool,
+    /// Why nothing can be written to the journal.
+    journal: Option<Arc<Fault>>,
+    /// Why nothing can be put into the database.
+    database: Option<Arc<Fault>>,
+}
+
+impl Health {
+    /// # Errors
+    /// Why no change is taken.
+    pub(crate) fn writable(&self) -> Result<(), Fault> {
+        if self.closed {
+            return Err(Fault::Closed);
+        }
+        match self.down() {
+            Some(fault) => Err(Fault::Down(Arc::clone(fault))),
+            None if self.reopening => Err(Fault::Reopening),
+            None => Ok(()),
+        }
+    }
+
+    /// What is wrong.
+    pub(crate) fn down(&self) -> Option<&Arc<Fault>> {
+        self.journal.as_ref().or(self.database.as_ref())
+    }
 }
 
 /// Whether the store works, what is read, and which account id comes next.
 pub(crate) struct State {
-    phase: watch::Sender<Phase>,
+    health: watch::Sender<Health>,
     next_account: AtomicU64,
-    /// Held for writing while a group is put into the tree: a snapshot is of the time before it or after it.
-    pub(crate) view: RwLock<View>,
+    /// Held for writing while it changes: a snapshot is of the time before a group or after it.
+    view: RwLock<View>,
 }
 
 impl State {
     /// An open store; `last_account` is the largest id in it.
-    pub(crate) fn new(db: sled::Db, last_account: Option<AccountId>) -> Self {
+    pub(crate) fn new(view: View, last_account: Option<AccountId>) -> Self {
         let next = last_account.map_or(AccountId::MIN.get(), |id| id.get() + 1);
-        let view = RwLock::new(View::Of(db, Default::default()));
-        Self { phase: watch::Sender::new(Phase::Open), next_account: AtomicU64::new(next), view }
+        Self { health: watch::Sender::default(), next_account: AtomicU64::new(next), view: RwLock::new(view) }
     }
 
     /// Takes no more changes.
     pub(crate) fn close(&self) {
-        self.enter(Phase::Closed);
+        self.health.send_modify(|health| health.closed = true);
     }
 
-    /// Moves on, unless the store is closed.
-    pub(crate) fn enter(&self, next: Phase) {
-        self.phase.send_if_modified(|phase| {
-            let open = !matches!(phase, Phase::Closed);
-            if open {
-                *phase = next;
-            }
-            open
-        });
+    /// Notes whether the journal can be written.
+    pub(crate) fn journal(&self, fault: Option<Arc<Fault>>) {
+        self.health.send_modify(|health| health.journal = fault);
     }
 
-    /// Shows readers something else.
-    pub(crate) fn show(&self, view: View) {
-        let old = std::mem::replace(&mut *self.view.write().unwrap_or_else(PoisonError::into_inner), view);
+    /// Notes whether the database can be written.
+    pub(crate) fn database(&self, fault: Option<Arc<Fault>>) {
+        self.health.send_modify(|health| health.database = fault);
+    }
+
+    /// Shows readers a database, or none while it is being opened again.
+    pub(crate) fn show(&self, base: Base, reopening: bool) {
+        let set = |reopening| self.health.send_modify(|health| health.reopening = reopening);
+        // Whoever finds nothing to read from finds out that it is worth waiting.
+        if reopening {
+            set(true);
+        }
+        let old = std::mem::replace(&mut self.view_mut().base, base);
         drop(old);
-    }
-
-    #[cfg(test)]
-    pub(crate) fn watch(&self) -> watch::Receiver<Phase> {
-        self.phase.subscribe()
-    }
-
-    /// Waits while the folder is being opened again.
-    pub(crate) async fn settled(&self) {
-        if matches!(*self.phase.borrow(), Phase::Reopening) {
-            // It fails where the sender is gone, and that is this very store.
-            let _ = self.phase.subscribe().wait_for(|phase| !matches!(phase, Phase::Reopening)).await;
+        if !reopening {
+            set(false);
         }
     }
 
-    pub(crate) fn writable(&self) -> Result<(), Fault> {
-        match &*self.phase.borrow() {
-            Phase::Open => Ok(()),
-            Phase::Reopening => Err(Fault::Reopening),
-            Phase::Down(fault) => Err(Fault::Down(Arc::clone(fault))),
-            Phase::Closed => Err(Fault::Closed),
+    pub(crate) fn view(&self) -> RwLockReadGuard<'_, View> {
+        self.view.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn view_mut(&self) -> RwLockWriteGuard<'_, View> {
+        self.view.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn health(&self) -> watch::Ref<'_, Health> {
+        self.health.borrow()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn watch(&self) -> watch::Receiver<Health> {
+        self.health.subscribe()
+    }
+
+    /// Waits while the database is being opened again.
+    pub(crate) async fn settled(&self) {
+        if self.health.borrow().reopening {
+            // It fails where the sender is gone, and that is this very store.
+            let _ = self.health.subscribe().wait_for(|health| !health.reopening).await;
         }
     }
 

@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mobile_bind_domain::bind::BindReceipt;
-use mobile_bind_domain::{Account, AccountId, Challenge, Session, Tally};
-use sled::Tree;
-
 use crate::Options;
 use crate::apply::claims;
 use crate::digest::Digest;
 use crate::fault::Fault;
-use crate::layout::{self, ACCOUNT, CHALLENGE, FORMAT, INDEXES, META, RECEIPT, SESSION, SESSION_OF, TALLY};
-use crate::open::{Database, OpenError, noted, open_database};
+use crate::journal::replay;
+use crate::layout::{self, ACCOUNT, CHALLENGE, FORMAT, INDEXES, RECEIPT, SESSION, SESSION_OF, TALLY};
+use crate::open::{OpenError, open_database};
+use crate::recent::Recent;
 use crate::records::{self, Record};
 use crate::source::Source;
-use crate::view::caught;
+use crate::view::{Reader, caught};
+use mobile_bind_domain::bind::BindReceipt;
+use mobile_bind_domain::{Account, AccountId, Challenge, Session, Tally};
 
 /// What a store holds, and what is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,29 +38,39 @@ pub struct Findings {
 /// # Errors
 /// Where the folder is in use, or cannot be opened or read at all.
 pub fn verify(folder: &Path, options: Options, mut progress: impl FnMut(u64)) -> Result<Findings, OpenError> {
-    let noted = noted(folder);
-    let Database { db, sequence, digest, .. } = &open_database(folder, &options)?;
-    let mut verifier =
-        Verifier { tree: db, sequence: *sequence, digest: Digest::default(), findings: Findings::default() };
-    verifier.findings.format = FORMAT;
-    verifier.findings.sequence = *sequence;
+    let database = open_database(folder, &options)?;
+    let (missing, last, journal) = match replay(folder, database.reached) {
+        Ok(replay) => (replay.missing, replay.last, None),
+        Err(error) => (Default::default(), database.reached, Some(problem(error)?)),
+    };
+    let missing = Recent::new(missing);
+    let mut verifier = Verifier {
+        reader: Reader::over(&database.blocks, &missing),
+        sequence: last.sequence,
+        digest: Digest::default(),
+        findings: Findings { format: FORMAT, sequence: last.sequence, ..Findings::default() },
+    };
     caught(|| verifier.walk(&mut progress))?;
-    let whole = verifier.digest;
-    verifier.expect(whole == *digest, "records are missing, or are older than others");
-    match noted {
-        Ok(Some(noted)) => {
-            verifier.expect(*sequence >= noted.sequence, "the store is older than its last answer");
-            let other = *sequence == noted.sequence && *digest != noted.digest;
-            verifier.expect(!other, "the store is not the one that was answered from");
-        }
-        Ok(None) => verifier.expect(*sequence == 0, "there is no note of the last answer"),
-        Err(_) => verifier.expect(false, "the note of the last answer cannot be read"),
+    // A journal that cannot be read leaves the database anywhere on its way.
+    let whole = journal.is_some() || verifier.digest == last.digest;
+    verifier.expect(whole, "records are missing, or are older than others");
+    if let Some(problem) = journal {
+        verifier.expect(false, problem);
     }
     Ok(verifier.findings)
 }
 
+/// What is wrong with the journal, unless it could not be read for another reason.
+fn problem(error: OpenError) -> Result<&'static str, OpenError> {
+    match error {
+        OpenError::Older { .. } => Ok("the store is older than its last answer"),
+        OpenError::Damaged(_) => Ok("the journal is damaged, or missing"),
+        error => Err(error),
+    }
+}
+
 struct Verifier<'t> {
-    tree: &'t Tree,
+    reader: Reader<'t>,
     sequence: u64,
     digest: Digest,
     findings: Findings,
@@ -68,8 +78,8 @@ struct Verifier<'t> {
 
 impl Verifier<'_> {
     fn walk(&mut self, progress: &mut impl FnMut(u64)) -> Result<(), Fault> {
-        let tree = self.tree;
-        for (seen, entry) in (1..).zip(tree.range([META + 1]..)) {
+        let reader = self.reader;
+        for (seen, entry) in (1..).zip(reader.range(layout::everything())) {
             let (key, value) = entry?;
             self.digest.add(&key, &value);
             self.findings.bytes += (key.len() + value.len()) as u64;
@@ -115,7 +125,7 @@ impl Verifier<'_> {
         let Some(account) = self.record::<Account>(value, "an account cannot be read") else { return Ok(()) };
         self.expect(layout::account(account.id).as_bytes() == key, "an account stands under another's id");
         for claim in claims(&account) {
-            let holder = self.tree.value(claim.as_bytes())?;
+            let holder = self.reader.value(claim.as_bytes())?;
             let holds = holder.is_some_and(|holder| *holder == account.id.get().to_be_bytes());
             self.expect(holds, "an account is not led to by its number, identity, unionid or member code");
         }
@@ -124,7 +134,7 @@ impl Verifier<'_> {
 
     fn index(&mut self, key: &[u8], value: &[u8]) -> Result<(), Fault> {
         let id = value.try_into().ok().and_then(|id| AccountId::new(u64::from_be_bytes(id)));
-        let stored = id.map_or(Ok(None), |id| self.tree.value(layout::account(id).as_bytes()))?;
+        let stored = id.map_or(Ok(None), |id| self.reader.value(layout::account(id).as_bytes()))?;
         // One that cannot be read is counted where it stands.
         let account = stored.map(|stored| records::decode::<Account>(&stored));
         let leads = match account {
@@ -139,16 +149,16 @@ impl Verifier<'_> {
     fn session(&mut self, key: &[u8], value: &[u8]) -> Result<(), Fault> {
         let Some(session) = self.record::<Session>(value, "a session cannot be read") else { return Ok(()) };
         self.expect(layout::session(session.id).as_bytes() == key, "a session stands under another's id");
-        let account = self.tree.value(layout::account(session.account).as_bytes())?;
+        let account = self.reader.value(layout::account(session.account).as_bytes())?;
         self.expect(account.is_some(), "a session belongs to no account");
-        let index = self.tree.value(layout::session_of(session.account, session.client_type).as_bytes())?;
+        let index = self.reader.value(layout::session_of(session.account, session.client_type).as_bytes())?;
         self.expect(index.is_some_and(|id| *id == session.id.0), "a session is not led to by its account");
         Ok(())
     }
 
     fn session_index(&mut self, key: &[u8], value: &[u8]) -> Result<(), Fault> {
         let stored = crate::source::session_id(value).ok();
-        let stored = stored.map_or(Ok(None), |id| self.tree.value(layout::session(id).as_bytes()))?;
+        let stored = stored.map_or(Ok(None), |id| self.reader.value(layout::session(id).as_bytes()))?;
         let leads = match stored.map(|stored| records::decode::<Session>(&stored)) {
             Some(Ok(session)) => layout::session_of(session.value.account, session.value.client_type).as_bytes() == key,
             Some(Err(_)) => true,

@@ -1,33 +1,45 @@
-//! What readers see: the database, as it is on disk or about to be.
+//! What readers see: the database, and over it what was answered and is not in it yet.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use sled::{IVec, Tree};
+use sled::IVec;
 
+use crate::blocks::Blocks;
 use crate::fault::Fault;
+use crate::recent::Recent;
 use crate::source::Source;
 
-/// What some keys led to; `None` where there was nothing.
-pub(crate) type Before = BTreeMap<Vec<u8>, Option<IVec>>;
-
 /// The database that is read.
-pub(crate) enum View {
-    /// The database, and what stood under the keys of a group that was put into it and did not reach the disk: empty while
-    /// all goes well.
-    Of(sled::Db, Before),
+pub(crate) enum Base {
+    Of(Blocks),
     /// There is none.
     Gone(Arc<Fault>),
 }
 
+/// Everything that was answered.
+pub(crate) struct View {
+    pub(crate) base: Base,
+    /// What is being put into the database.
+    pub(crate) settling: Option<Arc<Recent>>,
+    /// What came after that.
+    pub(crate) recent: Recent,
+}
+
 impl View {
+    /// A view of a database that has everything.
+    pub(crate) fn of(blocks: Blocks) -> Self {
+        Self { base: Base::Of(blocks), settling: None, recent: Recent::default() }
+    }
+
     /// Reads, unless there is nothing to read from.
     pub(crate) fn read<T>(&self, load: impl FnOnce(&Reader<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
-        match self {
-            Self::Of(db, before) => caught(|| load(&Reader { tree: db, before })),
-            Self::Gone(fault) => Err(Fault::Down(Arc::clone(fault))),
+        match &self.base {
+            Base::Of(blocks) => {
+                caught(|| load(&Reader { blocks, layers: [Some(&self.recent), self.settling.as_deref()] }))
+            }
+            Base::Gone(fault) => Err(Fault::Down(Arc::clone(fault))),
         }
     }
 }
@@ -37,66 +49,140 @@ pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fa
     catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Fault::Panicked))
 }
 
-/// The tree without a group that is not on disk.
+/// The database with what is not in it yet.
+#[derive(Clone, Copy)]
 pub(crate) struct Reader<'v> {
-    tree: &'v Tree,
-    before: &'v Before,
+    blocks: &'v Blocks,
+    /// The newest first.
+    layers: [Option<&'v Recent>; 2],
 }
 
-impl Reader<'_> {
+impl<'v> Reader<'v> {
+    /// A database with one layer over it.
+    pub(crate) fn over(blocks: &'v Blocks, layer: &'v Recent) -> Self {
+        Self { blocks, layers: [Some(layer), None] }
+    }
+
     /// The entries in a range, in order.
     pub(crate) fn range(&self, range: Range<Vec<u8>>) -> impl Iterator<Item = Result<(IVec, IVec), Fault>> {
-        let before = self.before;
-        let undone =
-            before.range(range.clone()).filter_map(|(key, value)| Some((key.as_slice().into(), value.clone()?)));
-        let mut undone = undone.peekable();
-        let stored = self.tree.range(range).map(|entry| Ok(entry?));
-        let held = move |entry: &Result<(IVec, IVec), Fault>| match entry {
-            Ok((key, _)) => !before.contains_key(key.as_ref()),
-            Err(_) => true,
-        };
-        let mut stored = stored.filter(held).peekable();
+        let newer = self.layers.map(|layer| layer.map(|layer| layer.range(&range)).unwrap_or_default());
+        let [newest, older] = newer.map(|changes| changes.into_iter().peekable());
+        let changes = Merged { newest, older };
+        let mut changes = changes.peekable();
+        let mut stored = self.blocks.range(range).peekable();
         std::iter::from_fn(move || {
-            let first: bool = match (undone.peek(), stored.peek()) {
-                (Some((undone, _)), Some(Ok((stored, _)))) => undone < stored,
-                (undone, None) => undone.is_some(),
-                (_, Some(_)) => false,
-            };
-            if first { undone.next().map(Ok) } else { stored.next() }
+            loop {
+                let (key, value) = match (changes.peek(), stored.peek()) {
+                    (Some((changed, _)), Some(Ok((key, _)))) if *changed > key.as_ref() => return stored.next(),
+                    (Some((changed, _)), Some(Ok((key, _)))) => {
+                        if *changed == key.as_ref() {
+                            stored.next();
+                        }
+                        changes.next()?
+                    }
+                    (Some(_), None) => changes.next()?,
+                    (_, Some(Err(_))) | (None, _) => return stored.next(),
+                };
+                if let Some(value) = value {
+                    return Some(Ok((key.into(), value.clone())));
+                }
+            }
         })
+    }
+}
+
+type Changes<'v> = std::iter::Peekable<std::vec::IntoIter<(&'v [u8], Option<&'v IVec>)>>;
+
+/// The changes of two layers, each key once.
+struct Merged<'v> {
+    newest: Changes<'v>,
+    older: Changes<'v>,
+}
+
+impl<'v> Iterator for Merged<'v> {
+    type Item = (&'v [u8], Option<&'v IVec>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match (self.newest.peek(), self.older.peek()) {
+            (Some((newest, _)), Some((older, _))) => {
+                let (newest, older) = (*newest, *older);
+                if older < newest {
+                    return self.older.next();
+                }
+                if older == newest {
+                    self.older.next();
+                }
+                self.newest.next()
+            }
+            (Some(_), None) => self.newest.next(),
+            (None, _) => self.older.next(),
+        }
     }
 }
 
 impl Source for Reader<'_> {
     fn value(&self, key: &[u8]) -> Result<Option<IVec>, Fault> {
-        match self.before.get(key) {
+        match self.layers.into_iter().flatten().find_map(|layer| layer.get(key)) {
             Some(value) => Ok(value.clone()),
-            None => self.tree.value(key),
+            None => self.blocks.value(key),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[test]
-    fn a_group_that_is_not_on_disk_is_not_seen() {
-        let db = sled::Config::new().temporary(true).open().unwrap();
-        for key in [b"b", b"c", b"e", b"f"] {
-            db.insert(key, b"new").unwrap();
+    type Entries = BTreeMap<Vec<u8>, Option<u8>>;
+
+    fn changes() -> impl Strategy<Value = Entries> {
+        prop::collection::btree_map("[\u{1}\u{2}][ab]{0,3}".prop_map(String::into_bytes), any::<Option<u8>>(), 0..40)
+    }
+
+    fn recent(changes: &Entries) -> Recent {
+        // Long enough for blocks to be cut.
+        let value = |value: u8| IVec::from(vec![value; 200]);
+        Recent::new(changes.iter().map(|(key, change)| (key.clone(), change.map(value))).collect())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+        #[test]
+        fn layers_over_blocks_are_one_map(rounds in prop::collection::vec(changes(), 2..6), from in "[\u{1}\u{2}][ab]{0,2}") {
+            let db = sled::Config::new().temporary(true).open().unwrap();
+            let mut view = View::of(Blocks::new((*db).clone()));
+            let mut map = BTreeMap::new();
+            for changes in &rounds {
+                // What was new is being settled, and what was being settled is in the database.
+                if let (Base::Of(blocks), Some(settled)) = (&view.base, view.settling.take()) {
+                    blocks.apply(settled.all().into_iter()).unwrap();
+                }
+                view.settling = Some(Arc::new(std::mem::replace(&mut view.recent, recent(changes))));
+                for (key, value) in changes {
+                    match value {
+                        Some(value) => map.insert(key.clone(), *value),
+                        None => map.remove(key),
+                    };
+                }
+                for range in [vec![1]..vec![9], from.clone().into_bytes()..vec![2, b'b']] {
+                    if range.is_empty() {
+                        continue;
+                    }
+                    let expected: Vec<(Vec<u8>, u8)> = map.range(range.clone()).map(|(key, value)| (key.clone(), *value)).collect();
+                    let seen = view.read(|reader| reader.range(range).collect::<Result<Vec<_>, _>>()).unwrap();
+                    let seen: Vec<(Vec<u8>, u8)> = seen.into_iter().map(|(key, value)| (key.to_vec(), value[0])).collect();
+                    prop_assert_eq!(seen, expected);
+                }
+                for key in rounds.iter().flat_map(BTreeMap::keys) {
+                    let found = view.read(|reader| reader.value(key)).unwrap();
+                    prop_assert_eq!(found.map(|value| value[0]), map.get(key).copied());
+                }
+            }
         }
-        let old = || Some(IVec::from(b"old"));
-        let before = [(b"a".to_vec(), old()), (b"b".to_vec(), None), (b"c".to_vec(), old()), (b"g".to_vec(), old())];
-        let view = View::Of(db, before.into());
-        let seen = view.read(|reader| {
-            assert_eq!((reader.value(b"b").unwrap(), reader.value(b"c").unwrap()), (None, old()));
-            assert_eq!(reader.value(b"e").unwrap(), Some(IVec::from(b"new")));
-            reader.range(b"a".to_vec()..b"g".to_vec()).collect::<Result<Vec<_>, _>>()
-        });
-        let seen: Vec<_> =
-            seen.unwrap().into_iter().map(|(key, value)| [key.as_ref(), value.as_ref()].concat()).collect();
-        assert_eq!(seen, [&b"aold"[..], b"cold", b"enew", b"fnew"]);
     }
 
     #[test]

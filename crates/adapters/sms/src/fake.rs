@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use mobile_bind_domain::ports::{Clock, SendFailure, SmsSender, TextMessage};
+use mobile_bind_domain::ports::{Accepted, Clock, SendFailure, SmsSender, TextMessage};
 use mobile_bind_domain::{Timestamp, VerificationCode};
 use tokio::sync::watch;
 
@@ -121,12 +121,12 @@ impl FakeSms {
 
 #[async_trait]
 impl SmsSender for FakeSms {
-    async fn send(&self, message: TextMessage) -> Result<(), SendFailure> {
+    async fn send(&self, message: TextMessage) -> Result<Accepted, SendFailure> {
         let behaviour = locked(&self.behaviours).get(message.mobile.as_str()).copied();
         match behaviour.unwrap_or(Behaviour::Deliver) {
             Behaviour::Deliver => {
                 self.accept(message);
-                Ok(())
+                Ok(Accepted { provider: "fake".to_owned(), id: String::new() })
             }
             Behaviour::Refuse => Err(SendFailure::Refused),
             Behaviour::Hang => std::future::pending().await,
@@ -144,7 +144,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use mobile_bind_domain::ports::{Clock, SendFailure, SmsSender, TextMessage};
+    use mobile_bind_domain::ports::{Clock, Purpose, SendFailure, SmsSender, TextMessage};
     use mobile_bind_domain::{Language, Mobile, Timestamp, VerificationCode};
 
     use super::{Behaviour, FakeSms};
@@ -162,6 +162,7 @@ mod tests {
         TextMessage {
             mobile: Mobile::restore(mobile).unwrap(),
             code: VerificationCode::from_digits("0944").unwrap(),
+            purpose: Purpose::Bind,
             language: Language::En,
             lifetime: Duration::from_secs(600),
         }
@@ -201,6 +202,6 @@ mod tests {
         let sender = Deadline::new(sms.clone(), Duration::from_secs(5));
         assert_eq!(sender.send(message("13000000000")).await, Err(SendFailure::Unknown));
         sms.set_behaviour("13000000000", Behaviour::Deliver);
-        assert_eq!(sender.send(message("13000000000")).await, Ok(()));
+        assert!(sender.send(message("13000000000")).await.is_ok());
     }
 }

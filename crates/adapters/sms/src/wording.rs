@@ -1,18 +1,108 @@
 //! What a message says.
 
-use mobile_bind_domain::Language;
-use mobile_bind_domain::ports::TextMessage;
+use std::collections::BTreeMap;
 
-/// The text of a message in its language. Lifetimes are told in whole minutes.
+use mobile_bind_domain::Language;
+use mobile_bind_domain::ports::{Purpose, TextMessage};
+
+/// The name of a language, as settings have it.
+pub(crate) fn language_name(language: Language) -> &'static str {
+    match language {
+        Language::Zh => "zh",
+        Language::En => "en",
+        Language::Cht => "cht",
+        Language::Spa => "spa",
+    }
+}
+
+/// The languages that a template may be in.
+pub(crate) const LANGUAGES: [&str; 4] = ["zh", "en", "cht", "spa"];
+
+/// Lifetimes are told in whole minutes.
+fn minutes(message: &TextMessage) -> String {
+    message.lifetime.as_secs().div_ceil(60).to_string()
+}
+
+/// Puts the message's own values in the places `{code}` and `{minutes}`.
+pub(crate) fn filled(template: &str, message: &TextMessage) -> String {
+    template.replace("{minutes}", &minutes(message)).replace("{code}", message.code.digits())
+}
+
+/// The text of a message in its language, where the operator has none.
 pub(crate) fn text(message: &TextMessage) -> String {
-    let code = message.code.digits();
-    let minutes = message.lifetime.as_secs().div_ceil(60);
-    match message.language {
-        Language::Zh => format!("您的验证码是 {code}，{minutes} 分钟内有效，请勿告诉他人。"),
-        Language::Cht => format!("您的驗證碼是 {code}，{minutes} 分鐘內有效，請勿告訴他人。"),
-        Language::En => format!("Your verification code is {code}. It expires in {minutes} min. Never share it."),
-        Language::Spa => {
-            format!("Su código de verificación es {code}. Caduca en {minutes} min. No lo comparta con nadie.")
+    let template = match message.language {
+        Language::Zh => "您的验证码是 {code}，{minutes} 分钟内有效，请勿告诉他人。",
+        Language::Cht => "您的驗證碼是 {code}，{minutes} 分鐘內有效，請勿告訴他人。",
+        Language::En => "Your verification code is {code}. It expires in {minutes} min. Never share it.",
+        Language::Spa => "Su código de verificación es {code}. Caduca en {minutes} min. No lo comparta con nadie.",
+    };
+    filled(template, message)
+}
+
+/// Templates by purpose and language: texts, or the vendor's ids of approved ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Templates(pub(crate) BTreeMap<String, BTreeMap<String, String>>);
+
+impl Templates {
+    /// The template for a message: in its language, else in Chinese, else in whatever there is.
+    pub(crate) fn find(&self, purpose: Purpose, language: Language) -> Option<&str> {
+        let of_purpose = self.0.get(purpose.name())?;
+        let own = of_purpose.get(language_name(language));
+        own.or_else(|| of_purpose.get("zh")).or_else(|| of_purpose.values().next()).map(String::as_str)
+    }
+}
+
+/// How a vendor that takes any text is told what to send.
+#[derive(Clone, Debug)]
+pub(crate) struct Texts {
+    pub(crate) templates: Templates,
+    /// The site that a browser may fill the code in at; empty for none.
+    pub(crate) domain: String,
+}
+
+impl Texts {
+    /// The whole text. Its last line binds the code to the site, as
+    /// <https://wicg.github.io/sms-one-time-codes/> has it.
+    pub(crate) fn text(&self, message: &TextMessage) -> String {
+        let of_operator = self.templates.0.get(message.purpose.name());
+        let template = of_operator.and_then(|texts| texts.get(language_name(message.language)));
+        let text = template.map_or_else(|| text(message), |template| filled(template, message));
+        match self.domain.as_str() {
+            "" => text,
+            domain => format!("{text}\n\n@{domain} #{}", message.code.digits()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Templates, Texts, text};
+    use crate::tests::{message, templates};
+    use mobile_bind_domain::Language;
+    use mobile_bind_domain::ports::Purpose;
+
+    #[test]
+    fn every_language_tells_code_and_lifetime() {
+        for language in [Language::Zh, Language::En, Language::Cht, Language::Spa] {
+            let told = text(&mobile_bind_domain::ports::TextMessage { language, ..message("13800138000") });
+            assert!(told.contains("0944") && told.contains("10") && !told.contains('{'), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_template_is_in_the_language_or_in_chinese_or_in_any() {
+        let find = |templates: &Templates, language| templates.find(Purpose::Bind, language).map(str::to_owned);
+        let two = templates(&[("zh", "Z"), ("en", "E")]);
+        assert_eq!(find(&two, Language::En).as_deref(), Some("E"));
+        assert_eq!(find(&two, Language::Spa).as_deref(), Some("Z"));
+        assert_eq!(find(&templates(&[("en", "E")]), Language::Zh).as_deref(), Some("E"));
+        assert_eq!(find(&Templates::default(), Language::Zh), None);
+    }
+
+    #[test]
+    fn a_text_may_end_in_the_domain_that_it_is_for() {
+        let texts =
+            Texts { templates: templates(&[("en", "{code}, {minutes} min")]), domain: "shop.example".to_owned() };
+        assert_eq!(texts.text(&message("13800138000")), "0944, 10 min\n\n@shop.example #0944");
     }
 }

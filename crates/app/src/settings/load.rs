@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use config::{Config, Environment, File, FileFormat};
 
-use super::Settings;
+use super::{Settings, SmsProvider};
 
 /// The file that is read where none is named, if it is there.
 const DEFAULT_FILE: &str = "mobile-bind.toml";
@@ -37,7 +37,7 @@ pub fn load(overrides: &Overrides) -> Result<Settings> {
 
 fn load_from(overrides: &Overrides, environment: Environment) -> Result<Settings> {
     let defaults = Settings::default();
-    let known = names(&toml::Table::try_from(&defaults)?);
+    let known = known_names(&defaults)?;
     let mut builder = Config::builder().add_source(Config::try_from(&defaults)?);
     if let Some(file) = file_of(overrides) {
         let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -49,10 +49,13 @@ fn load_from(overrides: &Overrides, environment: Environment) -> Result<Settings
         .set_override_option("listen", overrides.listen.map(|address| address.to_string()))?
         .set_override_option("data_dir", overrides.data_dir.as_ref().map(path))?
         .set_override_option("store", overrides.store.clone())?
+        // A store that is named here is meant, whatever a file says.
+        .set_override_option("store_file", overrides.store.as_ref().map(|_| String::new()))?
         .build()
         .context("the settings cannot be read")?;
-    if let Some(unknown) = names(&settings.clone().try_deserialize()?).difference(&known).next() {
-        bail!("unknown setting '{unknown}'{}", suggestion(unknown, &known));
+    if let Some(unknown) = names(&settings.clone().try_deserialize()?).into_iter().find(|name| !is_known(name, &known))
+    {
+        bail!("unknown setting '{unknown}'{}", suggestion(&unknown, &known));
     }
     settings.try_deserialize().context("the settings cannot be used")
 }
@@ -69,6 +72,28 @@ fn names(table: &toml::Table) -> BTreeSet<String> {
         _ => vec![key.clone()],
     };
     table.iter().flat_map(of).collect()
+}
+
+/// Where tables stand that operators name themselves.
+const PROVIDERS: &str = "sms.providers.";
+
+/// The names of all settings; those of an operator's own table are given for one called `NAME`.
+fn known_names(defaults: &Settings) -> Result<BTreeSet<String>> {
+    let mut sample = defaults.clone();
+    let one = SmsProvider { templates: [("bind".to_owned(), [].into())].into(), ..SmsProvider::default() };
+    sample.sms.providers.insert("NAME".to_owned(), one);
+    let mut known = names(&toml::Table::try_from(&sample)?);
+    // Purposes and languages are looked at by name later on.
+    known.insert(format!("{PROVIDERS}NAME.templates"));
+    Ok(known)
+}
+
+fn is_known(name: &str, known: &BTreeSet<String>) -> bool {
+    let Some((_, key)) = name.strip_prefix(PROVIDERS).and_then(|rest| rest.split_once('.')) else {
+        return known.contains(name);
+    };
+    let key = if key.starts_with("templates.") { "templates" } else { key };
+    known.contains(&format!("{PROVIDERS}NAME.{key}"))
 }
 
 fn suggestion(unknown: &str, known: &BTreeSet<String>) -> String {
@@ -142,6 +167,50 @@ mod tests {
         assert_eq!(error, "unknown setting 'code.lenght'; did you mean 'code.length'?");
         let error = with_environment(&[("MOBILE_BIND__LISTNE", "x")]).unwrap_err().to_string();
         assert_eq!(error, "unknown setting 'listne'; did you mean 'listen'?");
+    }
+
+    #[test]
+    fn providers_are_named_by_their_operator_and_their_keys_are_not() {
+        let text = "[sms.providers.main]\nkind = \"aliyun\"\nrate = [\"9/1s\"]\ntemplates.bind.zh = \"SMS_1\"";
+        let main = with_file(text).unwrap().sms.providers.remove("main").unwrap();
+        assert_eq!(
+            (main.kind.as_str(), main.templates["bind"]["zh"].as_str(), main.rate.len()),
+            ("aliyun", "SMS_1", 1)
+        );
+        let error = with_file("[sms.providers.main]\nacount = \"x\"").unwrap_err().to_string();
+        assert!(error.contains("'sms.providers.main.acount'; did you mean 'sms.providers.NAME.account'?"), "{error}");
+        let settings = with_environment(&[("MOBILE_BIND__SMS__PROVIDERS__MAIN__SECRET", "s3cret")]).unwrap();
+        assert_eq!(settings.sms.providers["main"].secret.0.expose(), "s3cret");
+        let printed = toml::to_string(&settings).unwrap();
+        assert!(printed.contains("secret = \"***\"") && !printed.contains("s3cret"), "{printed}");
+    }
+
+    /// What is commented out as `#key = …` in the example is meant to be used.
+    #[test]
+    fn the_examples_providers_can_be_used() {
+        let example = include_str!("../../../../mobile-bind.example.toml");
+        let meant = |line: &str| match line.strip_prefix('#') {
+            Some(meant) if !meant.starts_with([' ', '#']) => format!("{meant}\n"),
+            _ => format!("{line}\n"),
+        };
+        let text: String = example.lines().map(meant).collect();
+        let mut settings = with_file(&text).unwrap();
+        for provider in settings.sms.providers.values_mut() {
+            if !provider.secret_file.as_os_str().is_empty() {
+                provider.secret_file = std::path::PathBuf::new();
+                let secret = if provider.kind == "smpp" { "secret" } else { "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" };
+                provider.secret = secret.to_owned().into();
+            }
+        }
+        let kinds: Vec<_> = settings.sms_providers().unwrap().iter().map(|(_, config)| config.kind).collect();
+        assert_eq!(kinds.len(), settings.sms.providers.len());
+        let written = toml::Table::try_from(&settings).unwrap();
+        let prose = |key: &String| example.contains(&format!("#{key} ")) || example.contains(&format!("# {key}: "));
+        let keys =
+            written["sms"]["providers"].as_table().unwrap().values().flat_map(|one| one.as_table().unwrap().keys());
+        for key in keys {
+            assert!(prose(key), "the example does not say what sms.providers.NAME.{key} means");
+        }
     }
 
     #[test]

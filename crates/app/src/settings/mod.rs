@@ -4,13 +4,17 @@ mod load;
 mod policy;
 mod quota;
 mod refuse;
+mod secret;
 mod server;
 mod shape;
+mod sms;
 
 pub use load::{Overrides, load};
 pub use quota::QuotaText;
 pub use refuse::refuse_unsafe;
+pub use secret::SecretText;
 pub use shape::{
-    Code, Cors, Dev, Environment, LimitMode, Limits, Log, LogFormat, Metrics, Pages, Platforms, ProofSetting, Referrer,
-    Register, Server, Session, Settings, Shop, SledSettings, Sms, SmsSenderName, TokenAlgorithm, TokenFormat, Tokens,
+    Code, Cors, Dev, Environment, LimitMode, Limits, Log, LogFormat, Metrics, Migrate, Pages, Platforms,
+    PostgresSettings, ProofSetting, Referrer, Register, Server, Session, Settings, Shop, SledSettings, Sms,
+    SmsProvider, SmsSenderName, TokenAlgorithm, TokenFormat, Tokens,
 };

@@ -26,7 +26,10 @@ pub fn refuse_unsafe(settings: &Settings) -> Result<()> {
 
 fn refuse_in_production(settings: &Settings) -> Result<()> {
     if settings.sms.sender == SmsSenderName::Fake {
-        bail!("sms.sender = \"fake\" is refused in production: it sends nothing; configure a provider");
+        bail!(
+            "sms.sender = \"fake\" is refused in production: it sends nothing; set \"providers\" and configure one in \
+             [sms.providers.NAME]"
+        );
     }
     refuse_on_trust(settings)
 }
@@ -38,7 +41,7 @@ fn refuse_on_trust(settings: &Settings) -> Result<()> {
              \"required\""
         );
     }
-    if settings.store.starts_with("memory:") {
+    if settings.store_address()?.starts_with("memory") {
         bail!("store = \"memory:\" is refused in production: it forgets everything when it stops; use \"sled:\"");
     }
     if settings.limits.mode == LimitMode::Off {

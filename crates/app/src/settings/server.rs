@@ -1,6 +1,7 @@
 //! From settings to what the server takes on at once.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -15,8 +16,13 @@ impl Settings {
     /// With the name of the setting that cannot be used.
     pub fn capacity(&self) -> Result<Capacity> {
         ensure!(self.server.max_in_flight > 0, "server.max_in_flight must be at least 1");
+        ensure!(self.server.max_in_flight_overloaded > 0, "server.max_in_flight_overloaded must be at least 1");
         ensure!(self.sms.max_in_flight > 0, "sms.max_in_flight must be at least 1");
-        Ok(Capacity { requests: self.server.max_in_flight, sends: self.sms.max_in_flight })
+        Ok(Capacity {
+            requests: self.server.max_in_flight,
+            requests_in_overload: self.server.max_in_flight_overloaded,
+            sends: self.sms.max_in_flight,
+        })
     }
 
     /// What connections may cost.
@@ -36,6 +42,26 @@ impl Settings {
             idle: Duration::from_secs(server.idle_timeout_s),
             request: Duration::from_secs(server.request_timeout_s),
         })
+    }
+
+    /// The store, like a URL: as it is set, or as the file says.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or holds nothing.
+    pub fn store_address(&self) -> Result<String> {
+        if self.store_file.is_empty() {
+            return Ok(self.store.clone());
+        }
+        let text = std::fs::read_to_string(&self.store_file);
+        let address = text.with_context(|| format!("store_file {} cannot be read", self.store_file))?.trim().to_owned();
+        ensure!(!address.is_empty(), "store_file {} holds nothing", self.store_file);
+        Ok(address)
+    }
+
+    /// The folder of key files.
+    #[must_use]
+    pub fn keys_folder(&self) -> PathBuf {
+        if self.keys_dir.is_empty() { self.data_dir.join("keys") } else { PathBuf::from(&self.keys_dir) }
     }
 
     /// The address that the metrics have for themselves.
@@ -59,6 +85,9 @@ mod tests {
         assert!(settings.capacity().is_ok() && settings.connection_limits().is_ok());
         settings.server.max_in_flight = 0;
         assert!(settings.capacity().unwrap_err().to_string().contains("server.max_in_flight"));
+        settings.server.max_in_flight = 1;
+        settings.server.max_in_flight_overloaded = 0;
+        assert!(settings.capacity().unwrap_err().to_string().contains("server.max_in_flight_overloaded"));
         settings.server.max_connections = 0;
         assert!(settings.connection_limits().unwrap_err().to_string().contains("server.max_connections"));
     }

@@ -1,5 +1,6 @@
 //! Every setting, its name and its default. `mobile-bind.example.toml` says what each means.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -8,7 +9,7 @@ use mobile_bind_domain::policy::{Limits as DomainLimits, SessionPolicy};
 use mobile_bind_http::Capacity;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::QuotaText;
+use super::{QuotaText, SecretText};
 
 macro_rules! choice {
     ($(#[$docs:meta])* $name:ident { $($(#[$variant_docs:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
@@ -63,6 +64,8 @@ choice! {
     SmsSenderName {
         /// Nobody: they are kept and printed.
         #[default] Fake = "fake",
+        /// The providers of `sms.providers`.
+        Providers = "providers",
     }
 }
 choice! {
@@ -74,6 +77,15 @@ choice! {
         Shadow = "shadow",
         /// They are not.
         Off = "off",
+    }
+}
+choice! {
+    /// When a database's schema is brought up to date.
+    Migrate {
+        /// When a node starts.
+        #[default] Auto = "auto",
+        /// By `mobile-bind db migrate` alone.
+        Manual = "manual",
     }
 }
 choice! {
@@ -97,6 +109,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     pub data_dir: PathBuf,
     pub store: String,
+    pub store_file: String,
+    pub keys_dir: String,
     pub platform_proof: ProofSetting,
     pub mobile_pattern: String,
     pub shutdown_timeout_s: u64,
@@ -114,6 +128,7 @@ pub struct Settings {
     pub pages: Pages,
     pub metrics: Metrics,
     pub sled: SledSettings,
+    pub postgres: PostgresSettings,
     pub log: Log,
     pub dev: Dev,
 }
@@ -138,6 +153,7 @@ section! {
     /// How much is taken on at once.
     Server {
         max_in_flight: usize = Capacity::default().requests,
+        max_in_flight_overloaded: usize = Capacity::default().requests_in_overload,
         max_connections: usize = 10_000,
         idle_timeout_s: u64 = 75,
         request_timeout_s: u64 = 30,
@@ -201,6 +217,35 @@ section! {
         sender: SmsSenderName = SmsSenderName::Fake,
         timeout_s: u64 = 5,
         max_in_flight: usize = Capacity::default().sends,
+        country_code: String = "86".to_owned(),
+        providers: BTreeMap<String, SmsProvider> = BTreeMap::new(),
+    }
+}
+section! {
+    /// One SMS provider. What a kind has no use for is empty.
+    SmsProvider {
+        kind: String = String::new(),
+        url: String = String::new(),
+        account: String = String::new(),
+        secret: SecretText = SecretText::default(),
+        secret_file: PathBuf = PathBuf::new(),
+        from: String = String::new(),
+        app_id: String = String::new(),
+        region: String = String::new(),
+        templates: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new(),
+        #[serde(deserialize_with = "list")]
+        parameters: Vec<String> = Vec::new(),
+        domain: String = String::new(),
+        timeout_ms: u64 = 3_000,
+        max_in_flight: usize = 64,
+        #[serde(deserialize_with = "list")]
+        rate: Vec<QuotaText> = Vec::new(),
+        #[serde(deserialize_with = "list")]
+        countries: Vec<String> = Vec::new(),
+        #[serde(deserialize_with = "list")]
+        purposes: Vec<String> = Vec::new(),
+        rank: u16 = 1,
+        weight: u32 = 1,
     }
 }
 section! {
@@ -240,7 +285,22 @@ section! {
 }
 section! {
     /// The embedded store.
-    SledSettings { cache_mib: u64 = 64 }
+    SledSettings {
+        cache_mib: u64 = 64,
+        journal_mib: u64 = 8,
+    }
+}
+section! {
+    /// The store for more than one machine.
+    PostgresSettings {
+        connections: usize = 16,
+        timeout_ms: u64 = 3_000,
+        lock_timeout_ms: u64 = 1_000,
+        connect_timeout_ms: u64 = 1_000,
+        connection_lifetime_s: u64 = 1_800,
+        root_certificates: String = String::new(),
+        migrate: Migrate = Migrate::Auto,
+    }
 }
 section! {
     /// Logs.
@@ -258,6 +318,8 @@ impl Default for Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             data_dir: PathBuf::from("data"),
             store: "sled:".to_owned(),
+            store_file: String::new(),
+            keys_dir: String::new(),
             platform_proof: ProofSetting::default(),
             mobile_pattern: DEFAULT_PATTERN.to_owned(),
             shutdown_timeout_s: 10,
@@ -275,6 +337,7 @@ impl Default for Settings {
             pages: Pages::default(),
             metrics: Metrics::default(),
             sled: SledSettings::default(),
+            postgres: PostgresSettings::default(),
             log: Log::default(),
             dev: Dev::default(),
         }

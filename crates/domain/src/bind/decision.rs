@@ -261,7 +261,6 @@ impl Situation<'_> {
         let session = account.status.may_log_in().then(|| self.open_session(account.id));
         let receipt = BindReceipt {
             fingerprint: self.command.fingerprint,
-            answered_at: self.now,
             expires_at: self.now.after(self.policy.repeat_window),
             account: account.id,
             session: session.as_ref().map(|session| session.id),

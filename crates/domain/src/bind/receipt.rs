@@ -7,8 +7,6 @@ use crate::{AccountId, SessionId, Timestamp};
 pub struct BindReceipt {
     /// A keyed digest of the request's parameters.
     pub fingerprint: [u8; 32],
-    /// When it was answered.
-    pub answered_at: Timestamp,
     /// From when on it is worth nothing.
     pub expires_at: Timestamp,
     /// The account that has the number now.

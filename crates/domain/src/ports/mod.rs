@@ -10,7 +10,7 @@ mod store;
 mod tokens;
 
 pub use ambient::{Clock, CodeSource, RandomCodes, Randomness};
-pub use sms::{SendFailure, SmsSender, TextMessage};
+pub use sms::{Accepted, Purpose, SendFailure, SmsSender, TextMessage};
 pub use store::{
     BindQuery, BindSnapshot, CallerQuery, CommitError, ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
     Store, StoreError,

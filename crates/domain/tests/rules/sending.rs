@@ -150,9 +150,11 @@ fn where_there_was_no_code_none_is_put_back() {
 
 #[test]
 fn a_message_that_never_left_is_as_if_never_asked_for() {
-    for (failure, refusal) in
-        [(SendFailure::Refused, Refusal::SmsRefused), (SendFailure::Unavailable, Refusal::SmsUnavailable)]
-    {
+    for (failure, refusal) in [
+        (SendFailure::Refused, Refusal::SmsRefused),
+        (SendFailure::Limited, Refusal::SmsLimited),
+        (SendFailure::Unavailable, Refusal::SmsUnavailable),
+    ] {
         let world = World::new();
         world.send(MOBILE, "u").unwrap();
         let code = world.last_code();

@@ -184,9 +184,9 @@ impl Endpoint for ClockRoute {
 }
 
 /// Reads a JSON body, whatever content type it says it has.
-async fn read<T: DeserializeOwned>(request: Request) -> Result<T, WireFault> {
-    let (request, mut body) = request.split();
-    let body = read_body(&request, &mut body).await?;
+async fn read<T: DeserializeOwned>(mut request: Request) -> Result<T, WireFault> {
+    let body = request.take_body();
+    let body = read_body(request.headers(), body).await?;
     serde_json::from_slice(&body).map_err(|_| WireFault::UnreadableBody)
 }
 

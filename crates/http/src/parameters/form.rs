@@ -1,5 +1,6 @@
 //! Parameters from forms and query strings, named as PHP names them.
 
+use bytes::Bytes;
 use poem::Body;
 
 use super::{Parameter, Parameters, Value};
@@ -15,7 +16,7 @@ pub(super) fn read_urlencoded(encoded: &[u8], parameters: &mut Parameters) {
 /// Reads a `multipart/form-data` body (RFC 7578). Files count as unknown parameters.
 pub(super) async fn read_multipart(
     content_type: &str,
-    body: Vec<u8>,
+    body: Bytes,
     parameters: &mut Parameters,
 ) -> Result<(), WireFault> {
     if body.is_empty() {
@@ -44,6 +45,8 @@ fn put(name: &str, value: impl FnOnce() -> String, parameters: &mut Parameters) 
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::{Parameter, Parameters, Value, read_multipart, read_urlencoded};
 
     fn urlencoded(encoded: impl AsRef<[u8]>) -> Parameters {
@@ -74,7 +77,7 @@ mod tests {
 
     async fn multipart(body: &[u8]) -> Result<Parameters, crate::fault::WireFault> {
         let mut parameters = Parameters::default();
-        read_multipart("multipart/form-data; boundary=X", body.to_vec(), &mut parameters).await?;
+        read_multipart("multipart/form-data; boundary=X", Bytes::copy_from_slice(body), &mut parameters).await?;
         Ok(parameters)
     }
 
@@ -98,6 +101,6 @@ mod tests {
             assert!(multipart(broken).await.is_err());
         }
         let mut parameters = Parameters::default();
-        assert!(read_multipart("multipart/form-data", b"x".to_vec(), &mut parameters).await.is_err());
+        assert!(read_multipart("multipart/form-data", Bytes::from_static(b"x"), &mut parameters).await.is_err());
     }
 }

@@ -5,8 +5,11 @@ mod form;
 mod json;
 mod parameter;
 
+use bytes::Bytes;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use poem::Body;
 use poem::http::{HeaderMap, header};
-use poem::{Body, Request, RequestBody};
 
 pub(crate) use parameter::Parameter;
 
@@ -40,14 +43,17 @@ impl Parameters {
     }
 
     /// The body's parameters. A body of another content type, or of none, counts as empty.
-    pub(crate) async fn of_body(headers: &HeaderMap, body: Vec<u8>) -> Result<Self, WireFault> {
+    pub(crate) async fn of_body(headers: &HeaderMap, body: Bytes) -> Result<Self, WireFault> {
         let mut parameters = Self::default();
         let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        match essence(content_type).as_str() {
-            "application/json" => json::read(&body, &mut parameters)?,
-            "application/x-www-form-urlencoded" => form::read_urlencoded(&body, &mut parameters),
-            "multipart/form-data" => form::read_multipart(content_type, body, &mut parameters).await?,
-            _ => {}
+        let is = |essence: &str| self::essence(content_type).eq_ignore_ascii_case(essence);
+        if is("application/json") {
+            json::read(&body, &mut parameters)?;
+        } else if is("application/x-www-form-urlencoded") {
+            form::read_urlencoded(&body, &mut parameters);
+        } else if is("multipart/form-data") {
+            // Boxed, for it is large and rare: what awaits it need not be as large.
+            Box::pin(form::read_multipart(content_type, body, &mut parameters)).await?;
         }
         Ok(parameters)
     }
@@ -88,27 +94,27 @@ impl Parameters {
     }
 }
 
-/// A content type without its parameters, in lower case.
-fn essence(content_type: &str) -> String {
-    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+/// A content type without its parameters.
+fn essence(content_type: &str) -> &str {
+    content_type.split(';').next().unwrap_or_default().trim()
 }
 
-/// Reads a body that is not over the limit.
-pub(crate) async fn read_body(request: &Request, body: &mut RequestBody) -> Result<Vec<u8>, WireFault> {
-    let declared = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+/// Reads a body that is not over the limit. One that came in one piece, or was read before, is not copied.
+pub(crate) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, WireFault> {
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| length > BODY_LIMIT as u64) {
         return Err(WireFault::TooLarge);
     }
-    let body: Body = body.take().map_err(|_| WireFault::UnreadableBody)?;
-    match body.into_bytes_limit(BODY_LIMIT).await {
-        Ok(bytes) => Ok(bytes.into()),
-        Err(poem::error::ReadBodyError::PayloadTooLarge) => Err(WireFault::TooLarge),
+    match Limited::new(BoxBody::from(body), BODY_LIMIT).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(WireFault::TooLarge),
         Err(_) => Err(WireFault::UnreadableBody),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use poem::http::{HeaderMap, HeaderValue, header};
     use proptest::prelude::*;
 
@@ -118,7 +124,7 @@ mod tests {
     async fn body(content_type: &str, body: impl AsRef<[u8]>) -> Result<Parameters, WireFault> {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_str(content_type).unwrap());
-        Parameters::of_body(&headers, body.as_ref().to_vec()).await
+        Parameters::of_body(&headers, Bytes::copy_from_slice(body.as_ref())).await
     }
 
     #[tokio::test]
@@ -136,7 +142,7 @@ mod tests {
             let parameters = body(other, r#"{"mobile":"3"}"#).await.unwrap();
             assert_eq!(parameters.text(Parameter::Mobile), "", "{other}");
         }
-        let untyped = Parameters::of_body(&HeaderMap::new(), b"mobile=3".to_vec()).await.unwrap();
+        let untyped = Parameters::of_body(&HeaderMap::new(), Bytes::from_static(b"mobile=3")).await.unwrap();
         assert_eq!(untyped.text(Parameter::Mobile), "");
     }
 

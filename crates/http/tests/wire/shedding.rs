@@ -17,7 +17,7 @@ fn client(shop: &Arc<Shop>, capacity: Capacity) -> Client {
 #[tokio::test]
 async fn what_is_too_much_is_answered_at_once_in_the_envelope() {
     let shop = Arc::new(Shop::default());
-    let full = client(&shop, Capacity { requests: 0, sends: 1 });
+    let full = client(&shop, Capacity { requests: 0, sends: 1, ..Capacity::default() });
     for uri in ["/user/appmobilebind", "/api.php?s=user/tokenuserinfo", "/user/logout", "/openapi.json", "/nowhere"] {
         let response = full.get(uri).header("accept-language", "en").send().await;
         response.assert_status(StatusCode::SERVICE_UNAVAILABLE);
@@ -35,7 +35,7 @@ async fn what_is_too_much_is_answered_at_once_in_the_envelope() {
 #[tokio::test]
 async fn a_hanging_provider_uses_up_the_places_of_sends_alone() {
     let shop = Arc::new(Shop::default());
-    let client = client(&shop, Capacity { requests: 1, sends: 1 });
+    let client = client(&shop, Capacity { requests: 1, sends: 1, ..Capacity::default() });
     // Its client hangs up, but the send goes on, and so it keeps its place.
     tokio::select! {
         _ = client.post(SEND).form(&[("mobile", HANGING_MOBILE)]).send() => panic!("the provider has not answered yet"),
@@ -58,7 +58,7 @@ async fn a_hanging_provider_uses_up_the_places_of_sends_alone() {
 #[tokio::test]
 async fn whatever_becomes_of_a_request_its_place_is_free_again() {
     let shop = Arc::new(Shop::default());
-    let client = client(&shop, Capacity { requests: 1, sends: 1 });
+    let client = client(&shop, Capacity { requests: 1, sends: 1, ..Capacity::default() });
     let too_large = "x".repeat(64 * 1024 + 1);
     for _ in 0..3 {
         let panicked = client.post(SEND).form(&[("mobile", PANICKING_MOBILE)]).send().await;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, Clock, CommitError, OpenedSession, RandomCodes, Randomness, SendFailure, SendQuery,
-    SendSnapshot, SessionSnapshot, SmsSender, Store, StoreError, TextMessage, TokenError, TokenIssuer,
+    Accepted, BindQuery, BindSnapshot, Clock, CommitError, OpenedSession, RandomCodes, Randomness, SendFailure,
+    SendQuery, SendSnapshot, SessionSnapshot, SmsSender, Store, StoreError, TextMessage, TokenError, TokenIssuer,
 };
 use mobile_bind_domain::{
     Account, AccountId, Challenge, Change, ClientType, CodeKey, CodeKeys, KeyId, Mobile, MobileRule, PlatformProof,
@@ -204,16 +204,16 @@ impl Store for Shop {
 
 #[async_trait]
 impl SmsSender for Shop {
-    async fn send(&self, message: TextMessage) -> Result<(), SendFailure> {
+    async fn send(&self, message: TextMessage) -> Result<Accepted, SendFailure> {
         if message.mobile.as_str() == HANGING_MOBILE {
             self.sending.notify_one();
             self.release.notified().await;
             self.sent.lock().unwrap().push(message);
             self.released.notify_one();
-            return Ok(());
+            return Ok(Accepted::default());
         }
         self.sent.lock().unwrap().push(message);
-        Ok(())
+        Ok(Accepted::default())
     }
 }
 

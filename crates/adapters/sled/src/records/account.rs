@@ -18,7 +18,8 @@ pub(crate) enum StoredAccount<'a> {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct AccountV1<'a> {
     id: u64,
-    member_code: Option<&'a str>,
+    #[serde(borrow)]
+    member_code: MemberCodeV1<'a>,
     /// The interface's number.
     status: u8,
     mobile: Option<&'a str>,
@@ -38,6 +39,14 @@ pub(crate) struct AccountV1<'a> {
     updated_at: Option<u64>,
     deleted_at: Option<u64>,
     closed_at: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum MemberCodeV1<'a> {
+    None,
+    /// The one that is made of the account's id.
+    Own,
+    Given(&'a str),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -74,7 +83,11 @@ impl Record for Account {
         });
         StoredAccount::V1(AccountV1 {
             id: self.id.get(),
-            member_code: self.member_code.as_ref().map(MemberCode::as_str),
+            member_code: match &self.member_code {
+                None => MemberCodeV1::None,
+                Some(code) if code.account() == Some(self.id) => MemberCodeV1::Own,
+                Some(code) => MemberCodeV1::Given(code.as_str()),
+            },
             status: self.status.number(),
             mobile: self.mobile.as_ref().map(Mobile::as_str),
             identities: identities.collect(),
@@ -104,9 +117,14 @@ impl Record for Account {
             };
             identities.insert(platform_of(identity.platform)?, known);
         }
+        let id = AccountId::new(stored.id)?;
         Some(Self {
-            id: AccountId::new(stored.id)?,
-            member_code: some(stored.member_code, MemberCode::new)?,
+            id,
+            member_code: match stored.member_code {
+                MemberCodeV1::None => None,
+                MemberCodeV1::Own => Some(MemberCode::of(id)),
+                MemberCodeV1::Given(code) => Some(MemberCode::new(code)?),
+            },
             status: AccountStatus::from_number(stored.status)?,
             mobile: some(stored.mobile, Mobile::restore)?,
             identities,

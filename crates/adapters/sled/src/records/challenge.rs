@@ -55,7 +55,6 @@ pub(crate) enum StoredReceipt {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct ReceiptV1 {
     fingerprint: [u8; 32],
-    answered_at: u64,
     expires_at: u64,
     account: u64,
     session: Option<[u8; 16]>,
@@ -68,7 +67,6 @@ impl Record for BindReceipt {
     fn to_stored(&self) -> StoredReceipt {
         StoredReceipt::V1(ReceiptV1 {
             fingerprint: self.fingerprint,
-            answered_at: self.answered_at.as_millis(),
             expires_at: self.expires_at.as_millis(),
             account: self.account.get(),
             session: self.session.map(|session| session.0),
@@ -79,7 +77,6 @@ impl Record for BindReceipt {
         let StoredReceipt::V1(stored) = stored;
         Some(Self {
             fingerprint: stored.fingerprint,
-            answered_at: Timestamp::from_millis(stored.answered_at),
             expires_at: Timestamp::from_millis(stored.expires_at),
             account: AccountId::new(stored.account)?,
             session: stored.session.map(SessionId),

@@ -93,13 +93,7 @@ fn challenge() -> Challenge {
 }
 
 fn receipt(session: Option<SessionId>) -> BindReceipt {
-    BindReceipt {
-        fingerprint: [0x5a; 32],
-        answered_at: at(1_634_727_340),
-        expires_at: at(1_634_727_350),
-        account: id(7),
-        session,
-    }
+    BindReceipt { fingerprint: [0x5a; 32], expires_at: at(1_634_727_350), account: id(7), session }
 }
 
 fn session() -> Session {

@@ -13,11 +13,19 @@ use crate::OpenError;
 
 const ACCOUNTS: u64 = 300;
 
-/// Copies a folder as a process that is killed leaves it.
-fn copied(from: &Path) -> TempDir {
+/// Copies a folder to which nobody writes.
+pub(super) fn copied(from: &Path) -> TempDir {
     let to = tempfile::tempdir().unwrap();
     fs::remove_dir(to.path()).unwrap();
     crate::backup::copy(from, to.path()).unwrap();
+    to
+}
+
+/// Copies the folder of a store as a process that is killed at this moment leaves it.
+async fn killed(store: &SledStore) -> TempDir {
+    let to = tempfile::tempdir().unwrap();
+    fs::remove_dir(to.path()).unwrap();
+    store.back_up(to.path()).await.unwrap();
     to
 }
 
@@ -29,8 +37,13 @@ fn written(number: u64, round: u64) -> Account {
 
 /// Fills several of sled's segments, and writes everything again and again.
 async fn fill(store: &SledStore, rounds: u64) {
-    let mut revision = Revision::ABSENT;
-    for round in 1..=rounds {
+    fill_on(store, 1, rounds).await;
+}
+
+/// The rounds from one to another.
+async fn fill_on(store: &SledStore, first: u64, last: u64) {
+    let mut revision = store.account(id(1)).await.unwrap().map_or(Revision::ABSENT, |found| found.revision);
+    for round in first..=last {
         let writes = (1..=ACCOUNTS).map(|number| put(revision, &written(number, round))).collect();
         revision = store.commit(Change { expectations: Vec::new(), writes }).await.unwrap();
     }
@@ -46,7 +59,7 @@ enum Outcome {
 
 /// Opens a folder that may be damaged. Whatever is read must be what was written last.
 async fn examine(folder: &Path, round: u64, what: &str) -> Outcome {
-    let store = match SledStore::open(folder, Options { cache_bytes: 1 << 20, ..Options::default() }) {
+    let store = match SledStore::open(folder, OPTIONS) {
         Ok(store) => store,
         Err(error) => {
             let named = matches!(error, OpenError::Older { .. } | OpenError::Damaged(_));
@@ -86,25 +99,34 @@ async fn damageable() -> [TempDir; 2] {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     fill(&store, 40).await;
-    let killed = copied(folder.path());
+    // What was answered last is of no account: without a mark after it, it cannot be told from what was not answered.
+    commit(&store, [put_challenge(1, Revision::ABSENT, Some(challenge(10)))]).await.unwrap();
+    let killed = killed(&store).await;
     store.close().await.unwrap();
     drop(store);
     [killed, folder]
+}
+
+fn files() -> [&'static str; 3] {
+    ["db", crate::journal::FILES[0], crate::journal::FILES[1]]
 }
 
 #[tokio::test]
 async fn a_flipped_bit_is_found_or_does_not_matter() {
     for (kind, folder) in damageable().await.iter().enumerate() {
         assert_eq!(examine(copied(folder.path()).path(), 40, "as it is").await, Outcome::Whole);
-        let bytes = length(&folder.path().join("db"));
-        assert!(bytes > 2 * 512 * 1024, "{bytes} bytes are too few to be of interest");
         let mut found = 0;
-        for step in 0..60 {
-            let at = step * bytes / 60 + 17;
-            let damaged = copied(folder.path());
-            flip(&damaged.path().join("db"), at);
-            found +=
-                usize::from(examine(damaged.path(), 40, &format!("kind {kind}, bit at {at}")).await != Outcome::Whole);
+        for file in files() {
+            let bytes = length(&folder.path().join(file));
+            assert!(file != "db" || bytes > 512 * 1024, "{bytes} bytes are too few to be of interest");
+            for step in 0..40 {
+                // The first ones in the header, too.
+                let at = if step < 4 { step * 11 } else { step * bytes / 40 + 17 };
+                let damaged = copied(folder.path());
+                flip(&damaged.path().join(file), at);
+                let what = format!("kind {kind}, {file}, bit at {at}");
+                found += usize::from(examine(damaged.path(), 40, &what).await != Outcome::Whole);
+            }
         }
         // A log has old versions in it, which nobody reads: after a stop in order few of the bits matter.
         assert!(kind == 1 || found > 0, "none was found");
@@ -114,66 +136,129 @@ async fn a_flipped_bit_is_found_or_does_not_matter() {
 #[tokio::test]
 async fn a_file_that_was_cut_short_is_refused_by_name() {
     for (kind, folder) in damageable().await.iter().enumerate() {
-        let bytes = length(&folder.path().join("db")) as u64;
-        let mut whole = Vec::new();
-        for length in [0, 1, 100, bytes / 10, bytes / 4, bytes / 3, bytes / 2, bytes * 2 / 3, bytes - 600_000] {
-            let damaged = copied(folder.path());
-            cut(&damaged.path().join("db"), length);
-            if examine(damaged.path(), 40, &format!("kind {kind}, cut to {length} of {bytes}")).await == Outcome::Whole
-            {
-                whole.push(length);
+        for file in files() {
+            let bytes = length(&folder.path().join(file)) as u64;
+            let mut whole = Vec::new();
+            let lengths = [0, 1, 100, bytes / 10, bytes / 4, bytes / 3, bytes / 2, bytes * 2 / 3, bytes - 1];
+            for length in lengths {
+                let damaged = copied(folder.path());
+                cut(&damaged.path().join(file), length);
+                let what = format!("kind {kind}, {file} cut to {length} of {bytes}");
+                if examine(damaged.path(), 40, &what).await == Outcome::Whole {
+                    whole.push(length);
+                }
             }
+            // What was cut off of the database may have been free: `examine` has compared all that is left.
+            let most = if file == "db" { 5 } else { 0 };
+            let all = whole.iter().all(|&length| length > bytes / 4) && whole.len() <= most;
+            assert!(all, "kind {kind}, {file}: cut to {whole:?} of {bytes}");
         }
-        // What was cut off may have been free: `examine` has compared all that is left.
-        let all = whole.iter().all(|&length| length > bytes / 4) && whole.len() < 5;
-        assert!(all, "kind {kind}: cut to {whole:?} of {bytes}");
     }
 }
 
 #[tokio::test]
-async fn a_store_that_lost_its_last_group_is_refused_by_name() {
+async fn a_database_that_is_older_than_the_journal_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     fill(&store, 2).await;
-    let older = copied(folder.path());
-    commit(&store, [put(Revision::ABSENT, &account(ACCOUNTS + 1))]).await.unwrap();
-    let newer = copied(folder.path());
+    let older = killed(&store).await;
+    fill_on(&store, 3, 20).await;
+    let newer = killed(&store).await;
     drop(store);
-    fs::copy(newer.path().join(crate::note::FILE), older.path().join(crate::note::FILE)).unwrap();
-    let error = SledStore::open(older.path(), Options::default()).err().unwrap();
-    assert!(matches!(error, OpenError::Older { found: 2, answered: 3 }), "{error:?}");
+    for file in crate::journal::FILES {
+        fs::copy(newer.path().join(file), older.path().join(file)).unwrap();
+    }
+    let error = SledStore::open(older.path(), OPTIONS).err().unwrap();
+    assert!(matches!(error, OpenError::Older { found, answered } if found < answered), "{error:?}");
     let text = error.to_string();
     assert!(text.contains("older than its last answer") && text.contains("Restore a backup"), "{text}");
+    let problems = crate::verify(older.path(), OPTIONS, |_| {}).unwrap().problems;
+    assert!(problems.contains_key("the store is older than its last answer"), "{problems:?}");
 
     // It stays so, until somebody gives up what is missing.
-    assert!(SledStore::open(older.path(), Options::default()).is_err());
-    crate::accept_loss(older.path(), Options::default()).unwrap();
-    assert_eq!(examine(older.path(), 2, "accepted").await, Outcome::Whole);
+    assert!(SledStore::open(older.path(), OPTIONS).is_err());
+    crate::accept_loss(older.path(), OPTIONS).unwrap();
     let store = open(older.path());
+    assert_eq!(store.accounts(None, 1000).await.unwrap().len() as u64, ACCOUNTS);
     // No revision is given twice, not even to what was lost.
-    assert_eq!(commit(&store, [put(Revision::ABSENT, &account(ACCOUNTS + 2))]).await.unwrap(), Revision(4));
+    assert!(commit(&store, [put(Revision::ABSENT, &account(ACCOUNTS + 2))]).await.unwrap() > Revision(20));
 }
 
 #[tokio::test]
-async fn a_note_that_is_damaged_is_named_and_one_that_lags_is_not_missed() {
+async fn a_journal_that_is_older_than_the_database_or_missing_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    fill(&store, 1).await;
-    let noted = fs::read(folder.path().join(crate::note::FILE)).unwrap();
-    fill_more(&store).await;
-    let killed = copied(folder.path());
+    fill(&store, 2).await;
+    let older = killed(&store).await;
+    fill_on(&store, 3, 20).await;
+    let newer = killed(&store).await;
     drop(store);
-
-    // A group that was on disk, and was not noted any more, was not answered; the store is whole.
-    fs::write(killed.path().join(crate::note::FILE), &noted).unwrap();
-    assert_eq!(examine(copied(killed.path()).path(), 1, "lagging").await, Outcome::Whole);
-    fs::write(killed.path().join(crate::note::FILE), vec![0; noted.len()]).unwrap();
-    let error = SledStore::open(killed.path(), Options::default()).err().unwrap();
-    assert!(matches!(&error, OpenError::Damaged(what) if what.contains("note")), "{error:?}");
+    for what in ["is older than its database", "its journal is missing"] {
+        let damaged = copied(newer.path());
+        for file in crate::journal::FILES {
+            match what {
+                "is older than its database" => {
+                    fs::copy(older.path().join(file), damaged.path().join(file)).unwrap();
+                }
+                _ => fs::remove_file(damaged.path().join(file)).unwrap(),
+            }
+        }
+        let error = SledStore::open(damaged.path(), OPTIONS).err().unwrap();
+        assert!(matches!(&error, OpenError::Damaged(found) if found.contains(what)), "{what}: {error:?}");
+        crate::accept_loss(damaged.path(), OPTIONS).unwrap();
+        assert_eq!(open(damaged.path()).accounts(None, 1000).await.unwrap().len() as u64, ACCOUNTS);
+        drop(open(damaged.path()));
+    }
 }
 
-async fn fill_more(store: &SledStore) {
-    commit(store, [put(Revision::ABSENT, &account(ACCOUNTS + 1))]).await.unwrap();
+/// Where the journal's last group stands: its file, and the offset in it.
+fn last_group(folder: &Path) -> (std::path::PathBuf, usize) {
+    let groups = crate::journal::FILES.into_iter().flat_map(|file| {
+        let path = folder.join(file);
+        let bytes = fs::read(&path).unwrap();
+        let starts = bytes.windows(8).enumerate().filter(|(_, window)| *window == b"mbframe1").map(|(at, _)| at);
+        let sequence = |at: usize| u64::from_be_bytes(bytes[at + 24..at + 32].try_into().unwrap());
+        let before = |at: usize| u64::from_be_bytes(bytes[at + 16..at + 24].try_into().unwrap());
+        let groups = starts.filter(|&at| before(at) < sequence(at)).map(|at| (sequence(at), path.clone(), at));
+        groups.collect::<Vec<_>>()
+    });
+    let (_, path, at) = groups.max_by_key(|(sequence, ..)| *sequence).unwrap();
+    (path, at)
+}
+
+#[tokio::test]
+async fn a_last_group_that_cannot_be_read_was_not_answered_unless_it_is_marked() {
+    for marked in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        fill(&store, 2).await;
+        let unmarked = killed(&store).await;
+        let copy = if marked {
+            // The mark comes when nothing follows for a moment.
+            let mut looks = tokio::time::interval(std::time::Duration::from_millis(5));
+            loop {
+                looks.tick().await;
+                let copy = killed(&store).await;
+                let same =
+                    |file| fs::read(copy.path().join(file)).unwrap() == fs::read(unmarked.path().join(file)).unwrap();
+                if !crate::journal::FILES.into_iter().all(same) {
+                    break copy;
+                }
+            }
+        } else {
+            unmarked
+        };
+        let (file, at) = last_group(copy.path());
+        flip(&file, at + 300);
+        match SledStore::open(copy.path(), OPTIONS) {
+            Ok(store) => {
+                assert!(!marked);
+                let found = store.account(id(1)).await.unwrap().unwrap().value;
+                assert_eq!(found, written(1, 1), "the group before it");
+            }
+            Err(error) => assert!(marked && matches!(error, OpenError::Damaged(_)), "{error:?}"),
+        }
+    }
 }
 
 #[tokio::test]
@@ -181,36 +266,14 @@ async fn a_record_that_was_changed_or_lost_is_missed_at_the_next_start() {
     for lost in [true, false] {
         let folder = tempfile::tempdir().unwrap();
         let store = open(folder.path());
-        fill(&store, 1).await;
-        let database = db(&store);
+        fill(&store, 20).await;
+        let killed = killed(&store).await;
+        drop(store);
         let key = crate::layout::account(id(7));
-        let old = database.get(key.as_bytes()).unwrap().unwrap();
-        let mut changed = old.to_vec();
-        *changed.last_mut().unwrap() ^= 1;
-        if lost {
-            database.remove(key.as_bytes()).unwrap();
-        } else {
-            database.insert(key.as_bytes(), changed).unwrap();
-        }
-        database.flush().unwrap();
-        let killed = copied(folder.path());
-        let error = SledStore::open(killed.path(), Options::default()).err().unwrap();
+        tamper(killed.path(), key.as_bytes(), if lost { None } else { Some(b"other") });
+        // The journal has the latest of some accounts: those are not read from the database.
+        tamper(killed.path(), crate::layout::by_mobile(&mobile(7)).as_bytes(), None);
+        let error = SledStore::open(killed.path(), OPTIONS).err().unwrap();
         assert!(matches!(error, OpenError::Damaged(_)), "{error:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_store_of_format_1_is_given_its_digest() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
-    fill(&store, 1).await;
-    db(&store).insert(crate::layout::FORMAT_KEY, &1_u32.to_be_bytes()).unwrap();
-    db(&store).remove(crate::layout::DIGEST_KEY).unwrap();
-    db(&store).flush().unwrap();
-    let old = copied(folder.path());
-    drop(store);
-    fs::remove_file(old.path().join(crate::note::FILE)).unwrap();
-    for _ in 0..2 {
-        assert_eq!(examine(old.path(), 1, "format 1").await, Outcome::Whole);
     }
 }

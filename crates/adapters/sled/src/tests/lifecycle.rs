@@ -50,20 +50,22 @@ fn a_second_open_of_a_folder_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("not/there/yet");
     let _first = open(&missing);
-    let error = SledStore::open(&missing, Options::default()).err().unwrap();
+    let error = SledStore::open(&missing, OPTIONS).err().unwrap();
     assert!(matches!(error, OpenError::InUse), "{error:?}");
 }
 
 #[test]
 fn a_folder_of_a_newer_version_is_refused_and_left_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
-    db(&store).insert(FORMAT_KEY, &3_u32.to_be_bytes()).unwrap();
-    drop(store);
-    for _ in 0..2 {
-        let error = SledStore::open(folder.path(), Options::default()).err().unwrap();
-        assert!(matches!(error, OpenError::Newer { found: 3, known: 2 }), "{error:?}");
-        assert!(error.to_string().contains("newer version"));
+    for (format, says) in [(4_u32, "newer version"), (2, "before the first release")] {
+        let folder = tempfile::tempdir().unwrap();
+        drop(open(folder.path()));
+        let database = crate::open::open_database(folder.path(), &OPTIONS);
+        database.unwrap().tree().insert(FORMAT_KEY, &format.to_be_bytes()).unwrap();
+        for _ in 0..2 {
+            let error = SledStore::open(folder.path(), OPTIONS).err().unwrap();
+            assert!(matches!(error, OpenError::Newer { found: 4, known: 3 } | OpenError::Unreleased { found: 2 }));
+            assert!(error.to_string().contains(says), "{error}");
+        }
     }
 }
 
@@ -71,7 +73,7 @@ fn a_folder_of_a_newer_version_is_refused_and_left_alone() {
 fn a_folder_with_something_else_in_it_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("db"), b"not a database").unwrap();
-    assert!(matches!(SledStore::open(folder.path(), Options::default()), Err(OpenError::Foreign)));
+    assert!(matches!(SledStore::open(folder.path(), OPTIONS), Err(OpenError::Foreign)));
     assert_eq!(std::fs::read(folder.path().join("db")).unwrap(), b"not a database");
 
     let folder = tempfile::tempdir().unwrap();
@@ -81,7 +83,7 @@ fn a_folder_with_something_else_in_it_is_refused_and_left_alone() {
     other.flush().unwrap();
     drop(other);
     drop(release);
-    let error = SledStore::open(folder.path(), Options::default()).err().unwrap();
+    let error = SledStore::open(folder.path(), OPTIONS).err().unwrap();
     assert!(matches!(error, OpenError::Foreign), "{error:?}");
 }
 
@@ -131,7 +133,7 @@ fn poll_once<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
 }
 
 /// A disk that says when it is asked, and waits until it is told.
-fn stepped_disk() -> (mpsc::Receiver<()>, mpsc::Sender<()>, crate::committer::Sync) {
+fn stepped_disk() -> (mpsc::Receiver<()>, mpsc::Sender<()>, crate::journal::DiskSync) {
     let (asked, is_asked) = mpsc::channel();
     let (tell, told) = mpsc::channel();
     let sync = move |_: &std::fs::File| {
@@ -146,14 +148,13 @@ fn stepped_disk() -> (mpsc::Receiver<()>, mpsc::Sender<()>, crate::committer::Sy
 async fn nobody_is_answered_before_the_disk_has_it_and_a_full_queue_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let (is_asked, tell, sync) = stepped_disk();
-    let store = open_on(folder.path(), Options { queue: 2, ..Options::default() }, sync);
+    let store = open_on(folder.path(), Options { queue: 2, ..OPTIONS }, sync);
     let mut first = Box::pin(commit(&store, [put(Revision::ABSENT, &account(1))]));
     assert!(poll_once(&mut first).is_none());
     is_asked.recv().unwrap();
     assert!(poll_once(&mut first).is_none());
-    // Nor is it noted as answered: the note is never ahead of the disk.
-    let noted = || crate::note::read(folder.path()).unwrap().unwrap().sequence;
-    assert_eq!(noted(), 0);
+    // Nor is it shown to readers.
+    assert_eq!(holder_of(&store, 1).await, None);
 
     // The thread waits for the disk: two changes have room in the queue, a third has not.
     let mut second = Box::pin(commit(&store, [put(Revision::ABSENT, &account(2))]));
@@ -165,12 +166,11 @@ async fn nobody_is_answered_before_the_disk_has_it_and_a_full_queue_says_so() {
 
     tell.send(()).unwrap();
     assert_eq!(first.await.unwrap(), Revision(1));
-    assert_eq!(noted(), 1, "what is answered is noted");
+    assert_eq!(holder_of(&store, 1).await, Some(id(1)));
     is_asked.recv().unwrap();
     // The third writes nothing, but rests on the second, which the disk does not have yet.
     assert!(poll_once(&mut second).is_none() && poll_once(&mut third).is_none());
     drop(tell);
     assert_eq!(second.await.unwrap(), Revision(2));
     assert_eq!(third.await.unwrap(), Revision(3));
-    assert_eq!(noted(), 3);
 }

@@ -18,22 +18,31 @@ use mobile_bind_domain::{
 
 use crate::{Options, SledStore};
 
+/// Small, so that the database gets its part.
+const OPTIONS: Options = Options { cache_bytes: 1 << 20, queue: 4096, group: 512, journal_bytes: 128 << 10 };
+
 fn open(folder: &Path) -> SledStore {
-    SledStore::open(folder, Options { cache_bytes: 1 << 20, ..Options::default() }).unwrap()
+    SledStore::open(folder, OPTIONS).unwrap()
 }
 
-/// The database under a store.
-fn db(store: &SledStore) -> sled::Db {
-    match &*store.state.view.read().unwrap() {
-        crate::view::View::Of(db, _) => db.clone(),
-        crate::view::View::Gone(fault) => panic!("{fault}"),
-    }
+/// A store whose disk does what `sync` does for the journal.
+fn open_on(folder: &Path, options: Options, sync: crate::journal::DiskSync) -> SledStore {
+    SledStore::open_on(folder, options, sync, Box::new(std::fs::File::sync_data)).unwrap()
 }
 
-/// A store whose disk does what `sync` does.
-fn open_on(folder: &Path, options: Options, sync: crate::committer::Sync) -> SledStore {
-    let opened = crate::open::open(folder, &options, crate::open::Trust::Nothing).unwrap();
-    SledStore::start(folder, opened, sync, options).unwrap()
+/// The keys of all entries of a kind.
+fn keys(store: &SledStore, kind: u8) -> Vec<Vec<u8>> {
+    let entries = store.state.view().read(|reader| reader.range(vec![kind]..vec![kind + 1]).collect());
+    let entries: Vec<(sled::IVec, sled::IVec)> = entries.unwrap();
+    entries.into_iter().map(|(key, _)| key.to_vec()).collect()
+}
+
+/// Writes an entry into a database behind its store's back.
+fn tamper(folder: &Path, key: &[u8], value: Option<&[u8]>) {
+    let database = crate::open::open_database(folder, &OPTIONS).unwrap();
+    let value = value.map(sled::IVec::from);
+    database.blocks.apply(std::iter::once((key, value.as_ref()))).unwrap();
+    database.sync(&mut (Box::new(std::fs::File::sync_data) as crate::journal::DiskSync)).unwrap();
 }
 
 fn id(id: u64) -> AccountId {

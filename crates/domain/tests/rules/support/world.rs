@@ -9,8 +9,8 @@ use std::task::{Context, Poll, Waker};
 use async_trait::async_trait;
 use mobile_bind_domain::bind::BindParameters;
 use mobile_bind_domain::ports::{
-    Clock, CodeSource, OpenedSession, Randomness, SendFailure, SendQuery, SendSnapshot, SmsSender, Store, TextMessage,
-    TokenError, TokenIssuer,
+    Accepted, Clock, CodeSource, OpenedSession, Randomness, SendFailure, SendQuery, SendSnapshot, SmsSender, Store,
+    TextMessage, TokenError, TokenIssuer,
 };
 use mobile_bind_domain::service::LoggedIn;
 use mobile_bind_domain::{
@@ -61,12 +61,12 @@ impl CodeSource for Ambience {
 
 #[async_trait]
 impl SmsSender for Ambience {
-    async fn send(&self, message: TextMessage) -> Result<(), SendFailure> {
+    async fn send(&self, message: TextMessage) -> Result<Accepted, SendFailure> {
         if let Some(failure) = *self.failure.lock().unwrap() {
             return Err(failure);
         }
         self.outbox.lock().unwrap().push(message);
-        Ok(())
+        Ok(Accepted::default())
     }
 }
 

@@ -1,0 +1,103 @@
+//! Changes: all their statements are sent at once, in one transaction, and answered at once.
+//!
+//! The transaction's isolation is READ COMMITTED. Each statement's condition is on rows that it writes or locks, so that it
+//! is looked at again when another transaction that was waited for has changed them; one that does not hold divides by
+//! zero, and with that the whole transaction fails, although its end was sent along. Only the absence of a record that is
+//! expected but not written is not locked: it held when the statement ran, and the change stands before whatever came then.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use deadpool_postgres::Client;
+use mobile_bind_domain::{Change, Expectation, Revision, Write};
+
+use crate::fault::{Fault, Rejection};
+use crate::query::{Parameter, Statement, references};
+use crate::records::{account, challenge, receipt, session, tally};
+
+/// The statements of a change. Whatever the change's own order, challenges come first, then accounts, sessions, receipts and
+/// counts: so changes that meet wait for each other, and do not lock each other out. What is expected comes before what is
+/// written.
+pub(crate) fn statements(change: &Change, revision: Revision) -> Result<Vec<Statement>, Fault> {
+    let mut ordered: Vec<(u8, Statement)> = Vec::with_capacity(change.expectations.len() + change.writes.len());
+    for expectation in &change.expectations {
+        ordered.push(match expectation {
+            Expectation::Challenge(key, known) => (0, challenge::unchanged(key, *known)),
+            Expectation::Account(id, known) => (2, account::unchanged(*id, *known)),
+            Expectation::Session(id) => (4, session::there(*id)),
+        });
+    }
+    for write in &change.writes {
+        match write {
+            Write::Challenge { expected, key, challenge } => {
+                ordered.push((1, challenge::write(*expected, key, challenge.as_ref(), revision)));
+            }
+            Write::Account { expected, account } => ordered.push((3, account::write(*expected, account, revision))),
+            Write::OpenSession(opened) => ordered.push((5, session::open(opened))),
+            Write::UseSession(id, at) => ordered.push((5, session::use_at(*id, *at))),
+            Write::EndSession(id) => ordered.push((5, session::end(*id))),
+            Write::Receipt(key, kept) => ordered.push((6, receipt::write(key, kept))),
+            Write::Count { subject, at, kept, watched } => {
+                for quota in kept {
+                    ordered.push((7, tally::count(subject, *at, quota, true)?));
+                }
+                for quota in watched {
+                    ordered.push((7, tally::count(subject, *at, quota, false)?));
+                }
+            }
+            Write::Uncount { subject, at } => ordered.push((7, tally::uncount(subject, *at))),
+        }
+    }
+    // Stable: within a kind the change's own order stands.
+    ordered.sort_by_key(|(kind, _)| *kind);
+    Ok(ordered.into_iter().map(|(_, statement)| statement).collect())
+}
+
+type Answer<'a> = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>> + Send + 'a>>;
+
+/// Runs all statements or none.
+pub(crate) async fn run(client: &Client, statements: &[Statement], timeout: Duration) -> Result<(), Rejection> {
+    let mut prepared = Vec::with_capacity(statements.len());
+    for statement in statements {
+        prepared.push(client.prepare_cached(&statement.text).await?);
+    }
+    let parameters: Vec<&[Parameter]> = statements.iter().map(|statement| statement.parameters.as_slice()).collect();
+    // Only within the transaction: were its own beginning cut short, what follows would be committed one by one.
+    let begin = format!("BEGIN; SET LOCAL statement_timeout = {}", timeout.as_millis());
+    let mut answers: Vec<Answer<'_>> = Vec::with_capacity(statements.len() + 2);
+    let alone = statements.len() == 1;
+    if !alone {
+        answers.push(Box::pin(client.batch_execute(&begin)));
+    }
+    for (statement, parameters) in prepared.iter().zip(parameters) {
+        answers.push(Box::pin(async move {
+            let parameters = references(parameters);
+            client.execute(statement, &parameters).await.map(|_| ())
+        }));
+    }
+    if !alone {
+        answers.push(Box::pin(client.batch_execute("COMMIT")));
+    }
+    in_order(answers).await.map_err(Rejection::from)
+}
+
+/// Has all of them under way at once, begun in their order, and answers the first failure when all have ended.
+async fn in_order(mut answers: Vec<Answer<'_>>) -> Result<(), tokio_postgres::Error> {
+    let mut results: Vec<Option<Result<(), tokio_postgres::Error>>> = answers.iter().map(|_| None).collect();
+    poll_fn(|context| {
+        let mut waiting = false;
+        for (answer, result) in answers.iter_mut().zip(&mut results) {
+            if result.is_none() {
+                match answer.as_mut().poll(context) {
+                    Poll::Ready(ended) => *result = Some(ended),
+                    Poll::Pending => waiting = true,
+                }
+            }
+        }
+        if waiting { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+    results.into_iter().flatten().collect()
+}

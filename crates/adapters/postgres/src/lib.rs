@@ -1,0 +1,302 @@
+//! The store for more than one machine: PostgreSQL, or a system that speaks its protocol.
+//!
+//! A bind takes two round trips: one statement loads, one transaction, whose statements are all sent at once, commits. What
+//! belongs to at most one live account is kept so by unique indexes; nothing rests on a lock in this process, and any
+//! number of nodes may use one database. The schema, with what each column means, stands in `migrations/`.
+
+/// Uses a connection: the wait for one and what is done with it take no longer than the timeout, together.
+macro_rules! using {
+    ($inner:expr, $client:ident => $work:expr) => {{
+        let mut held: Option<Client> = None;
+        let work = async {
+            let $client: &Client = held.insert($inner.pool.get().await.map_err(Fault::from)?);
+            $work.await
+        };
+        let ended = timeout($inner.options.timeout, work).await;
+        let in_time = |had: bool| if had { Fault::Timeout } else { Fault::NoConnection };
+        let result = ended.unwrap_or_else(|_| Err(in_time(held.is_some()).into()));
+        $inner.done(held, result)
+    }};
+}
+
+/// Reads by a connection. One that was cut while it was idle is only found out when it is used, so it is tried once more.
+macro_rules! read {
+    ($inner:expr, $client:ident => $work:expr) => {{
+        let mut last = false;
+        loop {
+            match using!($inner, $client => $work) {
+                Err(Fault::Connection(_)) if !last => last = true,
+                found => break Ok(found?),
+            }
+        }
+    }};
+}
+
+mod allotment;
+mod commit;
+mod connect;
+mod fault;
+mod keys;
+mod load;
+mod options;
+mod purge;
+mod query;
+mod records;
+mod schema;
+mod text;
+mod verify;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use deadpool_postgres::{Client, Object, Pool};
+use metrics::gauge;
+use mobile_bind_domain::ports::{
+    BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
+};
+use mobile_bind_domain::{Account, AccountId, Change, Revision, Session, SessionId, Timestamp, Versioned, Write};
+use tokio::time::timeout;
+
+use crate::allotment::{Allotment, Block};
+use crate::fault::{Fault, MayBeFault, Rejection};
+
+pub use crate::fault::OpenError;
+pub use crate::options::Options;
+pub use crate::verify::{Findings, verify};
+
+/// How many account ids, and how many revisions, a node takes at a time. What it has not used when it stops is lost.
+const ACCOUNT_IDS: i64 = 1_000;
+const REVISIONS: i64 = 1 << 20;
+
+/// Connections of this node's pool, by `state`: how many are open, idle, and may be open.
+pub const CONNECTIONS: &str = "mobile_bind_postgres_connections";
+/// This node's number in the database.
+pub const NODE: &str = "mobile_bind_postgres_node";
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge needs no more than 53 bits")]
+fn as_f64(count: usize) -> f64 {
+    count as f64
+}
+
+/// A store over one database.
+#[derive(Clone)]
+pub struct PostgresStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pool: Pool,
+    options: Options,
+    /// This node's number, which no other node has had.
+    node: i64,
+    account_ids: Allotment,
+    revisions: Allotment,
+    closed: AtomicBool,
+}
+
+impl PostgresStore {
+    /// Connects, and brings the schema up to date where the options say so.
+    ///
+    /// # Errors
+    /// Where the database cannot be reached or used.
+    pub async fn open(options: Options) -> Result<Self, OpenError> {
+        let pool = connect::pool(&options)?;
+        let client = pool.get().await.map_err(Fault::from)?;
+        let encoding: String = one_value(&client, "SHOW server_encoding").await?;
+        if !matches!(encoding.as_str(), "UTF8" | "UTF-8") {
+            return Err(OpenError::Encoding(encoding));
+        }
+        if options.migrate {
+            schema::migrate(&client).await?;
+        } else {
+            schema::check(&client).await?;
+        }
+        let node = one_value(&client, "UPDATE counters SET value = value + 1 WHERE name = 'node' RETURNING value");
+        let node: i64 = node.await?;
+        gauge!(NODE).set(as_f64(usize::try_from(node).unwrap_or(usize::MAX)));
+        tracing::info!(node, "this node has a number in the database");
+        drop(client);
+        let inner = Inner {
+            pool,
+            options,
+            node,
+            account_ids: Allotment::new("account", ACCOUNT_IDS),
+            revisions: Allotment::new("revision", REVISIONS),
+            closed: AtomicBool::new(false),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// This node's number in the database, which no other node has had.
+    #[must_use]
+    pub fn node(&self) -> i64 {
+        self.inner.node
+    }
+}
+
+/// Brings a database's schema up to date. Answers how many steps that took.
+///
+/// # Errors
+/// Where the database cannot be reached or changed.
+pub async fn migrate(options: &Options) -> Result<i64, OpenError> {
+    let pool = connect::pool(options)?;
+    let client = pool.get().await.map_err(Fault::from)?;
+    schema::migrate(&client).await
+}
+
+async fn one_value<T: for<'a> tokio_postgres::types::FromSql<'a>>(client: &Client, text: &str) -> Result<T, Fault> {
+    Ok(client.query_one(text, &[]).await?.try_get(0)?)
+}
+
+async fn takes_changes(client: &Client) -> Result<(), Fault> {
+    let read_only: String = one_value(client, "SHOW transaction_read_only").await?;
+    if read_only == "off" { Ok(()) } else { Err(Fault::ReadOnly) }
+}
+
+/// Takes a block of numbers; answers the last of them.
+async fn fetch(client: &Client, text: &str, name: &str, size: i64) -> Result<i64, Fault> {
+    let prepared = client.prepare_cached(text).await?;
+    Ok(client.query_one(&prepared, &[&name, &size]).await?.try_get(0)?)
+}
+
+impl Inner {
+    fn open(&self) -> Result<(), Fault> {
+        if self.closed.load(Ordering::SeqCst) { Err(Fault::Closed) } else { Ok(()) }
+    }
+
+    /// Gives a connection back, unless what came of its use says that it is good for nothing more.
+    fn done<T, E: MayBeFault>(&self, client: Option<Client>, result: Result<T, E>) -> Result<T, E> {
+        let facts = self.pool.status();
+        gauge!(CONNECTIONS, "state" => "open").set(as_f64(facts.size));
+        gauge!(CONNECTIONS, "state" => "idle").set(as_f64(facts.available));
+        gauge!(CONNECTIONS, "state" => "limit").set(as_f64(facts.max_size));
+        if let Err(error) = &result
+            && error.fault().is_some_and(Fault::is_of_connection)
+        {
+            drop(client.map(Object::take));
+            // Those that are idle lead to the same place.
+            self.pool.retain(|_, _| false);
+        }
+        result
+    }
+
+    /// The next number of an allotment.
+    async fn next(self: &Arc<Self>, which: fn(&Self) -> &Allotment) -> Result<i64, Fault> {
+        let allotment = which(self);
+        loop {
+            if let Some(number) = allotment.take() {
+                if allotment.runs_low() {
+                    let ahead = Arc::clone(self);
+                    drop(tokio::spawn(async move {
+                        // Where it fails, whoever needs a number next will see.
+                        let _ = ahead.fetch(which(&ahead)).await;
+                        which(&ahead).fetched_ahead();
+                    }));
+                }
+                return Ok(number);
+            }
+            let _fetching = allotment.fetching.lock().await;
+            if let Some(number) = allotment.take() {
+                return Ok(number);
+            }
+            self.fetch(allotment).await?;
+        }
+    }
+
+    async fn fetch(&self, allotment: &Allotment) -> Result<(), Fault> {
+        // Accounts may have been brought in from elsewhere.
+        let text = if allotment.name == "account" {
+            "UPDATE counters SET value = greatest(value, (SELECT coalesce(max(id), 0) FROM accounts)) + $2::bigint
+             WHERE name = $1::text RETURNING value"
+        } else {
+            "UPDATE counters SET value = value + $2::bigint WHERE name = $1::text RETURNING value"
+        };
+        let (name, size) = (allotment.name, allotment.size);
+        let last = using!(self, client => fetch(client, text, name, size))?;
+        allotment.add(Block { next: last - size + 1, end: last + 1 });
+        Ok(())
+    }
+
+    async fn commit(self: &Arc<Self>, change: &Change) -> Result<Revision, Rejection> {
+        self.open()?;
+        let revision = self.next(|inner| &inner.revisions).await?;
+        let revision = Revision(u64::try_from(revision).map_err(|_| Fault::Unreadable("revision"))?);
+        let statements = commit::statements(change, revision)?;
+        if statements.is_empty() {
+            return Ok(revision);
+        }
+        let committed = using!(self, client => commit::run(client, &statements, self.options.timeout));
+        if matches!(committed, Err(Rejection::Conflict)) && makes_account(change) {
+            // It may be the id that is taken.
+            self.account_ids.give_up();
+        }
+        committed.map(|()| revision)
+    }
+}
+
+fn makes_account(change: &Change) -> bool {
+    change.writes.iter().any(|write| matches!(write, Write::Account { expected: Revision::ABSENT, .. }))
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn load_send(&self, query: &SendQuery) -> Result<SendSnapshot, StoreError> {
+        read!(self.inner, client => load::for_send(client, query))
+    }
+
+    async fn load_bind(&self, query: &BindQuery) -> Result<BindSnapshot, StoreError> {
+        read!(self.inner, client => load::for_bind(client, query))
+    }
+
+    async fn load_session(&self, id: SessionId) -> Result<Option<SessionSnapshot>, StoreError> {
+        read!(self.inner, client => load::session(client, id))
+    }
+
+    async fn allot_account_id(&self) -> Result<AccountId, StoreError> {
+        self.inner.open()?;
+        let id = self.inner.next(|inner| &inner.account_ids).await?;
+        let id = u64::try_from(id).ok().and_then(AccountId::new);
+        Ok(id.ok_or(Fault::Exhausted)?)
+    }
+
+    async fn commit(&self, change: Change) -> Result<Revision, CommitError> {
+        Ok(self.inner.commit(&change).await?)
+    }
+
+    async fn account(&self, id: AccountId) -> Result<Option<Versioned<Account>>, StoreError> {
+        read!(self.inner, client => load::account(client, id))
+    }
+
+    async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Versioned<Account>>, StoreError> {
+        read!(self.inner, client => load::accounts(client, after, limit))
+    }
+
+    async fn sessions_of(&self, account: AccountId) -> Result<Vec<Session>, StoreError> {
+        read!(self.inner, client => load::sessions_of(client, account))
+    }
+
+    async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.inner.open()?;
+        let node = self.inner.node;
+        Ok(using!(self.inner, client => purge::sweep(client, node, now, sessions_before, limit))?)
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.inner.open()?;
+        Ok(using!(self.inner, client => takes_changes(client))?)
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        if self.inner.closed.swap(true, Ordering::SeqCst) {
+            return Ok(());
+        }
+        // Where it fails, the lease ends by itself.
+        let _ = using!(self.inner, client => purge::leave(client, self.inner.node));
+        self.inner.pool.close();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,241 @@
+//! Snapshots: one statement each, so that all that is in one was true at once.
+
+use deadpool_postgres::Client;
+use mobile_bind_domain::ports::{
+    BindQuery, BindSnapshot, CallerQuery, ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
+};
+use mobile_bind_domain::referrer::ReferrerName;
+use mobile_bind_domain::{Account, AccountId, ChallengeKey, Session, SessionId, Subject, Versioned};
+use tokio_postgres::Row;
+
+use crate::fault::Fault;
+use crate::query::{Columns, Selection, Statement};
+use crate::records::account::{live, platform_number};
+use crate::records::{account, challenge, receipt, session, stored_client, stored_id, stored_text, tally};
+
+async fn one(client: &Client, statement: Statement) -> Result<Row, Fault> {
+    let prepared = client.prepare_cached(&statement.text).await?;
+    Ok(client.query_one(&prepared, &statement.references()).await?)
+}
+
+fn join_challenge(selection: &mut Selection, key: &ChallengeKey) {
+    let mobile = selection.bind(stored_text(key.mobile.as_str()), "text");
+    let client = selection.bind(stored_client(&key.client), "text");
+    selection.columns(challenge::COLUMNS);
+    selection.join("challenges", "c", &format!("c.mobile = {mobile} AND c.client = {client}"));
+}
+
+/// A session `s` and its account `sa`.
+fn join_session(selection: &mut Selection, id: SessionId) {
+    let id = selection.bind(id.0.to_vec(), "bytea");
+    selection.join("sessions", "s", &format!("s.id = {id}"));
+    selection.join("accounts", "sa", "sa.id = s.account_id");
+    selection.columns(&session::columns("s"));
+    selection.columns(&account::columns("sa"));
+}
+
+fn take_session(columns: &mut Columns<'_>) -> Result<Option<SessionSnapshot>, Fault> {
+    let (session, account) = (session::take(columns)?, account::take(columns)?);
+    Ok(session.zip(account).map(|(session, account)| SessionSnapshot { session, account }))
+}
+
+pub(crate) fn send_statement(query: &SendQuery) -> Statement {
+    let mut selection = Selection::default();
+    join_challenge(&mut selection, &query.key);
+    let subjects: Vec<String> = query.subjects().iter().map(tally::stored_subject).collect();
+    let mut subjects = selection.bind(subjects, "text[]");
+    if let Some(id) = query.session {
+        join_session(&mut selection, id);
+        subjects = format!("array_append({subjects}, '{}' || s.account_id::text)", tally::SENDS_OF);
+    }
+    selection.columns(&tally::columns(&subjects));
+    selection.into_statement()
+}
+
+pub(crate) async fn for_send(client: &Client, query: &SendQuery) -> Result<SendSnapshot, Fault> {
+    let row = one(client, send_statement(query)).await?;
+    let columns = &mut Columns::new(&row);
+    let challenge = challenge::take(columns)?;
+    let caller = if query.session.is_some() { take_session(columns)? } else { None };
+    let of_account = caller.as_ref().map(|caller| Subject::SendsOf(caller.account.value.id));
+    let tallies = tally::take(columns, query.subjects().into_iter().chain(of_account))?;
+    Ok(SendSnapshot { challenge, caller, tallies })
+}
+
+pub(crate) fn bind_statement(query: &BindQuery) -> Statement {
+    let mut selection = Selection::default();
+    join_challenge(&mut selection, &query.key);
+
+    selection.join("receipts", "r", "r.mobile = $1::text AND r.client = $2::text");
+    selection.columns(receipt::COLUMNS);
+    selection.join("sessions", "rs", "rs.id = r.session_id");
+    selection.join("accounts", "ra", "ra.id = rs.account_id");
+    selection.columns(&session::columns("rs"));
+    selection.columns(&account::columns("ra"));
+
+    selection.join("accounts", "m", &format!("m.mobile = $1::text AND {}", live("m")));
+    selection.columns(&account::columns("m"));
+
+    let subjects: Vec<String> = query.subjects().iter().map(tally::stored_subject).collect();
+    let subjects = selection.bind(subjects, "text[]");
+    selection.columns(&tally::columns(&subjects));
+    join_caller(&mut selection, &query.caller);
+    if let Some(name) = &query.referrer {
+        join_referrer(&mut selection, name);
+    }
+    selection.into_statement()
+}
+
+fn join_caller(selection: &mut Selection, caller: &CallerQuery) {
+    match caller {
+        // A unionid comes without its platform; where there is no openid either, the bind is refused for that.
+        CallerQuery::Identity { identity: Some(identity), unionid } => {
+            let platform = selection.bind(platform_number(identity.platform), "smallint");
+            let app = selection.bind(stored_text(identity.app.as_str()), "text");
+            let openid = selection.bind(stored_text(identity.openid.as_str()), "text");
+            let held = format!("o.platform = {platform} AND o.app_id = {app} AND o.openid = {openid} AND o.held");
+            selection.join("identities", "o", &held);
+            selection.join("accounts", "oa", "oa.id = o.account_id");
+            selection.columns(&account::columns("oa"));
+            if let Some(unionid) = unionid {
+                let unionid = selection.bind(stored_text(unionid.as_str()), "text");
+                let held = format!("u.platform = {platform} AND u.unionid = {unionid} AND u.held");
+                selection.join("identities", "u", &held);
+                selection.join("accounts", "ua", "ua.id = u.account_id");
+                selection.columns(&account::columns("ua"));
+            }
+        }
+        CallerQuery::Session(Some(id)) => join_session(selection, *id),
+        CallerQuery::Identity { identity: None, .. } | CallerQuery::Session(None) => {}
+    }
+}
+
+fn join_referrer(selection: &mut Selection, name: &ReferrerName) {
+    let named = match name {
+        ReferrerName::Id(id) => format!("f.id = {}", selection.bind(stored_id(*id), "bigint")),
+        ReferrerName::Mobile(mobile) => {
+            format!("f.mobile = {}", selection.bind(stored_text(mobile.as_str()), "text"))
+        }
+        ReferrerName::Code(code) => {
+            format!("f.member_code = {}", selection.bind(stored_text(code.as_str()), "text"))
+        }
+    };
+    selection.join("accounts", "f", &format!("{named} AND {}", live("f")));
+    selection.columns(&account::columns("f"));
+}
+
+pub(crate) async fn for_bind(client: &Client, query: &BindQuery) -> Result<BindSnapshot, Fault> {
+    let row = one(client, bind_statement(query)).await?;
+    let columns = &mut Columns::new(&row);
+    let challenge = challenge::take(columns)?;
+    let receipt = receipt::take(columns)?;
+    let session_then = take_session(columns)?;
+    let mobile_holder = account::take(columns)?;
+    let tallies = tally::take(columns, query.subjects())?;
+    let (mut identity_holder, mut unionid_holder, mut session) = (None, None, None);
+    match &query.caller {
+        CallerQuery::Identity { identity: Some(_), unionid } => {
+            identity_holder = account::take(columns)?;
+            unionid_holder = if unionid.is_some() { account::take(columns)? } else { None };
+        }
+        CallerQuery::Session(Some(_)) => session = take_session(columns)?,
+        CallerQuery::Identity { identity: None, .. } | CallerQuery::Session(None) => {}
+    }
+    let referrer = if query.referrer.is_some() { account::take(columns)? } else { None };
+    Ok(BindSnapshot {
+        challenge,
+        receipt: receipt.map(|receipt| ReceiptSnapshot { receipt, session: session_then }),
+        mobile_holder,
+        identity_holder,
+        unionid_holder,
+        session,
+        referrer: referrer.map(|account| account.value),
+        tallies,
+    })
+}
+
+pub(crate) fn session_statement(id: SessionId) -> Statement {
+    let mut selection = Selection::default();
+    join_session(&mut selection, id);
+    selection.into_statement()
+}
+
+/// A session and its account.
+pub(crate) async fn session(client: &Client, id: SessionId) -> Result<Option<SessionSnapshot>, Fault> {
+    let row = one(client, session_statement(id)).await?;
+    take_session(&mut Columns::new(&row))
+}
+
+pub(crate) fn account_statement(id: AccountId) -> Statement {
+    let mut selection = Selection::default();
+    let id = selection.bind(stored_id(id), "bigint");
+    selection.join("accounts", "a", &format!("a.id = {id}"));
+    selection.columns(&account::columns("a"));
+    selection.into_statement()
+}
+
+pub(crate) async fn account(client: &Client, id: AccountId) -> Result<Option<Versioned<Account>>, Fault> {
+    let row = one(client, account_statement(id)).await?;
+    account::take(&mut Columns::new(&row))
+}
+
+pub(crate) fn accounts_statement(after: Option<AccountId>, limit: usize) -> Statement {
+    let text = format!(
+        "SELECT {} FROM accounts a WHERE a.id > $1::bigint ORDER BY a.id LIMIT $2::bigint",
+        account::columns("a")
+    );
+    let after = after.map_or(0, stored_id);
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    Statement { text: text.into(), parameters: vec![Box::new(after), Box::new(limit)] }
+}
+
+/// The accounts after an id, in order.
+pub(crate) async fn accounts(
+    client: &Client,
+    after: Option<AccountId>,
+    limit: usize,
+) -> Result<Vec<Versioned<Account>>, Fault> {
+    let statement = accounts_statement(after, limit);
+    let prepared = client.prepare_cached(&statement.text).await?;
+    let rows = client.query(&prepared, &statement.references()).await?;
+    let found = rows.iter().map(|row| account::take(&mut Columns::new(row)));
+    Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+/// What became of reading some accounts.
+#[derive(Default)]
+pub(crate) struct Page {
+    pub(crate) rows: u64,
+    pub(crate) unreadable: u64,
+    /// The last id; `None` where there were none.
+    pub(crate) last: Option<i64>,
+}
+
+/// Reads the accounts after an id, whether or not they can be read.
+pub(crate) async fn page(client: &Client, after: i64, limit: usize) -> Result<Page, Fault> {
+    let mut statement = accounts_statement(None, limit);
+    if let Some(first) = statement.parameters.first_mut() {
+        *first = Box::new(after);
+    }
+    let prepared = client.prepare_cached(&statement.text).await?;
+    let mut page = Page::default();
+    for row in client.query(&prepared, &statement.references()).await? {
+        page.rows += 1;
+        page.unreadable += u64::from(account::take(&mut Columns::new(&row)).is_err());
+        page.last = Some(row.try_get(0)?);
+    }
+    Ok(page)
+}
+
+pub(crate) fn sessions_of_statement(account: AccountId) -> Statement {
+    let text = format!("SELECT {} FROM sessions s WHERE s.account_id = $1::bigint", session::columns("s"));
+    Statement { text: text.into(), parameters: vec![Box::new(stored_id(account))] }
+}
+
+pub(crate) async fn sessions_of(client: &Client, account: AccountId) -> Result<Vec<Session>, Fault> {
+    let statement = sessions_of_statement(account);
+    let prepared = client.prepare_cached(&statement.text).await?;
+    let rows = client.query(&prepared, &statement.references()).await?;
+    let found = rows.iter().map(|row| session::take(&mut Columns::new(row)));
+    Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}

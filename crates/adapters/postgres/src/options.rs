@@ -1,0 +1,49 @@
+//! How the database is reached and used.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The options of a store.
+#[derive(Clone)]
+pub struct Options {
+    /// `postgres://user:password@host:port/database`, with several hosts by commas; or `key=value` pairs. It may hold a
+    /// password: `Debug` leaves it out.
+    pub address: String,
+    /// How many connections are open at most.
+    pub connections: usize,
+    /// How long one use of the database may take, the wait for a connection included.
+    pub timeout: Duration,
+    /// How long a statement may wait for another's lock.
+    pub lock_timeout: Duration,
+    /// How long one attempt to connect may take.
+    pub connect_timeout: Duration,
+    /// How old a connection grows before it is replaced, so that those to a new server spread.
+    pub connection_lifetime: Duration,
+    /// The root certificates, PEM; the machine's own where none are named.
+    pub root_certificates: Option<PathBuf>,
+    /// Whether the schema is brought up to date when the store is opened.
+    pub migrate: bool,
+}
+
+impl Options {
+    /// The defaults, for one database.
+    #[must_use]
+    pub fn new(address: &str) -> Self {
+        Self {
+            address: address.to_owned(),
+            connections: 16,
+            timeout: Duration::from_secs(3),
+            lock_timeout: Duration::from_secs(1),
+            connect_timeout: Duration::from_secs(1),
+            connection_lifetime: Duration::from_secs(30 * 60),
+            root_certificates: None,
+            migrate: true,
+        }
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").field("connections", &self.connections).finish_non_exhaustive()
+    }
+}

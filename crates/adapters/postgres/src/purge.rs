@@ -1,0 +1,68 @@
+//! Forgetting what has ended, a few rows at a time, by one node at a time.
+
+use deadpool_postgres::Client;
+use mobile_bind_domain::Timestamp;
+
+use crate::fault::Fault;
+use crate::records::millis;
+
+/// Held for so long unless it is taken again; by the database's clock.
+const TAKE: &str = "INSERT INTO leases AS held (name, node, ends_at)
+VALUES ('purge', $1::bigint, now() + interval '10 seconds')
+ON CONFLICT (name) DO UPDATE SET node = excluded.node, ends_at = excluded.ends_at
+    WHERE held.node = excluded.node OR held.ends_at < now()";
+
+const LEAVE: &str = "DELETE FROM leases WHERE name = 'purge' AND node = $1::bigint";
+
+/// Each removes no more than so many rows that have ended by then. Rows that a change works on are left for the next time.
+pub(crate) const SWEEPS: [&str; 4] = [
+    "DELETE FROM challenges WHERE (mobile, client) IN (
+    SELECT mobile, client FROM challenges WHERE expires_at <= $1::bigint
+    ORDER BY expires_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED
+)",
+    "DELETE FROM receipts WHERE (mobile, client) IN (
+    SELECT mobile, client FROM receipts WHERE expires_at <= $1::bigint
+    ORDER BY expires_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED
+)",
+    "DELETE FROM meters WHERE (subject, window_ms) IN (
+    SELECT subject, window_ms FROM meters WHERE ends_at <= $1::bigint
+    ORDER BY ends_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED
+)",
+    "DELETE FROM sessions WHERE id IN (
+    SELECT id FROM sessions WHERE used_at < $1::bigint
+    ORDER BY used_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED
+)",
+];
+
+/// Removes at most `limit` rows, where this node has the lease or can have it. Answers how many it removed.
+pub(crate) async fn sweep(
+    client: &Client,
+    node: i64,
+    now: Timestamp,
+    sessions_before: Timestamp,
+    limit: usize,
+) -> Result<usize, Fault> {
+    let take = client.prepare_cached(TAKE).await?;
+    if client.execute(&take, &[&node]).await? == 0 {
+        return Ok(0);
+    }
+    let mut removed = 0;
+    let mut left = i64::try_from(limit).unwrap_or(i64::MAX);
+    let ends = [now, now, now, sessions_before];
+    for (text, end) in SWEEPS.into_iter().zip(ends) {
+        if left <= 0 {
+            break;
+        }
+        let statement = client.prepare_cached(text).await?;
+        let some = client.execute(&statement, &[&millis(end), &left]).await?;
+        left = left.saturating_sub_unsigned(some);
+        removed += usize::try_from(some).unwrap_or(usize::MAX);
+    }
+    Ok(removed)
+}
+
+/// Lets another node have the lease.
+pub(crate) async fn leave(client: &Client, node: i64) -> Result<(), Fault> {
+    client.execute(LEAVE, &[&node]).await?;
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! Sessions.
+
+use mobile_bind_domain::{ClientType, KeyId, Session, SessionId, SessionSeed, Timestamp};
+
+use super::account::{platform_number, platform_of};
+use super::{account_id, bytes, millis, read, stored_id, timestamp};
+use crate::fault::Fault;
+use crate::query::{Columns, Statement, parameter};
+
+const KIND: &str = "session";
+
+/// How many columns follow the id.
+const REST: usize = 6;
+
+/// The columns of the session `alias`, in the order [`take`] reads them.
+pub(crate) fn columns(alias: &str) -> String {
+    let names = ["id", "account_id", "client_type", "seed", "key_id", "issued_at", "used_at"];
+    names.map(|name| format!("{alias}.{name}")).join(", ")
+}
+
+/// Reads a session; `None` where it is not there.
+pub(crate) fn take(columns: &mut Columns<'_>) -> Result<Option<Session>, Fault> {
+    let Some(id) = columns.present::<&[u8]>(KIND, REST)? else { return Ok(None) };
+    Ok(Some(Session {
+        id: SessionId(bytes(id, KIND)?),
+        account: account_id(columns.take(KIND)?, KIND)?,
+        client_type: client_type_of(columns.take(KIND)?).ok_or(Fault::Unreadable(KIND))?,
+        seed: SessionSeed(bytes(columns.take(KIND)?, KIND)?),
+        key: read(columns.take(KIND)?, KIND, KeyId::new)?,
+        issued_at: timestamp(columns.take(KIND)?, KIND)?,
+        used_at: timestamp(columns.take(KIND)?, KIND)?,
+    }))
+}
+
+const fn client_type_number(client_type: ClientType) -> i16 {
+    match client_type {
+        ClientType::Pc => 1,
+        ClientType::H5 => 2,
+        ClientType::Ios => 3,
+        ClientType::Android => 4,
+        ClientType::MiniProgram(platform) => 16 + platform_number(platform),
+    }
+}
+
+fn client_type_of(number: i16) -> Option<ClientType> {
+    match number {
+        1 => Some(ClientType::Pc),
+        2 => Some(ClientType::H5),
+        3 => Some(ClientType::Ios),
+        4 => Some(ClientType::Android),
+        other => platform_of(other.checked_sub(16)?).map(ClientType::MiniProgram),
+    }
+}
+
+const OPEN: &str = "INSERT INTO sessions (id, account_id, client_type, seed, key_id, issued_at, used_at)
+VALUES ($1::bytea, $2::bigint, $3::smallint, $4::bytea, $5::text, $6::bigint, $7::bigint)
+ON CONFLICT (account_id, client_type) DO UPDATE SET id = excluded.id, seed = excluded.seed, key_id = excluded.key_id,
+    issued_at = excluded.issued_at, used_at = excluded.used_at";
+
+/// Opens a session in place of the one that the account had on its client type.
+pub(crate) fn open(session: &Session) -> Statement {
+    let parameters = vec![
+        parameter(session.id.0.to_vec()),
+        parameter(stored_id(session.account)),
+        parameter(client_type_number(session.client_type)),
+        parameter(session.seed.0.to_vec()),
+        parameter(session.key.as_str().to_owned()),
+        parameter(millis(session.issued_at)),
+        parameter(millis(session.used_at)),
+    ];
+    Statement::new(OPEN, parameters)
+}
+
+pub(crate) fn use_at(id: SessionId, at: Timestamp) -> Statement {
+    let text = "UPDATE sessions SET used_at = greatest(used_at, $2::bigint) WHERE id = $1::bytea";
+    Statement::new(text, vec![parameter(id.0.to_vec()), parameter(millis(at))])
+}
+
+pub(crate) fn end(id: SessionId) -> Statement {
+    Statement::new("DELETE FROM sessions WHERE id = $1::bytea", vec![parameter(id.0.to_vec())])
+}
+
+/// Holds where the session is there; nobody ends it until the change is committed.
+pub(crate) fn there(id: SessionId) -> Statement {
+    let text = "SELECT 1 / count(*) FROM (SELECT 1 FROM sessions WHERE id = $1::bytea FOR UPDATE) AS known";
+    Statement::new(text, vec![parameter(id.0.to_vec())])
+}
+
+#[cfg(test)]
+mod tests {
+    use mobile_bind_domain::ClientType;
+
+    use super::{client_type_number, client_type_of};
+
+    #[test]
+    fn every_client_type_has_a_number_of_its_own() {
+        for client_type in ClientType::ALL {
+            assert_eq!(client_type_of(client_type_number(client_type)), Some(client_type));
+        }
+        for number in [0, 5, 16, 23, i16::MIN] {
+            assert_eq!(client_type_of(number), None);
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! How PostgreSQL goes about each statement, on tables that are large: by an index, whatever grows.
+//!
+//! The plans stand in `plans.txt`, beside this file: the scans alone, which are the same from version to version.
+//! `MOBILE_BIND_WRITE_PLANS=1` writes them anew. `MOBILE_BIND_PLAN_ACCOUNTS` sets how many accounts there are.
+
+use std::fmt::Write as _;
+
+use deadpool_postgres::Client;
+use mobile_bind_domain::bind::BindReceipt;
+use mobile_bind_domain::ports::{BindQuery, CallerQuery, SendQuery};
+use mobile_bind_domain::referrer::ReferrerName;
+use mobile_bind_domain::{
+    Account, AccountId, AppId, Challenge, ChallengeKey, Change, Client as Asking, ClientType, CodeMac, Expectation,
+    Identity, Installation, KeyId, MemberCode, Mobile, OpenId, Platform, PlatformIdentity, Quota, Revision, Session,
+    SessionId, SessionSeed, Subject, Timestamp, UnionId, Write,
+};
+
+use super::{drop_schema, empty_schema};
+use crate::query::Statement;
+use crate::{commit, load, migrate, purge};
+
+const PLANS: &str = include_str!("plans.txt");
+const PLACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/tests/plans.txt");
+
+/// How many accounts the plans are made for where nothing else is said.
+const ACCOUNTS: u32 = 20_000;
+
+const FILL: &str = "
+INSERT INTO accounts SELECT n, n, '8888' || lpad(n::text, 10, '0'), 0, (13000000000 + n)::text, '', '', 0, '', '', '', NULL,
+    NULL, 0, NULL, NULL, NULL FROM generate_series(1, $N) AS n;
+INSERT INTO identities SELECT n, 1, 'wx', 'o' || n, 'u' || n, true FROM generate_series(1, $N) AS n;
+INSERT INTO challenges SELECT (13000000000 + n)::text, 'uuid:' || n, n, 'key', '', n, n, 0 FROM generate_series(1, $N) AS n;
+INSERT INTO receipts SELECT (13000000000 + n)::text, 'uuid:' || n, '', n, n, n, decode(md5(n::text), 'hex')
+    FROM generate_series(1, $N) AS n;
+INSERT INTO sessions SELECT decode(md5(n::text), 'hex'), n, 2, '', 'key', n, n FROM generate_series(1, $N) AS n;
+INSERT INTO meters SELECT 'sends_to:' || (13000000000 + n), 3600000, ARRAY[n], ARRAY[1], n FROM generate_series(1, $N) AS n;
+ANALYZE";
+
+fn key() -> ChallengeKey {
+    let client = Asking::Installation(Installation::new("u").unwrap());
+    ChallengeKey { mobile: Mobile::restore("17602128368").unwrap(), client }
+}
+
+fn session() -> Session {
+    Session {
+        id: SessionId([1; 16]),
+        seed: SessionSeed([1; 16]),
+        key: KeyId::new("key").unwrap(),
+        account: AccountId::MIN,
+        client_type: ClientType::H5,
+        issued_at: Timestamp::default(),
+        used_at: Timestamp::default(),
+    }
+}
+
+/// Every form of every statement, by a name.
+fn statements() -> Vec<(String, Statement)> {
+    let openid = OpenId::new("o").unwrap();
+    let identity = Identity { platform: Platform::Weixin, app: AppId::default(), openid: openid.clone() };
+    let callers = [
+        ("nobody", CallerQuery::Session(None)),
+        ("a session", CallerQuery::Session(Some(SessionId([1; 16])))),
+        ("an openid", CallerQuery::Identity { identity: Some(identity.clone()), unionid: None }),
+        ("a unionid", CallerQuery::Identity { identity: Some(identity), unionid: UnionId::new("u") }),
+    ];
+    let referrers = [
+        ("nobody", None),
+        ("id", Some(ReferrerName::Id(AccountId::MIN))),
+        ("number", Some(ReferrerName::Mobile(key().mobile))),
+        ("code", Some(ReferrerName::Code(MemberCode::of(AccountId::MIN)))),
+    ];
+    let mut all = Vec::new();
+    for (caller_name, caller) in &callers {
+        for (name, referrer) in &referrers {
+            let query = BindQuery { key: key(), caller: caller.clone(), referrer: referrer.clone() };
+            all.push((format!("load a bind by {caller_name}, invited by {name}"), load::bind_statement(&query)));
+        }
+    }
+    for session in [None, Some(SessionId([1; 16]))] {
+        let address = std::net::IpAddr::from([192, 0, 2, 1]).into();
+        let name = if session.is_some() { "a session" } else { "nobody" };
+        all.push((format!("load a send by {name}"), load::send_statement(&SendQuery { key: key(), address, session })));
+    }
+    all.push(("load a session".to_owned(), load::session_statement(SessionId([1; 16]))));
+    all.push(("load an account".to_owned(), load::account_statement(AccountId::MIN)));
+    all.push(("list accounts".to_owned(), load::accounts_statement(None, 100)));
+    all.push(("list sessions".to_owned(), load::sessions_of_statement(AccountId::MIN)));
+    for (number, statement) in commit::statements(&change(openid), Revision(9)).unwrap().into_iter().enumerate() {
+        all.push((format!("commit {number}"), statement));
+    }
+    for (number, sweep) in purge::SWEEPS.into_iter().enumerate() {
+        let parameters = vec![crate::query::parameter(0_i64), crate::query::parameter(0_i64)];
+        all.push((format!("purge {number}"), Statement::new(sweep, parameters)));
+    }
+    all
+}
+
+/// A change with each kind of expectation and write.
+fn change(openid: OpenId) -> Change {
+    let mut account = Account::new(AccountId::MIN, Timestamp::default());
+    let identity = PlatformIdentity { app: AppId::default(), openid: Some(openid), unionid: None };
+    account.identities.insert(Platform::Weixin, identity);
+    let account = Box::new(account);
+    let mac = CodeMac { key: KeyId::new("key").unwrap(), tag: [0; 32] };
+    let challenge = Challenge::issue(mac, Timestamp::default(), std::time::Duration::from_secs(600));
+    let write = |expected, challenge| Write::Challenge { expected, key: key(), challenge };
+    let receipt =
+        BindReceipt { fingerprint: [0; 32], expires_at: Timestamp::default(), account: AccountId::MIN, session: None };
+    let (subject, at, quota) = (Subject::Sends, Timestamp::default(), Quota::new(1, 60));
+    let (known, absent) = (Revision(1), Revision::ABSENT);
+    Change {
+        expectations: vec![
+            Expectation::Challenge(key(), known),
+            Expectation::Challenge(key(), absent),
+            Expectation::Account(AccountId::MIN, known),
+            Expectation::Account(AccountId::MIN, absent),
+            Expectation::Session(SessionId([1; 16])),
+        ],
+        writes: vec![
+            write(absent, Some(challenge.clone())),
+            write(known, Some(challenge)),
+            write(known, None),
+            Write::Account { expected: absent, account: account.clone() },
+            Write::Account { expected: known, account },
+            Write::OpenSession(session()),
+            Write::UseSession(SessionId([1; 16]), at),
+            Write::EndSession(SessionId([1; 16])),
+            Write::Receipt(key(), receipt),
+            Write::Count { subject: subject.clone(), at, kept: vec![quota], watched: Vec::new() },
+            Write::Uncount { subject, at },
+        ],
+    }
+}
+
+/// The scans of a statement's plan; each with the condition that it looks up, if it does.
+async fn scans(client: &Client, statement: &Statement) -> Vec<String> {
+    let nulls = vec!["NULL"; statement.parameters.len()].join(", ");
+    client.batch_execute(&format!("PREPARE planned AS {}", statement.text)).await.unwrap();
+    let explained = client.simple_query(&format!("EXPLAIN (COSTS OFF) EXECUTE planned ({nulls})")).await.unwrap();
+    client.batch_execute("DEALLOCATE planned").await.unwrap();
+    let mut scans: Vec<String> = Vec::new();
+    for message in explained {
+        let tokio_postgres::SimpleQueryMessage::Row(row) = message else { continue };
+        let line = row.get(0).unwrap_or_default().trim_start_matches([' ', '-', '>']).to_owned();
+        let arbiter = line.strip_prefix("Conflict Arbiter Indexes: ").map(|index| format!("Conflict on {index}"));
+        if let Some(arbiter) = arbiter {
+            scans.push(arbiter);
+        } else if line.starts_with("Index Cond:") {
+            if let Some(scan) = scans.last_mut() {
+                scan.push_str(", by a condition");
+            }
+        } else if ["Seq Scan", "Index", "Bitmap"].iter().any(|scan| line.starts_with(scan) && line.contains(" Scan ")) {
+            scans.push(line);
+        }
+    }
+    scans
+}
+
+#[tokio::test]
+async fn whatever_grows_is_read_by_an_index() {
+    let (options, client) = empty_schema("plans").await;
+    migrate(&options).await.unwrap();
+    let accounts = std::env::var("MOBILE_BIND_PLAN_ACCOUNTS").map_or(ACCOUNTS, |number| number.parse().unwrap());
+    client.batch_execute(&FILL.replace("$N", &accounts.to_string())).await.unwrap();
+    let mut plans = String::new();
+    for (name, statement) in statements() {
+        writeln!(plans, "{name}").unwrap();
+        for scan in scans(&client, &statement).await {
+            assert!(!scan.starts_with("Seq Scan"), "{name}: {scan}");
+            // Bitmap heap scans look up in the index scan below them; the others are of what the statement itself makes.
+            let looks_up = scan.contains(", by a condition") || !scan.starts_with("Index");
+            assert!(looks_up, "{name} reads a whole index: {scan}");
+            writeln!(plans, "    {scan}").unwrap();
+        }
+    }
+    drop_schema(&client).await;
+    if std::env::var_os("MOBILE_BIND_WRITE_PLANS").is_some() {
+        std::fs::write(PLACE, &plans).unwrap();
+        return;
+    }
+    assert_eq!(plans, PLANS, "the plans are others than those in plans.txt");
+}

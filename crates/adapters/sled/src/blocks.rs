@@ -1,0 +1,236 @@
+//! Entries in order, many to each of sled's (`block.rs`).
+//!
+//! A block stands under a key that is not above its first entry's and not below the end of the block before it. Blocks hold
+//! entries of one kind each; a kind's first block stands under the kind alone. Changes are merged in by one thread, in the
+//! order of their keys. A block that grows too large is cut: first its later pieces are written, the last one first, then
+//! itself. A reader, or a crash, in between leaves entries in it that stand in a later block as well; what stands in a block
+//! and not below the next one's key is not there. (One of sled's batches would do it at once, but stops all readers while it
+//! is written.)
+
+use std::ops::{Bound, Range};
+
+use sled::{IVec, Tree};
+
+use crate::block::{Block, Malformed, encode};
+use crate::fault::Fault;
+
+/// The most that a block of more than one entry has, in bytes. Larger ones make fewer leaves, which is less memory and disk,
+/// and more bytes to write for each change.
+const MOST: usize = 1024;
+
+impl From<Malformed> for Fault {
+    fn from(_: Malformed) -> Self {
+        Self::Unreadable("block")
+    }
+}
+
+/// The entries in the database.
+#[derive(Clone)]
+pub(crate) struct Blocks {
+    tree: Tree,
+}
+
+impl Blocks {
+    pub(crate) fn new(tree: Tree) -> Self {
+        Self { tree }
+    }
+
+    pub(crate) fn value(&self, key: &[u8]) -> Result<Option<IVec>, Fault> {
+        let Some((_, bytes)) = self.covering(key)? else { return Ok(None) };
+        let found = Block::new(&bytes)?.find(key)?;
+        Ok(found.map(|value| bytes.subslice(value.start, value.len())))
+    }
+
+    /// The block that a key belongs into, where it is there: its own key, and its bytes.
+    fn covering(&self, key: &[u8]) -> Result<Option<(IVec, IVec)>, Fault> {
+        let below = self.tree.range::<&[u8], _>(..=key).next_back().transpose()?;
+        Ok(below.filter(|(start, _)| start.first() == key.first()))
+    }
+
+    /// The entries in a range, in order.
+    pub(crate) fn range(&self, range: Range<Vec<u8>>) -> Entries {
+        let first = self.covering(&range.start).transpose();
+        let after = match &first {
+            Some(Ok((start, _))) => Bound::Excluded(start.to_vec()),
+            _ => Bound::Included(range.start.clone()),
+        };
+        let rest = self.tree.range((after, Bound::Excluded(range.end.clone())));
+        Entries { first, rest: rest.peekable(), range, block: Vec::new().into_iter() }
+    }
+
+    /// The last entry of a kind.
+    pub(crate) fn last(&self, kind: u8) -> Result<Option<(IVec, IVec)>, Fault> {
+        let last = self.tree.range([kind]..[kind + 1]).next_back().transpose()?;
+        let Some((start, _)) = last else { return Ok(None) };
+        self.range(start.to_vec()..vec![kind + 1]).last().transpose()
+    }
+
+    /// Merges changes in, which are in the order of their keys, each with another key.
+    pub(crate) fn apply<'c>(&self, changes: impl Iterator<Item = (&'c [u8], Option<&'c IVec>)>) -> Result<(), Fault> {
+        let mut merge = Merge::default();
+        for (key, value) in changes {
+            let (start, bytes) = match self.covering(key)? {
+                Some(block) => block,
+                None => (IVec::from(key.get(..1).unwrap_or_default()), IVec::default()),
+            };
+            if merge.start != start {
+                merge.write(&self.tree)?;
+                merge = Merge { start, bytes, changes: Vec::new() };
+            }
+            merge.changes.push((key, value));
+        }
+        merge.write(&self.tree)
+    }
+}
+
+/// The changes to one block.
+#[derive(Default)]
+struct Merge<'c> {
+    start: IVec,
+    bytes: IVec,
+    changes: Vec<(&'c [u8], Option<&'c IVec>)>,
+}
+
+impl Merge<'_> {
+    fn write(&self, tree: &Tree) -> Result<(), Fault> {
+        if self.changes.is_empty() {
+            return Ok(());
+        }
+        let mut keys = Vec::with_capacity(4 * MOST);
+        let old = self.old(&mut keys)?;
+        let old: Vec<(&[u8], &[u8])> = old
+            .into_iter()
+            .map(|(key, value)| (keys.get(key).unwrap_or_default(), self.bytes.get(value).unwrap_or_default()))
+            .collect();
+        let (mut merged, grows_at_the_end) = self.merged(&old);
+        if bytes(&merged) > MOST {
+            // What a crash left behind must not become a block of its own.
+            let next = tree.range::<&[u8], _>((Bound::Excluded(self.start.as_ref()), Bound::Unbounded)).next();
+            if let Some((next, _)) = next.transpose()? {
+                merged.retain(|(key, _)| *key < next.as_ref());
+            }
+        }
+        if merged.is_empty() {
+            tree.remove(&self.start)?;
+            return Ok(());
+        }
+        let pieces: Vec<_> = cut(&merged, grows_at_the_end).collect();
+        for (index, piece) in pieces.iter().enumerate().rev() {
+            let start = if index == 0 { &self.start[..] } else { piece.first().map_or(&[][..], |(key, _)| key) };
+            tree.insert(start, encode(piece))?;
+        }
+        Ok(())
+    }
+
+    /// Where the keys of what is there stand in `keys`, and the values in the block.
+    fn old(&self, keys: &mut Vec<u8>) -> Result<Vec<(Range<usize>, Range<usize>)>, Fault> {
+        if self.bytes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let block = Block::new(&self.bytes)?;
+        let entries = block.entries().map(|entry| {
+            let (suffix, value) = entry?;
+            let start = keys.len();
+            keys.extend_from_slice(block.prefix());
+            keys.extend_from_slice(suffix);
+            Ok((start..keys.len(), value))
+        });
+        entries.collect()
+    }
+
+    /// The entries after the changes, and whether all that is new comes after what was there.
+    fn merged<'m>(&'m self, old: &[(&'m [u8], &'m [u8])]) -> (Vec<(&'m [u8], &'m [u8])>, bool) {
+        let mut merged = Vec::with_capacity(old.len() + self.changes.len());
+        let last_old = old.last().map(|(key, _)| *key);
+        let mut old = old.iter().copied().peekable();
+        let mut grows_at_the_end = true;
+        for &(key, value) in &self.changes {
+            while let Some(entry) = old.next_if(|(old, _)| *old < key) {
+                merged.push(entry);
+            }
+            let replaced = old.next_if(|(old, _)| *old == key).is_some();
+            grows_at_the_end &= replaced || last_old.is_none_or(|last| last < key);
+            merged.extend(value.map(|value| (key, &value[..])));
+        }
+        merged.extend(old);
+        (merged, grows_at_the_end)
+    }
+}
+
+/// About how many bytes entries take.
+fn bytes(entries: &[(&[u8], &[u8])]) -> usize {
+    entries.iter().map(size).sum()
+}
+
+fn size((key, value): &(&[u8], &[u8])) -> usize {
+    key.len() + value.len() + 2
+}
+
+/// Cuts entries into blocks: full ones where they come in order, so that what grows at its end leaves no gaps; else even
+/// ones with room.
+fn cut<'e>(
+    entries: &'e [(&'e [u8], &'e [u8])],
+    grows_at_the_end: bool,
+) -> impl Iterator<Item = &'e [(&'e [u8], &'e [u8])]> {
+    let total = bytes(entries);
+    let most = if grows_at_the_end || total <= MOST { MOST } else { total.div_ceil(total.div_ceil(MOST * 3 / 4)) };
+    let mut rest = entries;
+    std::iter::from_fn(move || {
+        let mut used = 0;
+        let fitting = rest.iter().take_while(|entry| {
+            used += size(entry);
+            used <= most
+        });
+        let (piece, remaining) = rest.split_at_checked(fitting.count().max(1))?;
+        rest = remaining;
+        Some(piece)
+    })
+}
+
+/// The entries in a range.
+pub(crate) struct Entries {
+    first: Option<Result<(IVec, IVec), Fault>>,
+    rest: std::iter::Peekable<sled::Iter>,
+    range: Range<Vec<u8>>,
+    block: std::vec::IntoIter<(IVec, IVec)>,
+}
+
+impl Entries {
+    fn open(&mut self, bytes: &IVec) -> Result<(), Fault> {
+        let next = match self.rest.peek() {
+            Some(Ok((next, _))) => Some(next),
+            _ => None,
+        };
+        let block = Block::new(bytes)?;
+        let mut entries = Vec::new();
+        for entry in block.entries() {
+            let (suffix, value) = entry?;
+            let key = [block.prefix(), suffix].concat();
+            let stale = next.is_some_and(|next| next.as_ref() <= key.as_slice());
+            if !stale && self.range.contains(&key) {
+                entries.push((IVec::from(key), bytes.subslice(value.start, value.len())));
+            }
+        }
+        self.block = entries.into_iter();
+        Ok(())
+    }
+}
+
+impl Iterator for Entries {
+    type Item = Result<(IVec, IVec), Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(entry) = self.block.next() {
+                return Some(Ok(entry));
+            }
+            let next = match self.first.take() {
+                Some(first) => first,
+                None => self.rest.next()?.map_err(Fault::from),
+            };
+            if let Err(fault) = next.and_then(|(_, bytes)| self.open(&bytes)) {
+                return Some(Err(fault));
+            }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! A checksum over accounts and their sessions, the same whatever store they are in.
+
+use std::fmt;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use data_encoding::HEXLOWER;
+use mobile_bind_domain::{Account, Platform, PlatformIdentity, Session, ShopDetails, Timestamp};
+
+/// How many there are, and SHA-256 over all of them in the order of their ids.
+pub(crate) struct Checksum {
+    accounts: u64,
+    sessions: u64,
+    context: Context,
+    digest: String,
+}
+
+impl Default for Checksum {
+    fn default() -> Self {
+        Self { accounts: 0, sessions: 0, context: Context::new(&SHA256), digest: String::new() }
+    }
+}
+
+impl PartialEq for Checksum {
+    fn eq(&self, other: &Self) -> bool {
+        (self.accounts, self.sessions, &self.digest) == (other.accounts, other.sessions, &other.digest)
+    }
+}
+
+impl fmt::Display for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} accounts, {} sessions, checksum {}", self.accounts, self.sessions, self.digest)
+    }
+}
+
+impl Checksum {
+    /// Adds the next account and its sessions, which are in the order of their ids.
+    pub(crate) fn add(&mut self, account: &Account, sessions: &[Session]) {
+        self.accounts += 1;
+        self.account(account);
+        self.number(sessions.len() as u64);
+        for session in sessions {
+            self.sessions += 1;
+            self.session(session);
+        }
+    }
+
+    /// The sum of what was added.
+    pub(crate) fn finished(self) -> Self {
+        let digest = HEXLOWER.encode(self.context.clone().finish().as_ref());
+        Self { digest, ..self }
+    }
+
+    fn number(&mut self, number: u64) {
+        self.context.update(&number.to_be_bytes());
+    }
+
+    fn signed(&mut self, number: i64) {
+        self.context.update(&number.to_be_bytes());
+    }
+
+    /// Texts are kept apart by their lengths.
+    fn text(&mut self, text: &str) {
+        self.number(text.len() as u64);
+        self.context.update(text.as_bytes());
+    }
+
+    fn optional<T>(&mut self, value: Option<T>, add: impl FnOnce(&mut Self, T)) {
+        self.context.update(&[u8::from(value.is_some())]);
+        if let Some(value) = value {
+            add(self, value);
+        }
+    }
+
+    fn time(&mut self, at: Timestamp) {
+        self.number(at.as_millis());
+    }
+
+    /// Taken apart whole, so that no field is forgotten.
+    fn account(&mut self, account: &Account) {
+        let Account {
+            id,
+            member_code,
+            status,
+            mobile,
+            identities,
+            profile,
+            shop,
+            referrer,
+            added_at,
+            updated_at,
+            deleted_at,
+            closed_at,
+        } = account;
+        self.number(id.get());
+        self.optional(member_code.as_ref(), |sum, code| sum.text(code.as_str()));
+        self.number(u64::from(status.number()));
+        self.optional(mobile.as_ref(), |sum, mobile| sum.text(mobile.as_str()));
+        self.number(identities.len() as u64);
+        for (platform, identity) in identities {
+            self.identity(*platform, identity);
+        }
+        for text in [&profile.nickname, &profile.province, &profile.city, &profile.county] {
+            self.text(text.as_str());
+        }
+        self.text(profile.avatar.as_str());
+        self.number(u64::from(profile.gender.number()));
+        self.optional(shop.as_deref(), Self::shop);
+        self.optional(*referrer, |sum, referrer| sum.number(referrer.get()));
+        self.time(*added_at);
+        for at in [updated_at, deleted_at, closed_at] {
+            self.optional(*at, Self::time);
+        }
+    }
+
+    fn identity(&mut self, platform: Platform, identity: &PlatformIdentity) {
+        let PlatformIdentity { app, openid, unionid } = identity;
+        self.text(platform.name());
+        self.text(app.as_str());
+        self.optional(openid.as_ref(), |sum, openid| sum.text(openid.as_str()));
+        self.optional(unionid.as_ref(), |sum, unionid| sum.text(unionid.as_str()));
+    }
+
+    fn shop(&mut self, shop: &ShopDetails) {
+        let ShopDetails {
+            username,
+            email,
+            weixin_web_openid,
+            birthday,
+            address,
+            integral,
+            locking_integral,
+            has_password,
+        } = shop;
+        for text in [username, email, weixin_web_openid, address] {
+            self.text(text);
+        }
+        for number in [birthday, integral, locking_integral] {
+            self.signed(*number);
+        }
+        self.number(u64::from(*has_password));
+    }
+
+    fn session(&mut self, session: &Session) {
+        let Session { id, seed, key, account, client_type, issued_at, used_at } = session;
+        self.context.update(&id.0);
+        self.context.update(&seed.0);
+        self.text(key.as_str());
+        self.number(account.get());
+        self.text(client_type.name());
+        self.time(*issued_at);
+        self.time(*used_at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mobile_bind_domain::{Account, AccountId, MemberCode, Mobile, Timestamp};
+
+    use super::Checksum;
+
+    fn sum(accounts: &[Account]) -> String {
+        let mut checksum = Checksum::default();
+        accounts.iter().for_each(|account| checksum.add(account, &[]));
+        checksum.finished().to_string()
+    }
+
+    #[test]
+    fn whatever_differs_changes_the_sum() {
+        let plain = Account::new(AccountId::MIN, Timestamp::default());
+        let with_number = Account { mobile: Mobile::restore("17602128368"), ..plain.clone() };
+        let with_code = Account { member_code: MemberCode::new("17602128368"), ..plain.clone() };
+        let deleted = Account { deleted_at: Some(Timestamp::default()), ..plain.clone() };
+        let closed = Account { closed_at: Some(Timestamp::default()), ..plain.clone() };
+        let sums: std::collections::BTreeSet<String> = [&plain, &with_number, &with_code, &deleted, &closed]
+            .map(|account| sum(std::slice::from_ref(account)))
+            .into();
+        assert_eq!(sums.len(), 5);
+        assert_eq!(sum(std::slice::from_ref(&plain)), sum(&[plain]));
+    }
+}

@@ -1,0 +1,252 @@
+//! Moving from one store to another: accounts, sessions and keys, through the store port alone.
+//!
+//! Challenges, receipts and counts are not copied: they last for minutes, or a day at most. A copy that was broken off is
+//! called again: what is there already is compared, and what differs is written.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use mobile_bind_domain::ports::Store;
+use mobile_bind_domain::{Account, AccountId, Change, Revision, Session, Versioned, Write};
+use tokio::task::JoinSet;
+
+use crate::checksum::Checksum;
+use crate::keys::{self, Purpose};
+use crate::settings::Settings;
+use crate::stores::OpenStore;
+
+/// How many accounts are read and committed together, and for how many sessions are asked at once.
+const BATCH: usize = 256;
+const ASKED_AT_ONCE: usize = 16;
+
+/// How often the bar is drawn.
+const DRAWN_EVERY: Duration = Duration::from_millis(200);
+
+/// Copies everything, compares it, and says what there is.
+///
+/// # Errors
+/// Where a store cannot be used, the target holds something else, or the two differ in the end.
+pub(crate) async fn copy(settings: &Settings, from: &str, to: &str) -> Result<String> {
+    ensure!(from != to, "the two stores are one");
+    let named = |store: &str| Settings { store: store.to_owned(), store_file: String::new(), ..settings.clone() };
+    let (from, to) = (named(from), named(to));
+    let source = OpenStore::open(&from).await.context("the store to read")?;
+    let target = OpenStore::open(&to).await.context("the store to write")?;
+    let copied = copy_open(&source, &target, settings).await;
+    for store in [source.port(), target.port()] {
+        store.close().await.map_err(|error| anyhow!(error).context("a store could not be closed"))?;
+    }
+    copied
+}
+
+async fn copy_open(source: &OpenStore, target: &OpenStore, settings: &Settings) -> Result<String> {
+    for purpose in [Purpose::Tokens(settings.tokens.algorithm), Purpose::Codes] {
+        keys::copy(&source.keys(settings), &target.keys(settings), purpose).await?;
+    }
+    let (source, target) = (source.port(), target.port());
+    let total = count(&source).await?;
+    let mut bar = Bar::new("copied", total);
+    let mut after = None;
+    loop {
+        let batch = read(&source, after).await?;
+        let Some(last) = batch.keys().next_back().copied() else { break };
+        write(&target, after, last, &batch).await?;
+        after = Some(last);
+        bar.advance(batch.len());
+    }
+    ensure!(target.accounts(after, 1).await?.is_empty(), "the target holds accounts that the other store does not");
+    bar.end();
+    let mut bar = Bar::new("compared", 2 * total);
+    let (expected, found) = (checksum(&source, &mut bar).await?, checksum(&target, &mut bar).await?);
+    bar.end();
+    ensure!(expected == found, "the stores differ: {expected} here, {found} there; call it again");
+    Ok(format!("the stores are alike: {found}\n"))
+}
+
+/// An account with its sessions, by their ids.
+struct Held {
+    account: Versioned<Account>,
+    sessions: Vec<Session>,
+}
+
+/// The next accounts, with their sessions.
+async fn read(store: &Arc<dyn Store>, after: Option<AccountId>) -> Result<BTreeMap<AccountId, Held>> {
+    let accounts = store.accounts(after, BATCH).await?;
+    with_sessions(store, accounts).await
+}
+
+async fn with_sessions(store: &Arc<dyn Store>, accounts: Vec<Versioned<Account>>) -> Result<BTreeMap<AccountId, Held>> {
+    let mut held = BTreeMap::new();
+    let mut asked = JoinSet::new();
+    for account in accounts {
+        if asked.len() == ASKED_AT_ONCE {
+            let (id, found): (AccountId, Held) = asked.join_next().await.context("nobody was asked")???;
+            held.insert(id, found);
+        }
+        let store = Arc::clone(store);
+        asked.spawn(async move {
+            let mut sessions = store.sessions_of(account.value.id).await?;
+            sessions.sort_by_key(|session| session.id);
+            Ok::<_, anyhow::Error>((account.value.id, Held { account, sessions }))
+        });
+    }
+    while let Some(answer) = asked.join_next().await {
+        let (id, found) = answer??;
+        held.insert(id, found);
+    }
+    Ok(held)
+}
+
+/// Writes what the target has not, or has otherwise, of the accounts after one id up to another.
+async fn write(
+    target: &Arc<dyn Store>,
+    after: Option<AccountId>,
+    last: AccountId,
+    batch: &BTreeMap<AccountId, Held>,
+) -> Result<()> {
+    let mut there = target.accounts(after, BATCH).await?;
+    there.retain(|account| account.value.id <= last);
+    let there = with_sessions(target, there).await?;
+    if let Some(id) = there.keys().find(|id| !batch.contains_key(id)) {
+        bail!("the target holds account {}, which the other store does not: it is no copy of it", id.get());
+    }
+    let mut change = Change::default();
+    for (id, held) in batch {
+        let known = there.get(id);
+        if known.is_none_or(|known| known.account.value != held.account.value) {
+            let expected = known.map_or(Revision::ABSENT, |known| known.account.revision);
+            change.writes.push(Write::Account { expected, account: Box::new(held.account.value.clone()) });
+        }
+        let kept = known.map(|known| known.sessions.as_slice()).unwrap_or_default();
+        let gone = kept.iter().filter(|kept| !held.sessions.contains(kept));
+        change.writes.extend(gone.map(|session| Write::EndSession(session.id)));
+        let missing = held.sessions.iter().filter(|session| !kept.contains(session));
+        change.writes.extend(missing.cloned().map(Write::OpenSession));
+    }
+    if !change.is_empty() {
+        let committed = target.commit(change).await;
+        committed.map_err(|error| anyhow!(error).context("a batch could not be written; call it again"))?;
+    }
+    Ok(())
+}
+
+async fn count(store: &Arc<dyn Store>) -> Result<usize> {
+    let (mut total, mut after) = (0, None);
+    loop {
+        let page = store.accounts(after, 16 * BATCH).await?;
+        let Some(last) = page.last() else { return Ok(total) };
+        after = Some(last.value.id);
+        total += page.len();
+    }
+}
+
+async fn checksum(store: &Arc<dyn Store>, bar: &mut Bar) -> Result<Checksum> {
+    let (mut checksum, mut after) = (Checksum::default(), None);
+    loop {
+        let batch = read(store, after).await?;
+        let Some(last) = batch.keys().next_back().copied() else { return Ok(checksum.finished()) };
+        for held in batch.values() {
+            checksum.add(&held.account.value, &held.sessions);
+        }
+        after = Some(last);
+        bar.advance(batch.len());
+    }
+}
+
+/// One line on standard error, drawn over itself.
+struct Bar {
+    name: &'static str,
+    total: usize,
+    done: usize,
+    began: Instant,
+    drawn: Option<Instant>,
+}
+
+impl Bar {
+    fn new(name: &'static str, total: usize) -> Self {
+        Self { name, total, done: 0, began: now(), drawn: None }
+    }
+
+    fn advance(&mut self, by: usize) {
+        self.done += by;
+        let now = now();
+        if self.drawn.is_none_or(|drawn| now.duration_since(drawn) >= DRAWN_EVERY) {
+            self.drawn = Some(now);
+            self.draw("");
+        }
+    }
+
+    fn end(&self) {
+        self.draw("\n");
+    }
+
+    fn draw(&self, end: &str) {
+        // Nobody has to watch.
+        let _ = write!(std::io::stderr(), "\r{}{end}", self.line(self.began.elapsed()));
+        let _ = std::io::stderr().flush();
+    }
+
+    fn line(&self, elapsed: Duration) -> String {
+        let (done, total) = (self.done, self.total);
+        let twentieths = (20 * done).checked_div(total).unwrap_or(20).min(20);
+        let millis = usize::try_from(elapsed.as_millis()).unwrap_or(usize::MAX).max(1);
+        let rate = done.saturating_mul(1_000) / millis;
+        let left = total.saturating_sub(done).checked_div(rate).map_or_else(|| "?".to_owned(), |s| s.to_string());
+        format!("[{:<20}] {done} of {total} accounts {}, {rate}/s, {left} s left  ", "#".repeat(twentieths), self.name)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a rate for whoever watches; no rule depends on it")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Bar, copy, now};
+    use crate::fill::fill;
+    use crate::settings::Settings;
+
+    fn in_folder(folder: &tempfile::TempDir) -> Settings {
+        Settings { data_dir: folder.path().to_owned(), ..Settings::default() }
+    }
+
+    #[tokio::test]
+    async fn a_store_is_copied_and_what_was_broken_off_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = in_folder(&folder);
+        fill(&settings, 700).await.unwrap();
+        let target = format!("sled:{}", folder.path().join("other").display());
+        let told = copy(&settings, "sled:", &target).await.unwrap();
+        assert!(told.contains("700 accounts, 700 sessions"), "{told}");
+        // More has come since: only that is written, and both are the same again.
+        fill(&settings, 5).await.unwrap();
+        assert!(copy(&settings, "sled:", &target).await.unwrap().contains("705 accounts"));
+        assert!(copy(&settings, &target, "sled:").await.unwrap().contains("705 accounts"));
+    }
+
+    #[tokio::test]
+    async fn a_store_that_holds_something_else_is_left_alone() {
+        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (settings, others) = (in_folder(&folder), in_folder(&other));
+        fill(&settings, 3).await.unwrap();
+        fill(&others, 5).await.unwrap();
+        let target = format!("sled:{}", other.path().join("store").display());
+        let error = copy(&settings, "sled:", &target).await.unwrap_err().to_string();
+        assert!(error.contains("does not"), "{error}");
+        assert!(copy(&settings, "sled:", "sled:").await.is_err());
+    }
+
+    #[test]
+    fn the_bar_tells_the_rate_and_the_time_left() {
+        let bar = Bar { name: "copied", total: 1_000, done: 500, began: now(), drawn: None };
+        let line = bar.line(Duration::from_secs(5));
+        assert!(line.starts_with("[##########          ] 500 of 1000 accounts copied, 100/s, 5 s left"), "{line}");
+        assert!(Bar { total: 0, done: 0, ..bar }.line(Duration::ZERO).contains("0 of 0"));
+    }
+}

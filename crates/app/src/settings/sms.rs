@@ -1,0 +1,169 @@
+//! From settings to SMS providers.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use mobile_bind_sms::{Kind, ProviderConfig, Secret};
+
+use super::{Environment, Settings, SmsProvider, SmsSenderName};
+
+/// The longest name of a provider.
+const NAME_CHARS: usize = 32;
+
+/// The kind that a name stands for.
+pub(crate) fn kind(name: &str) -> Option<Kind> {
+    Some(match name {
+        "aliyun" => Kind::Aliyun,
+        "tencent" => Kind::Tencent,
+        "twilio" => Kind::Twilio,
+        "webhook" => Kind::Webhook,
+        "smpp" => Kind::Smpp,
+        _ => return None,
+    })
+}
+
+impl Settings {
+    /// The SMS providers by name, each looked at; secrets are read from their files.
+    ///
+    /// # Errors
+    /// With the name of the setting that cannot be used.
+    pub fn sms_providers(&self) -> Result<Vec<(String, ProviderConfig)>> {
+        if self.sms.sender == SmsSenderName::Providers && self.sms.providers.is_empty() {
+            bail!("sms.sender = \"providers\" needs one at least: configure it in [sms.providers.NAME]");
+        }
+        let one = |(name, provider): (&String, &SmsProvider)| {
+            let config = self.sms_provider(name, provider);
+            Ok((name.clone(), config.with_context(|| format!("sms.providers.{name} cannot be used"))?))
+        };
+        self.sms.providers.iter().map(one).collect()
+    }
+
+    fn sms_provider(&self, name: &str, provider: &SmsProvider) -> Result<ProviderConfig> {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        ensure!(
+            name.len() <= NAME_CHARS && name.chars().all(plain),
+            "the name must be of letters a-z, digits and _ alone"
+        );
+        let kind = kind(&provider.kind).context("kind must be aliyun, tencent, twilio, webhook or smpp")?;
+        let timeout = Duration::from_millis(provider.timeout_ms);
+        let limit = Duration::from_secs(self.sms.timeout_s);
+        ensure!(timeout <= limit, "timeout_ms must be at most sms.timeout_s, which ends everything");
+        let config = ProviderConfig {
+            kind,
+            url: provider.url.clone(),
+            account: provider.account.clone(),
+            secret: secret(provider)?,
+            from: provider.from.clone(),
+            app_id: provider.app_id.clone(),
+            region: provider.region.clone(),
+            templates: provider.templates.clone(),
+            parameters: provider.parameters.clone(),
+            domain: provider.domain.clone(),
+            home: self.sms.country_code.clone(),
+            timeout,
+            max_in_flight: provider.max_in_flight,
+            rate: provider.rate.iter().map(|text| text.0).collect(),
+            countries: provider.countries.clone(),
+            purposes: provider.purposes.clone(),
+            rank: provider.rank,
+            weight: provider.weight,
+            plain_http: self.environment == Environment::Development,
+        };
+        config.check()?;
+        Ok(config)
+    }
+}
+
+/// The secret, or what is in its file but for the line's end.
+fn secret(provider: &SmsProvider) -> Result<Secret> {
+    let file = &provider.secret_file;
+    if file.as_os_str().is_empty() {
+        return Ok(provider.secret.0.clone());
+    }
+    ensure!(provider.secret.0.is_empty(), "secret and secret_file are both given");
+    let text = zeroize::Zeroizing::new(
+        std::fs::read_to_string(file).with_context(|| format!("secret_file {} cannot be read", file.display()))?,
+    );
+    Ok(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use crate::settings::{Environment, Settings, SmsProvider, SmsSenderName, refuse_unsafe};
+
+    fn twilio() -> SmsProvider {
+        SmsProvider {
+            kind: "twilio".to_owned(),
+            account: "AC1".to_owned(),
+            secret: "s3cret".to_owned().into(),
+            from: "+15005550006".to_owned(),
+            ..SmsProvider::default()
+        }
+    }
+
+    fn with(name: &str, provider: SmsProvider) -> Settings {
+        let mut settings = Settings::default();
+        settings.sms.sender = SmsSenderName::Providers;
+        settings.sms.providers.insert(name.to_owned(), provider);
+        settings
+    }
+
+    fn refusal(settings: &Settings) -> String {
+        format!("{:#}", settings.sms_providers().unwrap_err())
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused_by_name() {
+        assert!(with("main", twilio()).sms_providers().is_ok());
+        let mut none = Settings::default();
+        none.sms.sender = SmsSenderName::Providers;
+        assert!(refusal(&none).contains("[sms.providers.NAME]"));
+        let nameless = SmsProvider { kind: String::new(), ..twilio() };
+        assert_eq!(
+            refusal(&with("main", nameless)),
+            "sms.providers.main cannot be used: kind must be aliyun, tencent, twilio, webhook or smpp"
+        );
+        let slow = SmsProvider { timeout_ms: 5_001, ..twilio() };
+        assert!(refusal(&with("main", slow)).contains("timeout_ms must be at most sms.timeout_s"));
+        let without = SmsProvider { from: String::new(), ..twilio() };
+        assert!(refusal(&with("main", without)).ends_with("sms.providers.main cannot be used: from is missing"));
+        assert!(refusal(&with("Main", twilio())).contains("the name must be"));
+    }
+
+    #[test]
+    fn a_secret_comes_from_its_file_or_from_the_settings() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret");
+        let from_file = SmsProvider { secret: String::new().into(), secret_file: file.clone(), ..twilio() };
+        assert!(refusal(&with("main", from_file.clone())).contains("secret_file"), "not there yet");
+        std::fs::write(&file, "of the file\n").unwrap();
+        let read = with("main", from_file).sms_providers().unwrap();
+        assert_eq!(read[0].1.secret.expose(), "of the file");
+        let both = SmsProvider { secret_file: file, ..twilio() };
+        assert!(refusal(&with("main", both)).contains("both given"));
+        let missing = SmsProvider { secret_file: PathBuf::from("/nowhere"), ..twilio() };
+        assert!(!refusal(&with("main", missing)).contains("s3cret"));
+    }
+
+    #[test]
+    fn production_takes_providers_that_are_spoken_to_by_tls() {
+        let mut settings = with("main", twilio());
+        settings.environment = Environment::Production;
+        assert!(refuse_unsafe(&settings).is_ok() && settings.sms_providers().is_ok());
+        settings
+            .sms
+            .providers
+            .insert("main".to_owned(), SmsProvider { url: "http://sms.example".to_owned(), ..twilio() });
+        assert!(refusal(&settings).contains("url must begin with https"));
+    }
+
+    #[test]
+    fn secrets_are_neither_printed_nor_shown() {
+        let settings = with("main", twilio());
+        let printed = toml::to_string(&settings).unwrap();
+        assert!(printed.contains("secret = \"***\"") && !printed.contains("s3cret"), "{printed}");
+        assert!(!format!("{settings:?}").contains("s3cret"));
+    }
+}

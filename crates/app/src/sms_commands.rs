@@ -1,0 +1,167 @@
+//! What an operator does about SMS providers at the command line.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use clap::{Subcommand, ValueEnum};
+use mobile_bind_domain::ports::{Clock, Purpose, Randomness, SmsSender, TextMessage};
+use mobile_bind_domain::{Language, VerificationCode};
+use mobile_bind_sms::fake_provider::{FakeAccount, FakeProvider, Play};
+use mobile_bind_sms::{Deadline, Failover, Kind, Provider, Secret};
+
+use crate::ambient::{SystemClock, SystemRandomness};
+use crate::cli::print;
+use crate::providers;
+use crate::settings::Settings;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SmsCommand {
+    /// Sends a message with a code that is good for nothing, by the providers of the settings.
+    Send {
+        /// The number.
+        #[arg(long, value_name = "MOBILE")]
+        to: String,
+        /// By this provider alone.
+        #[arg(long, value_name = "NAME")]
+        provider: Option<String>,
+        /// In this language.
+        #[arg(long, value_enum, default_value = "zh")]
+        language: LanguageName,
+        /// Sends nothing: shows each provider's request in the order of trial, with secrets masked.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Stands in for a vendor until it is stopped: verifies signatures, prints messages, misbehaves on order.
+    Fake {
+        /// Whom to stand in for.
+        #[arg(long, value_enum, value_name = "KIND")]
+        provider: KindName,
+        /// Where to listen; port 0 takes any that is free.
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+        listen: SocketAddr,
+        /// accept, error:CODE (one of the vendor's), status:NUMBER, hang, garbage, cut (close in the middle of the answer)
+        /// or close.
+        #[arg(long, value_name = "BEHAVIOUR", default_value = "accept")]
+        behaviour: Play,
+        /// The AccessKey id, SecretId or Account SID that is let in.
+        #[arg(long, value_name = "ID", default_value = "fake")]
+        account: String,
+        /// The secret that goes with it.
+        #[arg(long, value_name = "SECRET", default_value = "whsec_ZmFrZS1mYWtlLWZha2UtZmFrZS1mYWtl")]
+        secret: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum LanguageName {
+    Zh,
+    En,
+    Cht,
+    Spa,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum KindName {
+    Aliyun,
+    Tencent,
+    Twilio,
+    Webhook,
+}
+
+impl KindName {
+    fn kind(self) -> Kind {
+        match self {
+            Self::Aliyun => Kind::Aliyun,
+            Self::Tencent => Kind::Tencent,
+            Self::Twilio => Kind::Twilio,
+            Self::Webhook => Kind::Webhook,
+        }
+    }
+
+    /// What to put in the settings, so that the fake is used.
+    fn settings(self, url: &str, account: &str, secret: &str) -> String {
+        let approved = "templates.bind.zh = \"1001\"\n";
+        let rest = match self {
+            Self::Aliyun => {
+                format!("account = \"{account}\"\nfrom = \"fake\"\n{approved}parameters = [\"code={{code}}\"]\n")
+            }
+            Self::Tencent => format!(
+                "account = \"{account}\"\nfrom = \"fake\"\napp_id = \"1400006666\"\n{approved}parameters = [\"{{code}}\"]\n"
+            ),
+            Self::Twilio => format!("account = \"{account}\"\nfrom = \"+15005550006\"\n"),
+            Self::Webhook => String::new(),
+        };
+        let kind = self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        format!(
+            "[sms]\nsender = \"providers\"\n[sms.providers.fake]\nkind = \"{kind}\"\nurl = \"{url}\"\nsecret = \"{secret}\"\n\
+             {rest}"
+        )
+    }
+}
+
+/// Does what was asked.
+pub(crate) async fn run(settings: &Settings, command: SmsCommand) -> Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    match command {
+        SmsCommand::Send { to, provider, language, dry_run } => {
+            let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
+            let message = message(settings, &to, language, randomness.as_ref())?;
+            let all = providers::failover(settings, &clock, &randomness)?;
+            let chosen = chosen(&all, provider.as_deref())?;
+            let sender = Failover::new(chosen, randomness);
+            if dry_run { show(&sender, &message) } else { send(settings, sender, message).await }
+        }
+        SmsCommand::Fake { provider, listen, behaviour, account, secret } => {
+            let known =
+                FakeAccount { kind: provider.kind(), account: account.clone(), secret: Secret::new(secret.clone()) };
+            let printer = Some(Box::new(std::io::stdout()) as _);
+            let fake = FakeProvider::start(&known, listen, behaviour, clock, printer).await;
+            let fake = fake.with_context(|| format!("cannot stand in at {listen}"))?;
+            print(&format!("listening on {}\n", fake.url()))?;
+            print(&provider.settings(&fake.url(), &account, &secret))?;
+            tokio::signal::ctrl_c().await.context("no signal can be waited for")
+        }
+    }
+}
+
+fn message(settings: &Settings, to: &str, language: LanguageName, randomness: &dyn Randomness) -> Result<TextMessage> {
+    let policy = settings.policy()?;
+    Ok(TextMessage {
+        mobile: policy.mobile_rule.parse(to).context("the number is not one that mobile_pattern takes")?,
+        code: VerificationCode::draw(randomness, policy.code_length),
+        purpose: Purpose::Bind,
+        language: match language {
+            LanguageName::Zh => Language::Zh,
+            LanguageName::En => Language::En,
+            LanguageName::Cht => Language::Cht,
+            LanguageName::Spa => Language::Spa,
+        },
+        lifetime: policy.code_lifetime,
+    })
+}
+
+fn chosen(all: &Failover, name: Option<&str>) -> Result<Vec<Arc<Provider>>> {
+    ensure!(!all.providers().is_empty(), "no provider is configured: add one as [sms.providers.NAME]");
+    let Some(name) = name else { return Ok(all.providers().to_vec()) };
+    let found = all.providers().iter().find(|provider| provider.name() == name);
+    found.map(|provider| vec![Arc::clone(provider)]).with_context(|| format!("sms.providers.{name} is not configured"))
+}
+
+fn show(sender: &Failover, message: &TextMessage) -> Result<()> {
+    let order = sender.order(message);
+    ensure!(!order.is_empty(), "no provider serves this number");
+    for provider in order {
+        print(&format!("# {}\n{}\n", provider.name(), provider.preview(message)))?;
+    }
+    Ok(())
+}
+
+async fn send(settings: &Settings, sender: Failover, message: TextMessage) -> Result<()> {
+    let sender = Deadline::new(Arc::new(sender), Duration::from_secs(settings.sms.timeout_s));
+    match sender.send(message).await {
+        Ok(accepted) => print(&format!("accepted by {}, id {}\n", accepted.provider, accepted.id)),
+        Err(failure) => bail!(anyhow!(failure).context("not accepted")),
+    }
+}

@@ -1,0 +1,153 @@
+//! A network that fails at every step of a bind: never a bind that is told and not there, never an account twice.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use mobile_bind_domain::Refusal;
+use mobile_bind_domain::ports::Store;
+use mobile_bind_postgres::{Options, PostgresStore};
+use mobile_bind_tests::contract::StoreUnderTest;
+use mobile_bind_tests::contract::postgres::PostgresSchema;
+use mobile_bind_tests::nodes::{Attempt, Nodes};
+use mobile_bind_tests::proxy::{Fault, Proxy, Way};
+
+const TIMEOUT: Duration = Duration::from_millis(250);
+const LATE: Duration = Duration::from_millis(400);
+
+/// At how many places of what goes there, and of what comes back, each fault strikes.
+const STEPS: usize = 16;
+
+struct Scene {
+    proxy: Proxy,
+    /// The first node is behind the proxy, the second is not.
+    nodes: Nodes,
+    faulty: PostgresStore,
+    binds: usize,
+    _schema: PostgresSchema,
+}
+
+impl Scene {
+    async fn start() -> Result<Self> {
+        let schema = PostgresSchema::empty()?;
+        let direct = schema.open().await?;
+        let address = schema.address();
+        let (who, place) = address.split_once('@').context("an address with a user")?;
+        let (server, database) = place.split_once('/').context("an address with a database")?;
+        let proxy = Proxy::start(server.to_owned()).await?;
+        let through = format!("{who}@{}/{database}", proxy.address);
+        let options = Options { connections: 1, timeout: TIMEOUT, ..Options::new(&through) };
+        let faulty = PostgresStore::open(options).await?;
+        let nodes = Nodes::over(vec![Arc::new(faulty.clone()) as Arc<dyn Store>, direct])?;
+        Ok(Self { proxy, nodes, faulty, binds: 0, _schema: schema })
+    }
+
+    /// A person with a new number and a code for it.
+    async fn person(&mut self) -> Result<Attempt> {
+        self.binds += 1;
+        let (number, uuid) = (format!("13{:09}", self.binds), "u".to_owned());
+        let code = self.nodes.code(1, &number, &uuid).await?;
+        Ok(Attempt { number, code, uuid, openid: format!("o{}", self.binds), token: String::new() })
+    }
+
+    /// Binds without a fault, so that the connection is there and knows its statements; answers the bytes it took.
+    async fn warm_up(&mut self) -> Result<(usize, usize)> {
+        let mut passed = (0, 0);
+        for _ in 0..2 {
+            let person = self.person().await?;
+            self.proxy.arm(None);
+            let bound = person.bind(self.nodes.node(0)?).await;
+            ensure!(bound.is_ok(), "the network is whole again, and the pool has recovered: {bound:?}");
+            passed = self.proxy.passed();
+        }
+        Ok(passed)
+    }
+
+    /// How many live accounts hold the number.
+    async fn holders(&self, number: &str) -> Result<usize> {
+        let accounts = self.nodes.node(1)?.store.accounts(None, usize::MAX).await?;
+        let holds = |account: &&_| {
+            let account: &mobile_bind_domain::Versioned<mobile_bind_domain::Account> = account;
+            account.value.held_mobile().is_some_and(|mobile| mobile.as_str() == number)
+        };
+        Ok(accounts.iter().filter(holds).count())
+    }
+
+    /// One bind that the fault strikes.
+    async fn struck(&mut self, way: Way, after: usize, fault: Fault) -> Result<bool> {
+        self.warm_up().await?;
+        let person = self.person().await?;
+        self.proxy.arm(Some((way, after, fault)));
+        let answer = person.clone().bind(self.nodes.node(0)?).await;
+        ensure!(self.proxy.has_struck(), "the fault came too late");
+        match &answer {
+            Ok(_) => ensure!(self.holders(&person.number).await? == 1, "told, and not there"),
+            Err(Refusal::NotStored(_)) => {}
+            Err(other) => anyhow::bail!("the answer is {other:?}"),
+        }
+        // Whoever was told nothing asks again: the receipt answers, or the code is still good.
+        let again = person.clone().bind(self.nodes.node(1)?).await;
+        let again = again.map_err(|refusal| anyhow::anyhow!("asked again, the answer is {refusal:?}"))?;
+        ensure!(self.holders(&person.number).await? == 1, "there twice, or not at all");
+        if let Ok(first) = &answer {
+            ensure!(first.token.expose() == again.token.expose(), "the same answer");
+        }
+        Ok(answer.is_ok())
+    }
+
+    async fn everywhere(&mut self, fault: Fault) -> Result<()> {
+        let (there, back) = self.warm_up().await?;
+        let mut told = 0;
+        for step in 0..STEPS {
+            for (way, bytes) in [(Way::There, there), (Way::Back, back)] {
+                // The number of an openid and the account's id may have one digit less.
+                let after = (bytes - 24) * step / STEPS;
+                let outcome = self.struck(way, after, fault).await;
+                told +=
+                    usize::from(outcome.with_context(|| format!("{fault:?} after {after} of {bytes} bytes {way:?}"))?);
+            }
+        }
+        ensure!(told < 2 * STEPS, "no fault was felt");
+        self.faulty.close().await?;
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cut_connection_neither_feigns_nor_doubles_a_bind() -> Result<()> {
+    Scene::start().await?.everywhere(Fault::Cut).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_half_closed_connection_neither_feigns_nor_doubles_a_bind() -> Result<()> {
+    Scene::start().await?.everywhere(Fault::HalfClose).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_late_connection_neither_feigns_nor_doubles_a_bind() -> Result<()> {
+    Scene::start().await?.everywhere(Fault::Delay(LATE)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bind_is_told_only_when_its_commit_is_answered() -> Result<()> {
+    let mut scene = Scene::start().await?;
+    let (there, back) = scene.warm_up().await?;
+    // The last byte of the commit, and the last of its answer.
+    for (way, bytes) in [(Way::There, there), (Way::Back, back)] {
+        let told = scene.struck(way, bytes - 24, Fault::Cut).await?;
+        ensure!(!told, "{way:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_away_is_told_in_time_and_found_again() -> Result<()> {
+    let mut scene = Scene::start().await?;
+    scene.warm_up().await?;
+    scene.proxy.arm(Some((Way::There, 0, Fault::HalfClose)));
+    ensure!(scene.faulty.check().await.is_err(), "it says that it is away");
+    scene.proxy.arm(None);
+    scene.faulty.check().await?;
+    scene.warm_up().await?;
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! Moving from the embedded store to PostgreSQL and back: every account is there, and every token goes on working.
+
+use anyhow::{Context, Result, ensure};
+use mobile_bind::cli::CommandLine;
+use mobile_bind::settings::LimitMode;
+use mobile_bind_tests::contract::StoreUnderTest;
+use mobile_bind_tests::contract::postgres::PostgresSchema;
+use mobile_bind_tests::harness::TestServer;
+
+const MOBILE: &str = "17602128368";
+
+async fn look_up(server: &TestServer, token: &str) -> Result<String> {
+    let answer = server.post("/user/tokenuserinfo", &format!("token={token}")).await?;
+    ensure!(answer.code() == Some(0), "{}", answer.text);
+    Ok(answer.field("mobile").to_owned())
+}
+
+/// `mobile-bind store copy`, as an operator calls it.
+async fn copy(data_dir: &std::path::Path, from: &str, to: &str) -> Result<()> {
+    use clap::Parser as _;
+    let data_dir = data_dir.to_str().context("a folder's name")?;
+    let words = ["mobile-bind", "--data-dir", data_dir, "store", "copy", "--from", from, "--to", to];
+    let command = CommandLine::try_parse_from(words)?;
+    tokio::task::spawn_blocking(|| command.run()).await?
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_go_on_working_there_and_back() -> Result<()> {
+    let schema = PostgresSchema::empty()?;
+    schema.prepare().await?;
+    let server = TestServer::start().await?;
+    server.send_code("u", MOBILE).await?;
+    let verify = server.last_code(MOBILE)?;
+    let form = format!("mobile={MOBILE}&verify={verify}&weixin_openid=o1");
+    let bound = server.post("/user/appmobilebind?application_client_type=weixin&uuid=u", &form).await?;
+    ensure!(bound.code() == Some(0), "{}", bound.text);
+    let token = bound.field("token").to_owned();
+    let data_dir = server.settings.data_dir.clone();
+    let folder = server.folder().to_owned();
+    let moved = server.paused().await?;
+
+    copy(&data_dir, "sled:", &schema.address()).await?;
+    let there = moved.resumed_over(&schema.address()).await?;
+    ensure!(look_up(&there, &token).await? == MOBILE);
+    // A second node of the same database knows the token as well, without any file of the first.
+    let second = TestServer::start_with(|settings| {
+        settings.limits.mode = LimitMode::Off;
+        settings.store = schema.address();
+    })
+    .await?;
+    ensure!(look_up(&second, &token).await? == MOBILE);
+    second.stop().await?;
+    let moved = there.paused().await?;
+
+    let back = format!("sled:{}", folder.join("back").display());
+    copy(&data_dir, &schema.address(), &back).await?;
+    let again = moved.resumed_over(&back).await?;
+    ensure!(look_up(&again, &token).await? == MOBILE);
+    again.stop().await
+}
