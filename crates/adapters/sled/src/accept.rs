@@ -28,6 +28,6 @@ pub fn accept_loss(folder: &Path, options: Options) -> Result<(), OpenError> {
     // The database has it all now.
     journal::remove(folder)?;
     journal::create(folder, options.journal_bytes)?;
-    Journal::begin(folder, options.journal_bytes, salvaged.generation + 1, point, false, sync_all)?;
+    Journal::begin(folder, options.journal_bytes, salvaged.generation, point, false, sync_all)?;
     Ok(())
 }

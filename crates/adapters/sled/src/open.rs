@@ -145,7 +145,7 @@ pub(crate) fn open(folder: &Path, options: &Options, sync: DiskSync) -> Result<O
         false => database.settle(&missing, last, &mut sync_all),
     })?;
     database.reached = last;
-    let journal = Journal::begin(folder, options.journal_bytes, generation + 1, last, true, sync)?;
+    let journal = Journal::begin(folder, options.journal_bytes, generation, last, true, sync)?;
     reserve::take(folder)?;
     sync_folder(folder)?;
     Ok(Opened { journal, database })

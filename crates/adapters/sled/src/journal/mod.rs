@@ -104,19 +104,21 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Begins at a point at which the database has everything, in a generation after all that were there.
+    /// Begins at a point at which the database has everything, in a generation after those that were there.
     ///
     /// # Errors
     /// Where the files cannot be made, or not be written.
     pub(crate) fn begin(
         folder: &Path,
         length: u64,
-        generation: u64,
+        before: u64,
         last: Point,
         closed: bool,
         sync: DiskSync,
     ) -> io::Result<Self> {
         let length = length.max(2 * START);
+        // In the older file, and not as the very next: a power cut may have kept a group of that one without its header.
+        let generation = before + 3;
         let files = [open(&path(folder, 0), length)?, open(&path(folder, 1), length)?];
         let journal = Self { files, length, generation, end: START, last, marked: true, frame: Vec::new(), sync };
         journal.write_header(generation, length, closed)?;
