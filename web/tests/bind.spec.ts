@@ -129,7 +129,7 @@ test("a number that is none, a provider that refuses, and no connection", async 
   await expect(inbox.getByText(`${mobile} is refused`)).toBeVisible();
   await page.getByLabel("Mobile number").fill(mobile);
   await page.getByRole("button", { name: "Send code" }).click();
-  await expect(page.getByRole("alert")).toContainText("the SMS provider refused this number");
+  await expect(page.getByRole("alert")).toContainText("the SMS provider refuses this number");
   await inbox.getByRole("button", { name: `Undo for ${mobile}` }).click();
   await expect(inbox.getByText(`${mobile} is refused`)).toBeHidden();
   await context.setOffline(true);
