@@ -44,7 +44,6 @@ const OPERATIONS: [Answers; 4] = [
             ("tooSoon", Cause::Refused(Refusal::SendTooSoon { wait: MINUTE })),
             ("tooMany", Cause::Refused(Refusal::SendLimit { wait: DAY })),
             ("providerRefused", Cause::Refused(Refusal::SmsRefused)),
-            ("providerLimited", Cause::Refused(Refusal::SmsLimited)),
             ("providerSilent", Cause::Refused(Refusal::SmsUnknown)),
             INVALID,
             UNREADABLE,
