@@ -123,7 +123,7 @@ impl Merge<'_> {
     }
 
     /// Where the keys of what is there stand in `keys`, and the values in the block.
-    fn old(&self, keys: &mut Vec<u8>) -> Result<Vec<Place>, Fault> {
+    fn old(&self, keys: &mut Vec<u8>) -> Result<Vec<(Range<usize>, Range<usize>)>, Fault> {
         if self.bytes.is_empty() {
             return Ok(Vec::new());
         }
@@ -139,7 +139,7 @@ impl Merge<'_> {
     }
 
     /// The entries after the changes, and whether all that is new comes after what was there.
-    fn merged<'m>(&'m self, old: &[Entry<'m>]) -> (Vec<Entry<'m>>, bool) {
+    fn merged<'m>(&'m self, old: &[(&'m [u8], &'m [u8])]) -> (Vec<(&'m [u8], &'m [u8])>, bool) {
         let mut merged = Vec::with_capacity(old.len() + self.changes.len());
         let last_old = old.last().map(|(key, _)| *key);
         let mut old = old.iter().copied().peekable();
@@ -156,12 +156,6 @@ impl Merge<'_> {
         (merged, grows_at_the_end)
     }
 }
-
-/// Where an entry's key and its value stand.
-type Place = (Range<usize>, Range<usize>);
-
-/// A key and its value.
-type Entry<'a> = (&'a [u8], &'a [u8]);
 
 /// About how many bytes entries take.
 fn bytes(entries: &[(&[u8], &[u8])]) -> usize {
