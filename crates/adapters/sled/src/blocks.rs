@@ -24,6 +24,9 @@ impl From<Malformed> for Fault {
     }
 }
 
+/// A key and its value.
+type Entry<'e> = (&'e [u8], &'e [u8]);
+
 /// The entries in the database.
 #[derive(Clone)]
 pub(crate) struct Blocks {
@@ -97,11 +100,7 @@ impl Merge<'_> {
             return Ok(());
         }
         let mut keys = Vec::with_capacity(4 * MOST);
-        let old = self.old(&mut keys)?;
-        let old: Vec<(&[u8], &[u8])> = old
-            .into_iter()
-            .map(|(key, value)| (keys.get(key).unwrap_or_default(), self.bytes.get(value).unwrap_or_default()))
-            .collect();
+        let old: Vec<Entry<'_>> = self.old(&mut keys)?;
         let (mut merged, grows_at_the_end) = self.merged(&old);
         if bytes(&merged) > MOST {
             // What a crash left behind must not become a block of its own.
@@ -122,24 +121,27 @@ impl Merge<'_> {
         Ok(())
     }
 
-    /// Where the keys of what is there stand in `keys`, and the values in the block.
-    fn old(&self, keys: &mut Vec<u8>) -> Result<Vec<(Range<usize>, Range<usize>)>, Fault> {
+    /// What is there, its keys put together in `keys`.
+    fn old<'k>(&'k self, keys: &'k mut Vec<u8>) -> Result<Vec<Entry<'k>>, Fault> {
         if self.bytes.is_empty() {
             return Ok(Vec::new());
         }
         let block = Block::new(&self.bytes)?;
-        let entries = block.entries().map(|entry| {
+        let mut places = Vec::new();
+        for entry in block.entries() {
             let (suffix, value) = entry?;
             let start = keys.len();
             keys.extend_from_slice(block.prefix());
             keys.extend_from_slice(suffix);
-            Ok((start..keys.len(), value))
-        });
-        entries.collect()
+            places.push((start..keys.len(), value));
+        }
+        let keys: &[u8] = keys;
+        let entry = |(key, value)| (part(keys, key), part(&self.bytes, value));
+        Ok(places.into_iter().map(entry).collect())
     }
 
     /// The entries after the changes, and whether all that is new comes after what was there.
-    fn merged<'m>(&'m self, old: &[(&'m [u8], &'m [u8])]) -> (Vec<(&'m [u8], &'m [u8])>, bool) {
+    fn merged<'m>(&'m self, old: &[Entry<'m>]) -> (Vec<Entry<'m>>, bool) {
         let mut merged = Vec::with_capacity(old.len() + self.changes.len());
         let last_old = old.last().map(|(key, _)| *key);
         let mut old = old.iter().copied().peekable();
@@ -157,21 +159,23 @@ impl Merge<'_> {
     }
 }
 
+/// A part of what it was measured on.
+fn part(bytes: &[u8], place: Range<usize>) -> &[u8] {
+    bytes.get(place).unwrap_or_default()
+}
+
 /// About how many bytes entries take.
-fn bytes(entries: &[(&[u8], &[u8])]) -> usize {
+fn bytes(entries: &[Entry<'_>]) -> usize {
     entries.iter().map(size).sum()
 }
 
-fn size((key, value): &(&[u8], &[u8])) -> usize {
+fn size((key, value): &Entry<'_>) -> usize {
     key.len() + value.len() + 2
 }
 
 /// Cuts entries into blocks: full ones where they come in order, so that what grows at its end leaves no gaps; else even
 /// ones with room.
-fn cut<'e>(
-    entries: &'e [(&'e [u8], &'e [u8])],
-    grows_at_the_end: bool,
-) -> impl Iterator<Item = &'e [(&'e [u8], &'e [u8])]> {
+fn cut<'e>(entries: &'e [Entry<'e>], grows_at_the_end: bool) -> impl Iterator<Item = &'e [Entry<'e>]> {
     let total = bytes(entries);
     let most = if grows_at_the_end || total <= MOST { MOST } else { total.div_ceil(total.div_ceil(MOST * 3 / 4)) };
     let mut rest = entries;
