@@ -69,3 +69,20 @@ async fn they_stand_outside_the_document() {
     let document = mobile_bind_http::openapi_document();
     assert!(!document.contains("/dev/"));
 }
+
+#[tokio::test]
+async fn the_inbox_is_told_of_each_change_and_does_not_keep_the_service_from_stopping() {
+    let server = TestServer::start().await.unwrap();
+    let mut events = server.client().get(server.url("/dev/inbox/events")).send().await.unwrap();
+    let first = events.chunk().await.unwrap().unwrap();
+    assert!(String::from_utf8_lossy(&first).contains(r#""messages":[]"#));
+    server.send_code("u", "13800138000").await.unwrap();
+    let second = events.chunk().await.unwrap().unwrap();
+    assert!(String::from_utf8_lossy(&second).contains("13800138000"));
+    let body = json!({ "mobile": "13900139000", "behaviour": "hang" }).to_string();
+    server.request(Method::POST, "/dev/sms/behaviour", JSON, body).await.unwrap();
+    let third = events.chunk().await.unwrap().unwrap();
+    assert!(String::from_utf8_lossy(&third).contains(r#"["13900139000","hang"]"#));
+    server.stop().await.unwrap();
+    assert!(events.chunk().await.unwrap().is_none());
+}

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::step::Step;
-use crate::{codegen, dependencies, layers};
+use crate::{codegen, dependencies, layers, openapi};
 
 /// Format, layer rules, dependencies, lints, generated files.
 pub(crate) fn run() -> Result<()> {
@@ -11,5 +11,6 @@ pub(crate) fn run() -> Result<()> {
     layers::run()?;
     dependencies::run()?;
     Step::cargo(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]).run()?;
-    codegen::run(true)
+    codegen::run(true)?;
+    openapi::lint()
 }

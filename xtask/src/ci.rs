@@ -5,13 +5,17 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::step::say;
-use crate::{check, golden, test};
+use crate::{browser, check, client, golden, openapi, test};
 
-/// Check, test, golden; stops at the first failure.
+/// Check, test, golden, the document's gates, the client, the pages; stops at the first failure.
 pub(crate) fn run() -> Result<()> {
     timed("check", check::run)?;
     timed("test", || test::run(&[], &[]))?;
-    timed("golden", || golden::run(None))
+    timed("golden", || golden::run(None))?;
+    timed("openapi compat", || openapi::compat(None))?;
+    timed("openapi conform", openapi::conform)?;
+    timed("client", client::run)?;
+    timed("browser", || browser::run(&[]))
 }
 
 fn timed(name: &str, chore: impl FnOnce() -> Result<()>) -> Result<()> {

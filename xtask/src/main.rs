@@ -2,17 +2,22 @@
 //! integration runs is what a developer runs.
 
 mod bench;
+mod browser;
 mod check;
 mod ci;
+mod client;
 mod codegen;
 mod crash;
 mod dependencies;
 mod golden;
 mod layers;
+mod openapi;
 mod postgres;
 mod prop;
+mod service;
 mod step;
 mod test;
+mod tools;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -31,7 +36,7 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
-    /// Writes openapi/mobile-bind.json from the code.
+    /// Writes from the code what is made from it: the OpenAPI document, the client's types, the pages.
     Codegen {
         /// Writes nothing; fails where the file is stale.
         #[arg(long)]
@@ -47,6 +52,17 @@ enum Chore {
         /// Passed on to the tests themselves, such as --nocapture.
         #[arg(last = true)]
         harness: Vec<String>,
+    },
+    /// The gates of the OpenAPI document.
+    #[command(subcommand)]
+    Openapi(OpenapiChore),
+    /// Lints, type-checks and tests the TypeScript client, the last against the service.
+    Client,
+    /// Uses the pages in a real browser, as built for tests.
+    Browser {
+        /// Passed on to playwright test, such as --project phone.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
     },
     /// Replays recorded conversations against a server of its own.
     Golden {
@@ -78,8 +94,22 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// What continuous integration runs: check, test, golden.
+    /// What continuous integration runs: check, test, golden, the document's gates, the client, the pages.
     Ci,
+}
+
+#[derive(Debug, Subcommand)]
+enum OpenapiChore {
+    /// Validates the document and its examples.
+    Lint,
+    /// Refuses a change that would break existing clients.
+    Compat {
+        /// The revision whose document they were made from [default: the last release, else where this branch began].
+        #[arg(long, value_name = "REV")]
+        base: Option<String>,
+    },
+    /// Lets schemathesis compare the service with the document.
+    Conform,
 }
 
 /// Exits with the code of the command that failed, so that a chore is as good as the command it runs.
@@ -96,6 +126,11 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Codegen { check } => codegen::run(check),
         Chore::Check => check::run(),
         Chore::Test { cargo, harness } => test::run(&cargo, &harness),
+        Chore::Openapi(OpenapiChore::Lint) => openapi::lint(),
+        Chore::Openapi(OpenapiChore::Compat { base }) => openapi::compat(base.as_deref()),
+        Chore::Openapi(OpenapiChore::Conform) => openapi::conform(),
+        Chore::Client => client::run(),
+        Chore::Browser { arguments } => browser::run(&arguments),
         Chore::Golden { file } => golden::run(file.as_deref()),
         Chore::Crash { kills, seed, debug } => crash::run(kills, seed, debug),
         Chore::Prop { cases } => prop::run(cases),

@@ -29,9 +29,19 @@ impl Step {
     /// A call of cargo, the same one that runs this chore.
     pub(crate) fn cargo<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
         let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-        let mut step = Self { command: Command::new(program), shown: "cargo".to_owned() };
-        step.command.current_dir(root());
-        step.arguments(arguments)
+        Self::of(&program, "cargo").arguments(arguments)
+    }
+
+    /// A call of a program: of one in `PATH`, or of a file.
+    pub(crate) fn program(program: impl AsRef<OsStr>) -> Self {
+        let shown = Path::new(program.as_ref()).file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Self::of(program.as_ref(), &shown)
+    }
+
+    fn of(program: &OsStr, shown: &str) -> Self {
+        let mut command = Command::new(program);
+        command.current_dir(root());
+        Self { command, shown: shown.to_owned() }
     }
 
     /// Adds arguments.
@@ -67,6 +77,17 @@ impl Step {
     pub(crate) fn read(mut self) -> Result<Vec<u8>> {
         let output =
             self.command.stderr(Stdio::inherit()).output().with_context(|| format!("cannot start {}", self.shown))?;
+        succeeded(output.status, self.shown)?;
+        Ok(output.stdout)
+    }
+
+    /// As [`Step::read`], where a failure is an answer too: nothing of it is shown.
+    ///
+    /// # Errors
+    /// [`Failed`] where it does not exit with 0.
+    pub(crate) fn quiet_read(mut self) -> Result<Vec<u8>> {
+        self.command.stderr(Stdio::null());
+        let output = self.command.output().with_context(|| format!("cannot start {}", self.shown))?;
         succeeded(output.status, self.shown)?;
         Ok(output.stdout)
     }

@@ -105,7 +105,9 @@ impl App {
         });
 
         let development = settings.environment == Environment::Development;
-        let desk = || Arc::new(DevelopmentDesk { sms: Arc::clone(&sms), clock: own_clock }) as Arc<_>;
+        let (stop, stopped) = watch::channel(false);
+        let ending = stopped.clone();
+        let desk = || Arc::new(DevelopmentDesk { sms: Arc::clone(&sms), clock: own_clock, stopped: ending }) as Arc<_>;
         let endpoint = mobile_bind_http::endpoint(Parts {
             service: Arc::clone(&service),
             presentation,
@@ -113,10 +115,10 @@ impl App {
             key_set,
             capacity,
             metrics: (development && metrics_listen.is_none()).then(|| Arc::clone(&measured) as Arc<_>),
+            bind_page: development || settings.pages.bind,
             development: development.then(desk),
         });
         let endpoint = if tracing.is_some() { TracedRequests(endpoint).boxed() } else { endpoint };
-        let (stop, stopped) = watch::channel(false);
         let timeout = Duration::from_secs(settings.shutdown_timeout_s);
         let listen = |address, endpoint| Listening::start(address, endpoint, connections, stopped.clone(), timeout);
         let server = listen(settings.listen, endpoint).await?;

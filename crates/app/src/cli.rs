@@ -252,7 +252,8 @@ fn greeting(settings: &Settings, address: SocketAddr) -> String {
         }
         Environment::Development => format!(
             "{listening}environment: development (fake SMS, openids taken on trust unless platform_proof says otherwise)\n\
-             try:\n  curl -d mobile=17602128368 {base}/user/appmobilebindverifysend\n  \
+             bind a number: {base}/   and read its code: {base}/dev/inbox\n\
+             or try:\n  curl -d mobile=17602128368 {base}/user/appmobilebindverifysend\n  \
              curl '{base}/dev/sms?mobile=17602128368'\n  \
              curl -d 'mobile=17602128368&verify=CODE' '{base}/user/appmobilebind?application_client_type=h5'\n"
         ),

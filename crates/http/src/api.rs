@@ -92,7 +92,7 @@ impl Api {
     ///
     /// Ends the token's session; the token stops working at once.
     ///
-    /// Refuses with -400 (there is no live session to end) and -100 (the service is busy).
+    /// Refuses with -1 (a parameter is invalid), -400 (there is no live session to end) and -100 (the service is busy).
     #[oai(path = "/user/logout", method = "post", operation_id = "logOut", tag = "Tag::Session")]
     async fn log_out(&self, asked: Asked<SessionToken>) -> Answer<Nothing> {
         let Requester { language, client_type, .. } = asked.requester;

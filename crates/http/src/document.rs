@@ -7,10 +7,11 @@ use poem::http::Method;
 use poem::{Route, RouteMethod};
 use poem_openapi::registry::{MetaApi, MetaOperation, MetaOperationParam, MetaParamIn, MetaSecurityScheme, Registry};
 use poem_openapi::{LicenseObject, OpenApi, OpenApiService};
+use serde_json::Value;
 
 use crate::api::Api;
 use crate::parameters::Parameter;
-use crate::schemas;
+use crate::{examples, schemas};
 
 const DESCRIPTION: &str = "Binds a mobile number to an account, as ShopXO's client asks for it.
 
@@ -94,16 +95,21 @@ pub(crate) fn route(api: Api, routes: Route) -> Route {
 /// The OpenAPI document, as indented JSON with a final newline; the same bytes on every run.
 #[must_use]
 pub fn openapi_document() -> String {
-    let mut document = service().spec();
+    let mut document = with_examples(service().spec());
     document.push('\n');
     document
 }
 
+/// The written document with its examples of answers; without them, should it not be JSON.
+fn with_examples(written: String) -> String {
+    let Ok(mut document) = serde_json::from_str::<Value>(&written) else { return written };
+    examples::add(&mut document);
+    serde_json::to_string_pretty(&document).unwrap_or(written)
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
-
-    use super::openapi_document;
+    use super::{Value, openapi_document};
 
     fn document() -> Value {
         serde_json::from_str(&openapi_document()).unwrap()
@@ -137,7 +143,7 @@ mod tests {
         let mut undescribed = Vec::new();
         walk(&document, "", &mut |path, value| {
             assert!(!(path.ends_with("/default") && value.is_null()), "{path}");
-            if path.ends_with("/example") || path.contains("/example/") {
+            if path.contains("/example") {
                 return;
             }
             for (name, property) in value.get("properties").and_then(Value::as_object).into_iter().flatten() {

@@ -19,22 +19,29 @@ use crate::observation::Observation;
 use crate::parameters::{Parameter, Parameters};
 use crate::rewriting::{OPERATIONS, Rewriting};
 use crate::shedding::Shedding;
-use crate::{Parts, development, document, language};
+use crate::{Parts, development, document, language, pages};
 
 /// The whole service, for a server to run.
 pub fn endpoint(parts: Parts) -> BoxEndpoint<'static, Response> {
-    let Parts { service, presentation, cors_origins, key_set, capacity, metrics, development } = parts;
+    let Parts { service, presentation, cors_origins, key_set, capacity, metrics, bind_page, development } = parts;
     let operations = Api { service: Arc::clone(&service), presentation };
     let mut route = document::route(operations, Route::new())
         .at("/healthz", get(healthz))
         .at("/readyz", get(Readiness(Arc::clone(&service))))
         .at("/openapi.json", get(constant(document::openapi_document())))
+        .at("/favicon.ico", pages::icon())
         .nest("/docs", document::service().swagger_ui());
     if let Some(key_set) = key_set {
         route = route.at("/.well-known/jwks.json", get(constant(key_set.to_string())));
     }
     if let Some(scrape) = metrics {
         route = route.at("/metrics", get(MetricsRoute { service: Arc::clone(&service), scrape }));
+    }
+    if bind_page {
+        route = route.at("/", pages::bind(&service.policy));
+    }
+    if bind_page || development.is_some() {
+        route = route.nest("/pages", pages::assets());
     }
     if let Some(development) = development {
         route = route.nest_no_strip("/dev", development::routes(development, Arc::clone(&service)));

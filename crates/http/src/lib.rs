@@ -15,10 +15,12 @@ mod development;
 mod document;
 mod endpoint;
 mod envelope;
+mod examples;
 mod fault;
 mod language;
 mod metrics;
 mod observation;
+mod pages;
 mod parameters;
 mod refusal_table;
 mod rewriting;
@@ -65,6 +67,8 @@ pub struct Parts {
     pub capacity: Capacity,
     /// What `/metrics` shows; without it the route does not exist.
     pub metrics: Option<Arc<dyn Scrape>>,
+    /// Whether the page to bind on is served, at `/`.
+    pub bind_page: bool,
     /// What the routes under `/dev` reach; without it they do not exist.
     pub development: Option<Arc<dyn Development>>,
 }

@@ -14,7 +14,13 @@ pub(crate) const OPERATIONS: [&str; 4] = [SEND, "/user/appmobilebind", "/user/to
 pub(crate) const SEND: &str = "/user/appmobilebindverifysend";
 
 /// Everything else that may be named in the log.
-const OTHERS: [&str; 9] = [
+const OTHERS: [&str; 17] = [
+    "/",
+    "/favicon.ico",
+    "/pages/bind.js",
+    "/pages/inbox.js",
+    "/pages/page.js",
+    "/pages/page.css",
     "/healthz",
     "/readyz",
     "/metrics",
@@ -24,6 +30,8 @@ const OTHERS: [&str; 9] = [
     "/dev/sms",
     "/dev/sms/behaviour",
     "/dev/clock",
+    "/dev/inbox",
+    "/dev/inbox/events",
 ];
 
 /// The route of a request, kept with its response for the log. A path that is none of ours is not repeated: anything may

@@ -138,6 +138,11 @@ pub(crate) fn request(
     }
 }
 
+/// The example of a user. A constant that a test reads; where it could not be read, the document would go without.
+pub(crate) fn user_example() -> Option<Value> {
+    serde_json::from_str(USER_EXAMPLE).ok()
+}
+
 /// The envelope of a success that has a user to answer.
 pub(crate) fn user_envelope() -> MetaSchema {
     let user = MetaSchema {
@@ -145,9 +150,7 @@ pub(crate) fn user_envelope() -> MetaSchema {
         all_of: vec![User::schema_ref()],
         ..MetaSchema::ANY
     };
-    // A constant that a test reads; where it could not be read, the document would go without an example.
-    let example: Option<Value> = serde_json::from_str(USER_EXAMPLE).ok();
-    let example = example.map(|user| json!({ "msg": "绑定成功", "code": 0, "data": user }));
+    let example = user_example().map(|user| json!({ "msg": "绑定成功", "code": 0, "data": user }));
     let description = "A success. `data` is the user.";
     MetaSchema { example, ..envelope(description, success_code(), user) }
 }

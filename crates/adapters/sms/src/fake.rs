@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use mobile_bind_domain::ports::{Accepted, Clock, SendFailure, SmsSender, TextMessage};
 use mobile_bind_domain::{Timestamp, VerificationCode};
+use tokio::sync::watch;
 
 use crate::wording;
 
@@ -49,6 +50,7 @@ pub struct FakeSms {
     printer: Option<Printer>,
     messages: Mutex<VecDeque<SentMessage>>,
     behaviours: Mutex<HashMap<String, Behaviour>>,
+    changes: watch::Sender<u64>,
 }
 
 impl FakeSms {
@@ -59,7 +61,13 @@ impl FakeSms {
     /// code: it must not be a log.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, printer: Option<Box<dyn Write + Send>>) -> Self {
-        Self { clock, printer: printer.map(Mutex::new), messages: Mutex::default(), behaviours: Mutex::default() }
+        Self {
+            clock,
+            printer: printer.map(Mutex::new),
+            messages: Mutex::default(),
+            behaviours: Mutex::default(),
+            changes: watch::Sender::default(),
+        }
     }
 
     /// The last messages, newest first: all, or those to one number.
@@ -69,6 +77,21 @@ impl FakeSms {
         locked(&self.messages).iter().rev().filter(wanted).cloned().collect()
     }
 
+    /// Counts up with every message that is accepted and every behaviour that is set.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// The numbers whose messages are not accepted, in order.
+    #[must_use]
+    pub fn behaviours(&self) -> Vec<(String, Behaviour)> {
+        let mut set: Vec<_> =
+            locked(&self.behaviours).iter().map(|(mobile, behaviour)| (mobile.clone(), *behaviour)).collect();
+        set.sort_by(|one, other| one.0.cmp(&other.0));
+        set
+    }
+
     /// Sets what happens to messages to a number from now on.
     pub fn set_behaviour(&self, mobile: &str, behaviour: Behaviour) {
         let mut behaviours = locked(&self.behaviours);
@@ -76,6 +99,8 @@ impl FakeSms {
             Behaviour::Deliver => behaviours.remove(mobile),
             Behaviour::Refuse | Behaviour::Hang => behaviours.insert(mobile.to_owned(), behaviour),
         };
+        drop(behaviours);
+        self.changes.send_modify(|count| *count += 1);
     }
 
     fn accept(&self, message: TextMessage) {
@@ -89,6 +114,8 @@ impl FakeSms {
             messages.pop_front();
         }
         messages.push_back(SentMessage { message, text, sent_at: self.clock.now() });
+        drop(messages);
+        self.changes.send_modify(|count| *count += 1);
     }
 }
 

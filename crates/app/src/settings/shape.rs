@@ -125,6 +125,7 @@ pub struct Settings {
     pub sms: Sms,
     pub limits: Limits,
     pub cors: Cors,
+    pub pages: Pages,
     pub metrics: Metrics,
     pub telemetry: Telemetry,
     pub sled: SledSettings,
@@ -276,6 +277,10 @@ section! {
     }
 }
 section! {
+    /// The pages for people.
+    Pages { bind: bool = false }
+}
+section! {
     /// Measurements for operators.
     Metrics { listen: String = String::new() }
 }
@@ -339,6 +344,7 @@ impl Default for Settings {
             sms: Sms::default(),
             limits: Limits::default(),
             cors: Cors::default(),
+            pages: Pages::default(),
             metrics: Metrics::default(),
             telemetry: Telemetry::default(),
             sled: SledSettings::default(),

@@ -2,6 +2,7 @@
 //! outside the document.
 
 mod guard;
+mod inbox;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,14 +17,22 @@ use serde::{Deserialize, Serialize};
 use crate::endpoint::Head;
 use crate::envelope::{self, NO_DATA};
 use crate::fault::WireFault;
+use crate::pages;
 use crate::parameters::{Parameter, Parameters, read_body};
 use crate::{catalogue, time_text};
 use guard::Guard;
+use tokio::sync::watch;
 
 /// What the development routes reach.
 pub trait Development: Send + Sync {
     /// The messages that were sent, newest first: all of them, or those to one number.
     fn messages(&self, mobile: Option<&str>) -> Vec<DevelopmentMessage>;
+
+    /// Changes with every message and every behaviour; closed when the service stops.
+    fn changes(&self) -> watch::Receiver<u64>;
+
+    /// The numbers whose messages do not arrive, and what becomes of them.
+    fn behaviours(&self) -> Vec<(String, Behaviour)>;
 
     /// How messages to a number fare from now on.
     fn set_behaviour(&self, mobile: &str, behaviour: Behaviour);
@@ -45,7 +54,7 @@ pub struct DevelopmentMessage {
 }
 
 /// How messages fare.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Behaviour {
     /// They arrive.
@@ -66,12 +75,15 @@ pub(crate) fn takes_post(path: &str) -> bool {
 
 /// The routes, behind their guard.
 pub(crate) fn routes(development: Arc<dyn Development>, service: Arc<Service>) -> impl Endpoint<Output = Response> {
+    let events = inbox::EventsRoute { development: Arc::clone(&development), service: Arc::clone(&service) };
     let clock = ClockRoute { development: Arc::clone(&development), service, advanced_s: AtomicU64::new(0) };
     Guard(
         Route::new()
             .at("/dev/sms", get(MessagesRoute(Arc::clone(&development))))
             .at("/dev/sms/behaviour", post(BehaviourRoute(development)))
-            .at("/dev/clock", post(clock)),
+            .at("/dev/clock", post(clock))
+            .at("/dev/inbox", pages::inbox())
+            .at("/dev/inbox/events", get(events)),
     )
 }
 
@@ -83,6 +95,17 @@ struct WrittenMessage {
     sent_at: String,
 }
 
+impl From<DevelopmentMessage> for WrittenMessage {
+    fn from(message: DevelopmentMessage) -> Self {
+        Self {
+            sent_at: time_text::rfc3339(message.sent_at),
+            mobile: message.mobile,
+            text: message.text,
+            code: message.code,
+        }
+    }
+}
+
 struct MessagesRoute(Arc<dyn Development>);
 
 impl Endpoint for MessagesRoute {
@@ -91,13 +114,7 @@ impl Endpoint for MessagesRoute {
     async fn call(&self, request: Request) -> Result<Response> {
         let parameters = Parameters::of_query(request.uri().query().unwrap_or_default());
         let mobile = Some(parameters.text(Parameter::Mobile)).filter(|mobile| !mobile.is_empty());
-        let write = |message: DevelopmentMessage| WrittenMessage {
-            sent_at: time_text::rfc3339(message.sent_at),
-            mobile: message.mobile,
-            text: message.text,
-            code: message.code,
-        };
-        let messages: Vec<WrittenMessage> = self.0.messages(mobile).into_iter().map(write).collect();
+        let messages: Vec<WrittenMessage> = self.0.messages(mobile).into_iter().map(WrittenMessage::from).collect();
         let body = Body::from_json(messages).map_err(poem::error::InternalServerError)?;
         Ok(Response::builder().content_type("application/json; charset=utf-8").body(body))
     }

@@ -6,6 +6,7 @@ mod development;
 mod hostile;
 mod logging;
 mod operations;
+mod pages;
 mod shedding;
 mod shop;
 mod transport;

@@ -20,7 +20,7 @@ use mobile_bind_http::{Behaviour, Capacity, Development, DevelopmentMessage, Par
 use poem::endpoint::BoxEndpoint;
 use poem::test::{TestClient, TestResponse};
 use serde_json::Value;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// Any number may be sent a code, and the code is always [`CODE`]; but this one has just been sent one.
 pub(crate) const RESTING_MOBILE: &str = "13800000001";
@@ -81,6 +81,7 @@ impl Shop {
             key_set: Some(serde_json::json!({ "keys": [] })),
             capacity: Capacity::default(),
             metrics: None,
+            bind_page: false,
             development: Some(shop()),
         }
     }
@@ -253,6 +254,15 @@ impl Development for Shop {
             sent_at: self.now(),
         };
         wanted.map(told).collect()
+    }
+
+    /// Nothing changes any more: whoever listens is told once, and no more.
+    fn changes(&self) -> watch::Receiver<u64> {
+        watch::channel(0).1
+    }
+
+    fn behaviours(&self) -> Vec<(String, Behaviour)> {
+        self.behaviours.lock().unwrap().clone()
     }
 
     fn set_behaviour(&self, mobile: &str, behaviour: Behaviour) {

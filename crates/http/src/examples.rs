@@ -1,0 +1,178 @@
+//! The document's examples of answers: one for every code that an operation can answer, each with the words that the tables
+//! give it. They are put into the written document, since poem-openapi's registry has no place for them.
+
+use std::time::Duration;
+
+use mobile_bind_domain::{Language, Operation, Refusal};
+use serde_json::{Map, Value, json};
+
+use crate::catalogue::{self, Phrase};
+use crate::fault::WireFault;
+use crate::refusal_table::{self, Told};
+use crate::schemas;
+
+/// Why an operation refuses.
+enum Cause {
+    Refused(Refusal),
+    Unread(WireFault),
+}
+
+/// One refusal: its name in the document, and why.
+type Named = (&'static str, Cause);
+
+/// What an operation answers.
+struct Answers {
+    operation_id: &'static str,
+    /// The success: its name, its words, and whether a user comes with it.
+    success: (&'static str, Phrase, bool),
+    refusals: &'static [Named],
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+const INVALID: Named = ("parameterInvalid", Cause::Unread(WireFault::InvalidParameter("lang")));
+const UNREADABLE: Named = ("bodyUnreadable", Cause::Unread(WireFault::UnreadableBody));
+
+const OPERATIONS: [Answers; 4] = [
+    Answers {
+        operation_id: "sendVerificationCode",
+        success: ("sent", catalogue::SENT, false),
+        refusals: &[
+            ("mobileMissing", Cause::Refused(Refusal::MobileMissing)),
+            ("mobileMalformed", Cause::Refused(Refusal::MobileMalformed(Operation::Send))),
+            ("tooSoon", Cause::Refused(Refusal::SendTooSoon { wait: MINUTE })),
+            ("tooMany", Cause::Refused(Refusal::SendLimit { wait: DAY })),
+            ("providerRefused", Cause::Refused(Refusal::SmsRefused)),
+            ("providerSilent", Cause::Refused(Refusal::SmsUnknown)),
+            INVALID,
+            UNREADABLE,
+        ],
+    },
+    Answers {
+        operation_id: "bindMobile",
+        success: ("bound", catalogue::BOUND, true),
+        refusals: &[
+            ("mobileMissing", Cause::Refused(Refusal::MobileMissing)),
+            ("verifyMissing", Cause::Refused(Refusal::VerifyMissing)),
+            ("mobileMalformed", Cause::Refused(Refusal::MobileMalformed(Operation::Bind))),
+            ("textTooLong", Cause::Refused(Refusal::TextTooLong { parameter: "nickname", limit: 60 })),
+            ("codeExpired", Cause::Refused(Refusal::CodeExpired)),
+            ("codeWrong", Cause::Refused(Refusal::CodeWrong)),
+            ("tooManyTries", Cause::Refused(Refusal::TryLimit { wait: DAY })),
+            ("openidMissing", Cause::Refused(Refusal::OpenIdMissing)),
+            ("openidUnproved", Cause::Refused(Refusal::IdentityUnproved)),
+            ("heldByOther", Cause::Refused(Refusal::HeldByOther)),
+            ("heldByCaller", Cause::Refused(Refusal::HeldByCaller)),
+            ("numberForbidden", Cause::Refused(Refusal::NumberForbidden)),
+            ("awaitingApproval", Cause::Refused(Refusal::AccountAwaitingApproval)),
+            INVALID,
+            UNREADABLE,
+        ],
+    },
+    Answers {
+        operation_id: "getTokenUser",
+        success: ("found", catalogue::LOOKED_UP, true),
+        refusals: &[
+            ("tokenMissing", Cause::Refused(Refusal::TokenMissing)),
+            ("tokenUnknown", Cause::Refused(Refusal::TokenUnknown)),
+            INVALID,
+            UNREADABLE,
+        ],
+    },
+    Answers {
+        operation_id: "logOut",
+        success: ("loggedOut", catalogue::LOGGED_OUT, false),
+        refusals: &[("loginRequired", Cause::Refused(Refusal::LoginRequired)), INVALID, UNREADABLE],
+    },
+];
+
+/// What the transport answers, by HTTP status.
+const FAULTS: [(&str, &str, WireFault); 3] = [
+    ("413", "tooLarge", WireFault::TooLarge),
+    ("500", "failed", WireFault::Panicked),
+    ("503", "overloaded", WireFault::Overloaded),
+];
+
+/// Puts the examples into a document.
+pub(crate) fn add(document: &mut Value) {
+    let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };
+    for operation in paths.values_mut().filter_map(|path| path.get_mut("post")) {
+        let answers = OPERATIONS.iter().find(|answers| operation["operationId"] == answers.operation_id);
+        let Some(answers) = answers else { continue };
+        add_to(operation, "200", of_operation(answers));
+        for (status, name, fault) in FAULTS {
+            let told = refusal_table::fault(fault, Language::Zh);
+            add_to(operation, status, Map::from_iter([named(name, &told)]));
+        }
+    }
+}
+
+fn of_operation(answers: &Answers) -> Map<String, Value> {
+    let (name, words, has_user) = answers.success;
+    let data = if has_user { schemas::user_example().unwrap_or_default() } else { json!([]) };
+    let value = json!({ "msg": words.text(Language::Zh), "code": 0, "data": data });
+    let mut examples =
+        Map::from_iter([(name.to_owned(), json!({ "summary": words.text(Language::En), "value": value }))]);
+    for (name, cause) in answers.refusals {
+        let told = |language| match cause {
+            Cause::Refused(refusal) => refusal_table::refusal(refusal, language),
+            Cause::Unread(fault) => refusal_table::fault(*fault, language),
+        };
+        let (name, mut example) = named(name, &told(Language::Zh));
+        let Told { code, message, .. } = told(Language::En);
+        example["summary"] = Value::from(format!("{code}: {message}"));
+        examples.insert(name, example);
+    }
+    examples
+}
+
+fn named(name: &str, told: &Told) -> (String, Value) {
+    let value = json!({ "msg": told.message, "code": told.code, "data": [] });
+    (name.to_owned(), json!({ "summary": told.code.to_string(), "value": value }))
+}
+
+fn add_to(operation: &mut Value, status: &str, examples: Map<String, Value>) {
+    let media = operation.pointer_mut(&format!("/responses/{status}/content/application~1json"));
+    if let Some(media) = media.and_then(Value::as_object_mut) {
+        media.insert("examples".to_owned(), Value::Object(examples));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use crate::document::openapi_document;
+
+    /// The codes that an operation's description says it refuses with.
+    fn told(description: &str) -> BTreeSet<i64> {
+        let words = description.split(|character: char| !character.is_ascii_digit() && character != '-');
+        words.filter_map(|word| word.parse().ok()).filter(|&code: &i64| code < 0).collect()
+    }
+
+    #[test]
+    fn every_operation_shows_every_code_that_it_tells_of() {
+        let document: Value = serde_json::from_str(&openapi_document()).unwrap();
+        for operation in document["paths"].as_object().unwrap().values().map(|path| &path["post"]) {
+            let id = operation["operationId"].as_str().unwrap();
+            let examples = &operation["responses"]["200"]["content"]["application/json"]["examples"];
+            let examples = examples.as_object().unwrap_or_else(|| panic!("{id} has no examples"));
+            let codes: BTreeSet<i64> =
+                examples.values().map(|example| example["value"]["code"].as_i64().unwrap()).collect();
+            assert!(codes.contains(&0), "{id} shows no success");
+            let told = told(operation["description"].as_str().unwrap());
+            let shown: BTreeSet<i64> = codes.into_iter().filter(|&code| code < 0).collect();
+            assert!(shown.is_subset(&told), "{id} does not tell of {:?}", shown.difference(&told));
+            // A busy store is told of, and cannot be shown on request.
+            let unseen: Vec<_> = told.difference(&shown).filter(|&&code| code != -100).collect();
+            assert!(unseen.is_empty(), "{id} has no example of {unseen:?}");
+            for status in ["413", "500", "503"] {
+                let media = &operation["responses"][status]["content"]["application/json"];
+                assert_eq!(media["examples"].as_object().unwrap().len(), 1, "{id} {status}");
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The pages that are served beside the operations: the one to bind on, and in development the inbox. They are built from
+//! `web/` and embedded as they are committed; `cargo xtask codegen` builds them.
+
+use mobile_bind_domain::Policy;
+use poem::http::{HeaderValue, header};
+use poem::{Endpoint, Response, Route, get};
+
+/// Nothing from elsewhere, nothing inline, no frame around it. Pico's arrows and ticks are `data:` images.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; \
+     form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'",
+);
+
+/// The page to bind on.
+const BIND: &str = include_str!("../pages/bind.html");
+/// The page that shows what was sent.
+const INBOX: &str = include_str!("../pages/inbox.html");
+
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+
+/// What the pages load: name, content type, text.
+const ASSETS: [(&str, &str, &str); 4] = [
+    ("bind.js", SCRIPT, include_str!("../pages/bind.js")),
+    ("inbox.js", SCRIPT, include_str!("../pages/inbox.js")),
+    ("page.js", SCRIPT, include_str!("../pages/page.js")),
+    ("page.css", STYLE, include_str!("../pages/page.css")),
+];
+
+/// What browsers ask of every site, the explorer's pages among them.
+const ICON: &str = concat!(
+    r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect x="4" y="1" width="8" height="14" rx="2""#,
+    r##" fill="#1567d3"/><path d="m6 8 1.5 1.5L10.5 6" fill="none" stroke="#fff" stroke-width="1.4"/></svg>"##,
+);
+
+/// The icon.
+pub(crate) fn icon() -> impl Endpoint<Output = Response> + 'static {
+    get(poem::endpoint::make_sync(|_| Response::builder().content_type("image/svg+xml").body(ICON)))
+}
+
+/// What the pages load, under `/pages`.
+pub(crate) fn assets() -> Route {
+    ASSETS.into_iter().fold(Route::new(), |route, (name, content_type, text)| {
+        let serve = move |_| Response::builder().content_type(content_type).body(text);
+        route.at(format!("/{name}"), get(poem::endpoint::make_sync(serve)))
+    })
+}
+
+/// The page to bind on, with what it must know of the settings: how many digits a code has, and how long a number rests.
+pub(crate) fn bind(policy: &Policy) -> impl Endpoint<Output = Response> + 'static {
+    let (length, interval) = (policy.code_length.digits(), policy.send_interval.as_secs());
+    let settings = format!("<html data-code-length=\"{length}\" data-send-interval=\"{interval}\" ");
+    page(BIND.replacen("<html ", &settings, 1))
+}
+
+/// The inbox.
+pub(crate) fn inbox() -> impl Endpoint<Output = Response> + 'static {
+    page(INBOX.to_owned())
+}
+
+fn page(html: String) -> impl Endpoint<Output = Response> + 'static {
+    get(poem::endpoint::make_sync(move |_| {
+        let response = Response::builder().content_type("text/html; charset=utf-8");
+        response.header(header::CONTENT_SECURITY_POLICY, POLICY).body(html.clone())
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ASSETS, BIND, INBOX};
+
+    /// What a page names in `src` and `href`.
+    fn named(html: &str) -> Vec<&str> {
+        let attributes = ["src=\"", "href=\""];
+        let starts = attributes.iter().flat_map(|name| html.match_indices(*name).map(|(at, text)| at + text.len()));
+        starts.map(|start| html[start..].split('"').next().unwrap()).collect()
+    }
+
+    #[test]
+    fn the_pages_name_only_what_is_embedded() {
+        for html in [BIND, INBOX] {
+            assert!(html.starts_with("<!doctype html>"));
+            let names = named(html);
+            assert!(names.len() >= 2, "{names:?}");
+            for name in names {
+                let embedded = ASSETS.iter().any(|(asset, ..)| name == format!("/pages/{asset}"));
+                assert!(embedded || name.starts_with("data:") || name.starts_with("/dev"), "{name}");
+            }
+            // The policy forbids both.
+            assert!(!html.contains("<style") && !html.contains("<script>") && !html.contains(" style="));
+        }
+    }
+
+    #[test]
+    fn scripts_load_only_what_is_embedded() {
+        for (name, _, script) in ASSETS.iter().filter(|(name, ..)| name.ends_with(".js")) {
+            for (_, rest) in script.match_indices("from\"./").map(|(at, text)| script.split_at(at + text.len())) {
+                let imported = rest.split('"').next().unwrap();
+                assert!(ASSETS.iter().any(|(asset, ..)| *asset == imported), "{name} imports {imported}");
+            }
+        }
+    }
+}

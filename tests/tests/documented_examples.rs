@@ -1,0 +1,183 @@
+//! Every example of an answer in the document is what the service answers: each is provoked over real HTTP.
+
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test may panic")]
+
+use std::time::Duration;
+
+use mobile_bind::settings::{LimitMode, ProofSetting, Settings};
+use mobile_bind_http::openapi_document;
+use mobile_bind_sms::Behaviour;
+use mobile_bind_tests::harness::{Answer, TestServer};
+use serde_json::{Value, json};
+
+const MOBILE: &str = "17602128368";
+const OTHER: &str = "13800138000";
+const WEIXIN: &str = "application_client_type=weixin";
+const OPENID: &str = "oB6US5SNOngn196qzb3lagEBTh6w";
+
+/// The document's operations: their path, the example of their body, and their examples of answers with status 200.
+fn operations() -> Vec<(String, Value, serde_json::Map<String, Value>)> {
+    let document: Value = serde_json::from_str(&openapi_document()).unwrap();
+    let operation = |(path, item): (&String, &Value)| {
+        let operation = &item["post"];
+        let schema = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str().unwrap();
+        let body = document.pointer(schema.trim_start_matches('#')).unwrap()["example"].clone();
+        let examples = operation["responses"]["200"]["content"]["application/json"]["examples"].as_object().unwrap();
+        (path.clone(), body, examples.clone())
+    };
+    document["paths"].as_object().unwrap().iter().map(operation).collect()
+}
+
+/// A server, and the document's request to one operation.
+struct Scene {
+    server: TestServer,
+    path: String,
+    body: Value,
+}
+
+impl Scene {
+    async fn answer(&self, path: &str, body: &Value) -> Answer {
+        let json = Some("application/json");
+        self.server.request(reqwest::Method::POST, path, json, body.to_string()).await.unwrap()
+    }
+
+    /// The document's request, with some of it put differently.
+    async fn ask(&self, query: &str, changes: Value) -> Answer {
+        let mut body = self.body.clone();
+        body.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        self.answer(&format!("{}?{query}", self.path), &body).await
+    }
+
+    async fn code(&self, mobile: &str) -> String {
+        let sent = self.answer("/user/appmobilebindverifysend", &json!({ "mobile": mobile })).await;
+        assert_eq!(sent.code(), Some(0), "{}", sent.text);
+        self.server.last_code(mobile).unwrap()
+    }
+
+    async fn bind(&self, query: &str, mobile: &str) -> Answer {
+        let verify = self.code(mobile).await;
+        let body = json!({ "mobile": mobile, "verify": verify, "weixin_openid": OPENID });
+        self.answer(&format!("/user/appmobilebind?{query}"), &body).await
+    }
+
+    /// The token of an account that holds a number.
+    async fn token(&self, mobile: &str) -> String {
+        let bound = self.bind("", mobile).await;
+        assert_eq!(bound.code(), Some(0), "{}", bound.text);
+        self.server.clock.advance(Duration::from_secs(61));
+        bound.field("token").to_owned()
+    }
+
+    /// Does what leads to an example.
+    async fn provoke(&self, example: &str) -> Answer {
+        let (server, none) = (&self.server, json!({}));
+        match (self.path.as_str(), example) {
+            (_, "parameterInvalid") => self.ask("", json!({ "lang": ["x"] })).await,
+            (path, "bodyUnreadable") => {
+                let json = Some("application/json");
+                server.request(reqwest::Method::POST, path, json, "{").await.unwrap()
+            }
+            (_, "mobileMissing") => self.ask("", json!({ "mobile": "" })).await,
+            (_, "mobileMalformed") => self.ask("", json!({ "mobile": "12345678901" })).await,
+            (_, "sent") => self.ask("", none).await,
+            (_, "tooMany") => {
+                self.code(OTHER).await;
+                self.ask("", none).await
+            }
+            (_, "tooSoon") => {
+                self.ask("", none.clone()).await;
+                self.ask("", none).await
+            }
+            (_, "providerRefused") => {
+                server.app.sms.set_behaviour(MOBILE, Behaviour::Refuse);
+                self.ask("", none).await
+            }
+            (_, "providerSilent") => {
+                server.app.sms.set_behaviour(MOBILE, Behaviour::Hang);
+                self.ask("", none).await
+            }
+            (_, "verifyMissing") => self.ask("", json!({ "verify": "" })).await,
+            (_, "textTooLong") => self.ask("", json!({ "nickname": "q".repeat(61) })).await,
+            (_, "codeExpired") => self.ask(WEIXIN, none).await,
+            (_, "codeWrong") => self.wrong_code().await,
+            (_, "tooManyTries") => {
+                self.wrong_code().await;
+                self.ask(WEIXIN, json!({ "verify": "0000" })).await
+            }
+            (_, "openidMissing") => {
+                self.ask(WEIXIN, json!({ "verify": self.code(MOBILE).await, "weixin_openid": "" })).await
+            }
+            (_, "bound" | "openidUnproved" | "numberForbidden" | "awaitingApproval") => {
+                self.ask(WEIXIN, json!({ "verify": self.code(MOBILE).await })).await
+            }
+            (_, "heldByOther") => {
+                let token = self.token(OTHER).await;
+                self.token(MOBILE).await;
+                self.ask("", json!({ "verify": self.code(MOBILE).await, "token": token })).await
+            }
+            (_, "heldByCaller") => {
+                let token = self.token(MOBILE).await;
+                self.ask("", json!({ "verify": self.code(MOBILE).await, "token": token })).await
+            }
+            (_, "found" | "loggedOut") => self.ask("", json!({ "token": self.token(MOBILE).await })).await,
+            (_, "tokenMissing") => self.ask("", json!({ "token": "" })).await,
+            (_, "tokenUnknown" | "loginRequired") => self.ask("", none).await,
+            (path, _) => panic!("no test provokes the example {example} of {path}"),
+        }
+    }
+
+    async fn wrong_code(&self) -> Answer {
+        let wrong = if self.code(MOBILE).await == "0000" { "0001" } else { "0000" };
+        self.ask(WEIXIN, json!({ "verify": wrong })).await
+    }
+}
+
+/// What an operator must have set for an example.
+fn set_for(example: &str, settings: &mut Settings) {
+    settings.limits.mode = LimitMode::Off;
+    match example {
+        "tooMany" => {
+            settings.limits.mode = LimitMode::Enforce;
+            settings.limits.sends = vec!["1/1d".to_owned().try_into().unwrap()];
+        }
+        "tooManyTries" => {
+            settings.limits.mode = LimitMode::Enforce;
+            settings.limits.failures_on_number = vec!["1/1d".to_owned().try_into().unwrap()];
+        }
+        "providerSilent" => settings.sms.timeout_s = 0,
+        "openidUnproved" => settings.platform_proof = ProofSetting::Required,
+        "numberForbidden" => settings.register.forbidden_mobiles = vec![MOBILE.to_owned()],
+        "awaitingApproval" => settings.register.audit = true,
+        _ => {}
+    }
+}
+
+/// The user of an answer is of the example's shape: the same fields in the same order, of the same types.
+fn assert_same_shape(answered: &Value, example: &Value, name: &str) {
+    let (Some(answered), Some(example)) = (answered.as_object(), example.as_object()) else {
+        return assert_eq!(answered, example, "{name}");
+    };
+    let shape = |user: &serde_json::Map<String, Value>| -> Vec<(String, bool)> {
+        user.iter().map(|(field, value)| (field.clone(), value.is_string())).collect()
+    };
+    assert_eq!(shape(answered), shape(example), "{name}");
+}
+
+#[tokio::test]
+async fn every_example_is_answered() {
+    let mut seen = 0;
+    for (path, body, examples) in operations() {
+        for (name, example) in examples {
+            let server = TestServer::start_with(|settings| set_for(&name, settings)).await.unwrap();
+            let scene = Scene { server, path: path.clone(), body: body.clone() };
+            let answer = scene.provoke(&name).await;
+            let name = format!("{name} of {path}: {}", answer.text);
+            assert_eq!(answer.status, 200, "{name}");
+            assert_eq!(answer.body["code"], example["value"]["code"], "{name}");
+            assert_eq!(answer.body["msg"], example["value"]["msg"], "{name}");
+            assert_same_shape(&answer.body["data"], &example["value"]["data"], &name);
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "{seen}");
+}

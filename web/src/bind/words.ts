@@ -1,0 +1,172 @@
+import type { Fault, Language } from "mobile-bind-client";
+
+/** What the page itself says; what the service refuses, it says in its own words. */
+export interface Words {
+  name: string;
+  title: string;
+  lead: string;
+  changeLead: string;
+  mobile: string;
+  send: string;
+  sending: string;
+  sent: string;
+  codeTitle: string;
+  codeSent: (mobile: string) => string;
+  code: string;
+  bind: string;
+  binding: string;
+  resend: string;
+  resendIn: (seconds: number) => string;
+  otherNumber: string;
+  bound: string;
+  account: string;
+  member: string;
+  changeNumber: string;
+  logOut: string;
+  language: string;
+  keep: string;
+  faults: Record<Fault, string>;
+}
+
+export const WORDS: Record<Language, Words> = {
+  zh: {
+    name: "简体中文",
+    title: "绑定手机号",
+    lead: "我们会向您的手机发送一条验证码短信。",
+    changeLead: "输入新的手机号，验证后将替换当前号码。",
+    mobile: "手机号码",
+    send: "获取验证码",
+    sending: "发送中…",
+    sent: "验证码已发送",
+    codeTitle: "输入验证码",
+    codeSent: (mobile) => `验证码已发送至 ${mobile}`,
+    code: "验证码",
+    bind: "确认绑定",
+    binding: "绑定中…",
+    resend: "重新发送",
+    resendIn: (seconds) => `${seconds} 秒后可重新发送`,
+    otherNumber: "更换号码",
+    bound: "绑定成功",
+    account: "手机号码",
+    member: "会员号",
+    changeNumber: "换绑手机号",
+    logOut: "退出登录",
+    language: "语言",
+    keep: "保留当前号码",
+    faults: {
+      offline: "网络连接失败，请检查网络后重试",
+      timeout: "服务响应超时，请稍后重试",
+      unreadable: "服务异常，请稍后重试",
+    },
+  },
+  en: {
+    name: "English",
+    title: "Bind your mobile number",
+    lead: "We will text you a verification code.",
+    changeLead: "Enter the new number. Once verified, it replaces the current one.",
+    mobile: "Mobile number",
+    send: "Send code",
+    sending: "Sending…",
+    sent: "Code sent",
+    codeTitle: "Enter the code",
+    codeSent: (mobile) => `We sent it to ${mobile}`,
+    code: "Verification code",
+    bind: "Bind number",
+    binding: "Binding…",
+    resend: "Send again",
+    resendIn: (seconds) => `Send again in ${seconds} s`,
+    otherNumber: "Use another number",
+    bound: "Your number is bound",
+    account: "Mobile number",
+    member: "Member number",
+    changeNumber: "Change number",
+    logOut: "Log out",
+    language: "Language",
+    keep: "Keep the current number",
+    faults: {
+      offline: "No connection. Check your network and try again",
+      timeout: "The service takes too long. Try again in a moment",
+      unreadable: "Something went wrong. Try again in a moment",
+    },
+  },
+  cht: {
+    name: "繁體中文",
+    title: "綁定手機號碼",
+    lead: "我們會傳送一則驗證碼簡訊到您的手機。",
+    changeLead: "輸入新的手機號碼，驗證後將取代目前的號碼。",
+    mobile: "手機號碼",
+    send: "取得驗證碼",
+    sending: "傳送中…",
+    sent: "驗證碼已傳送",
+    codeTitle: "輸入驗證碼",
+    codeSent: (mobile) => `驗證碼已傳送至 ${mobile}`,
+    code: "驗證碼",
+    bind: "確認綁定",
+    binding: "綁定中…",
+    resend: "重新傳送",
+    resendIn: (seconds) => `${seconds} 秒後可重新傳送`,
+    otherNumber: "更換號碼",
+    bound: "綁定成功",
+    account: "手機號碼",
+    member: "會員編號",
+    changeNumber: "更換綁定號碼",
+    logOut: "登出",
+    language: "語言",
+    keep: "保留目前的號碼",
+    faults: {
+      offline: "網路連線失敗，請檢查網路後再試",
+      timeout: "服務回應逾時，請稍後再試",
+      unreadable: "服務異常，請稍後再試",
+    },
+  },
+  spa: {
+    name: "Español",
+    title: "Vincula tu número de móvil",
+    lead: "Te enviaremos un código de verificación por SMS.",
+    changeLead: "Introduce el número nuevo. Cuando lo verifiques, sustituirá al actual.",
+    mobile: "Número de móvil",
+    send: "Enviar código",
+    sending: "Enviando…",
+    sent: "Código enviado",
+    codeTitle: "Introduce el código",
+    codeSent: (mobile) => `Lo hemos enviado al ${mobile}`,
+    code: "Código de verificación",
+    bind: "Vincular número",
+    binding: "Vinculando…",
+    resend: "Enviar de nuevo",
+    resendIn: (seconds) => `Enviar de nuevo en ${seconds} s`,
+    otherNumber: "Usar otro número",
+    bound: "Tu número está vinculado",
+    account: "Número de móvil",
+    member: "Número de socio",
+    changeNumber: "Cambiar de número",
+    logOut: "Cerrar sesión",
+    language: "Idioma",
+    keep: "Conservar el número actual",
+    faults: {
+      offline: "Sin conexión. Comprueba la red y vuelve a intentarlo",
+      timeout: "El servicio tarda demasiado. Prueba dentro de un momento",
+      unreadable: "Algo ha fallado. Prueba dentro de un momento",
+    },
+  },
+};
+
+/** What HTML calls the languages (RFC 5646). */
+export const TAGS: Record<Language, string> = { zh: "zh-Hans", en: "en", cht: "zh-Hant", spa: "es" };
+
+/** The language that was chosen before, else the browser's. */
+export function initialLanguage(kept: string | null, preferred: readonly string[]): Language {
+  if (kept && kept in WORDS) {
+    return kept as Language;
+  }
+  for (const tag of preferred.map((tag) => tag.toLowerCase())) {
+    if (/^zh-(hant|tw|hk|mo)/.test(tag)) {
+      return "cht";
+    }
+    const found = { zh: "zh", en: "en", es: "spa" }[tag.slice(0, 2)];
+    if (found) {
+      return found as Language;
+    }
+  }
+  return "zh";
+}

@@ -1,0 +1,103 @@
+import { type BrowserContext, test as base, expect, type Page } from "@playwright/test";
+import axe from "axe-core";
+import { type Service, startService } from "../../openapi/typescript/test/service.ts";
+
+interface Fixtures {
+  /** A mobile number that no other test has. */
+  mobile: string;
+  /** What went wrong unseen; it must stay empty. */
+  faults: string[];
+}
+
+let last = 0;
+
+/** Every test has a service of its own worker, and fails where a page complains or asks elsewhere. */
+export const test = base.extend<Fixtures, { service: Service }>({
+  service: [
+    // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the names of what is needed from here
+    async ({}, use) => {
+      const service = await startService();
+      await use(service);
+      service.stop();
+    },
+    { scope: "worker" },
+  ],
+  baseURL: async ({ service }, use) => use(service.url),
+  // biome-ignore lint/correctness/noEmptyPattern: as above
+  mobile: async ({}, use, { workerIndex }) => use(newMobile(workerIndex)),
+  faults: [
+    async ({ context, service }, use) => {
+      const faults: string[] = [];
+      watch(context, service.url, faults);
+      await use(faults);
+      expect(faults).toEqual([]);
+    },
+    { auto: true },
+  ],
+});
+
+export { expect };
+
+export function newMobile(workerIndex: number): string {
+  last += 1;
+  return String(13_000_000_000 + workerIndex * 100_000 + last);
+}
+
+function watch(context: BrowserContext, origin: string, faults: string[]) {
+  context.on("request", (request) => {
+    if (!request.url().startsWith(`${origin}/`) && !/^(data|blob|about):/.test(request.url())) {
+      faults.push(`asks ${request.url()}`);
+    }
+  });
+  context.on("console", (message) => {
+    if (message.type() === "error" || message.type() === "warning") {
+      faults.push(`says ${message.text()}`);
+    }
+  });
+  context.on("weberror", (error) => faults.push(`throws ${error.error()}`));
+}
+
+/** Looks at a page as it stands: axe finds nothing, nothing is wider than the screen; and keeps a picture. */
+export async function look(page: Page, name: string): Promise<void> {
+  await page.evaluate(axe.source);
+  const violations = await page.evaluate(async () => {
+    const { axe } = window as unknown as {
+      axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
+    };
+    const found = await axe.run();
+    return found.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
+  });
+  expect(violations).toEqual([]);
+  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+  expect(overflow).toBeLessThanOrEqual(0);
+  await page.screenshot({ path: `test-results/screens/${test.info().project.name}-${name}.png`, fullPage: true });
+}
+
+/** Opens the inbox beside a page. */
+export async function openInbox(context: BrowserContext): Promise<Page> {
+  const inbox = await context.newPage();
+  await inbox.goto("/dev/inbox");
+  await expect(inbox.getByText("Live")).toBeVisible();
+  return inbox;
+}
+
+/** The newest code to a number, read from the inbox as a person would. */
+export async function readCode(inbox: Page, mobile: string): Promise<string> {
+  await inbox.getByRole("searchbox").fill(mobile);
+  const newest = inbox.getByRole("listitem").filter({ hasText: mobile }).first();
+  return ((await newest.getByRole("button", { name: "Copy" }).textContent()) ?? "").replace(/\D/g, "");
+}
+
+/** Asks for a code on the bind page. */
+export async function send(page: Page, mobile: string): Promise<void> {
+  await page.getByLabel("Mobile number").fill(mobile);
+  await page.getByRole("button", { name: "Send code" }).click();
+  await expect(page.getByRole("heading", { name: "Enter the code" })).toBeVisible();
+}
+
+export async function bind(page: Page, inbox: Page, mobile: string): Promise<void> {
+  await send(page, mobile);
+  await page.getByLabel("Verification code").fill(await readCode(inbox, mobile));
+  await page.getByRole("button", { name: "Bind number" }).click();
+  await expect(page.getByRole("heading", { name: "Your number is bound" })).toBeVisible();
+}

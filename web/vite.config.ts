@@ -1,0 +1,20 @@
+import { resolve } from "node:path";
+import { defineConfig } from "vite";
+
+// Names without hashes: the http crate embeds the files by name, and nothing is cached.
+export default defineConfig({
+  base: "/pages/",
+  resolve: { alias: { "mobile-bind-client": resolve(import.meta.dirname, "../openapi/typescript/src/index.ts") } },
+  oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
+  build: {
+    target: "es2022",
+    emptyOutDir: true,
+    modulePreload: { polyfill: false },
+    cssCodeSplit: false,
+    assetsInlineLimit: 0,
+    rollupOptions: {
+      input: { bind: resolve(import.meta.dirname, "bind.html"), inbox: resolve(import.meta.dirname, "inbox.html") },
+      output: { entryFileNames: "[name].js", chunkFileNames: "page.js", assetFileNames: "page[extname]" },
+    },
+  },
+});
