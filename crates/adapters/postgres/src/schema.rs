@@ -23,6 +23,9 @@ const GATE: &str = "INSERT INTO schema_versions (version) VALUES (0) ON CONFLICT
 /// How often the ledger is tried for: nodes that make it at the same moment get in each other's way.
 const ATTEMPTS: u32 = 10;
 
+/// What PostgreSQL says of it then: of the table, of its row type, or of a row of the catalogue.
+const MADE_ALREADY: [SqlState; 3] = [SqlState::DUPLICATE_TABLE, SqlState::DUPLICATE_OBJECT, SqlState::UNIQUE_VIOLATION];
+
 /// The database's version; 0 where nothing is there yet.
 pub(crate) async fn version(client: &Client) -> Result<i64, Fault> {
     match client.query_one("SELECT coalesce(max(version), 0) FROM schema_versions", &[]).await {
@@ -87,9 +90,7 @@ async fn make_ledger(client: &Client) -> Result<(), OpenError> {
         match made.await {
             Ok(()) => return Ok(()),
             // Whoever made it at the same moment has.
-            Err(error) if matches!(error.code(), Some(&SqlState::UNIQUE_VIOLATION | &SqlState::DUPLICATE_TABLE)) => {
-                last = Some(error);
-            }
+            Err(error) if error.code().is_some_and(|code| MADE_ALREADY.contains(code)) => last = Some(error),
             Err(error) => return Err(Fault::from(error).into()),
         }
     }
