@@ -10,7 +10,8 @@ use crate::{browser, check, client, golden, openapi, test};
 /// Check, test, golden, the document's gates, the client, the pages; stops at the first failure.
 pub(crate) fn run() -> Result<()> {
     timed("check", check::run)?;
-    timed("test", || test::run(&[], &[]))?;
+    // All that fails is told at once.
+    timed("test", || test::run(&["--no-fail-fast".to_owned()], &[]))?;
     timed("golden", || golden::run(None))?;
     timed("openapi compat", || openapi::compat(None))?;
     timed("openapi conform", openapi::conform)?;

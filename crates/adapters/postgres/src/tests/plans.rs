@@ -30,7 +30,7 @@ INSERT INTO accounts SELECT n, n, '8888' || lpad(n::text, 10, '0'), 0, (13000000
     NULL, 0, NULL, NULL, NULL FROM generate_series(1, $N) AS n;
 INSERT INTO identities SELECT n, 1, 'wx', 'o' || n, 'u' || n, true FROM generate_series(1, $N) AS n;
 INSERT INTO challenges SELECT (13000000000 + n)::text, 'uuid:' || n, n, 'key', '', n, n, 0 FROM generate_series(1, $N) AS n;
-INSERT INTO receipts SELECT (13000000000 + n)::text, 'uuid:' || n, '', n, n, n, decode(md5(n::text), 'hex')
+INSERT INTO receipts SELECT (13000000000 + n)::text, 'uuid:' || n, '', n, n, decode(md5(n::text), 'hex')
     FROM generate_series(1, $N) AS n;
 INSERT INTO sessions SELECT decode(md5(n::text), 'hex'), n, 2, '', 'key', n, n FROM generate_series(1, $N) AS n;
 INSERT INTO meters SELECT 'sends_to:' || (13000000000 + n), 3600000, ARRAY[n], ARRAY[1], n FROM generate_series(1, $N) AS n;

@@ -53,7 +53,7 @@ async fn one_node_at_a_time_clears_away() {
     let (options, client) = empty_schema("lease").await;
     let (first, second) =
         (PostgresStore::open(options.clone()).await.unwrap(), PostgresStore::open(options).await.unwrap());
-    let fill = "INSERT INTO receipts SELECT 'm' || n, 'c', '', 0, 0, 1 FROM generate_series(1, 3) AS n";
+    let fill = "INSERT INTO receipts SELECT 'm' || n, 'c', '', 0, 1 FROM generate_series(1, 3) AS n";
     client.batch_execute(fill).await.unwrap();
     let now = mobile_bind_domain::Timestamp::from_seconds(1);
     let some = async |store: &PostgresStore| store.purge(now, now, 1).await.unwrap();
