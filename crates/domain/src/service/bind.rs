@@ -1,0 +1,65 @@
+//! Binding a number.
+
+use tracing::trace_span;
+
+use super::{LoggedIn, SPANS, Service, not_stored, observe};
+use crate::bind::{self, Bind, BindParameters, Bound, Fresh, ProofOfIdentity};
+use crate::ports::{CommitError, OpenedSession};
+use crate::{Change, Operation, Refusal, Requester, SessionSeed};
+
+impl Service {
+    /// Binds a number.
+    ///
+    /// # Errors
+    /// As the contract's table of checks says, in its order.
+    pub async fn bind(&self, requester: Requester, parameters: &BindParameters<'_>) -> Result<LoggedIn, Refusal> {
+        let session = self.read_token(parameters.token);
+        let command = Bind::parse(requester, parameters, session, ProofOfIdentity::None, &self.policy, &self.keys)?;
+        let query = command.query();
+        for _ in 0..self.policy.attempts {
+            let snapshot = self.store.load_bind(&query).await.map_err(|error| not_stored(Operation::Bind, &error))?;
+            let now = self.clock.now();
+            let account = if snapshot.makes_account(&command, now, &self.policy) {
+                let allotted = self.store.allot_account_id().await;
+                Some(allotted.map_err(|error| not_stored(Operation::Bind, &error))?)
+            } else {
+                None
+            };
+            let fresh = Fresh { account, session: self.open_session()? };
+            let decide = || bind::decide(&snapshot, &command, &fresh, &self.keys, &self.policy, now);
+            let decision = trace_span!(target: SPANS, "decide").in_scope(decide);
+            observe(decision.observed.as_ref());
+            let answer = match decision.answer {
+                // Made before the commit: nothing is committed that cannot be answered.
+                Ok(bound) => Ok(self.logged_in(bound)?),
+                Err(refusal) => Err(refusal),
+            };
+            match self.commit(decision.change).await {
+                Ok(()) => return answer,
+                Err(CommitError::Conflict) => {}
+                Err(CommitError::Store(error)) => return Err(not_stored(Operation::Bind, &error)),
+            }
+        }
+        Err(Refusal::NotStored(Operation::Bind))
+    }
+
+    fn open_session(&self) -> Result<OpenedSession, Refusal> {
+        let mut seed = [0; 16];
+        self.randomness.fill(&mut seed);
+        self.tokens.open(SessionSeed(seed)).map_err(|error| not_stored(Operation::Bind, &error))
+    }
+
+    fn logged_in(&self, bound: Bound) -> Result<LoggedIn, Refusal> {
+        let expires_at = bound.session.expires_at(&self.policy.session);
+        let token = self.tokens.issue(&bound.session, expires_at);
+        let token = token.map_err(|error| not_stored(Operation::Bind, &error))?;
+        Ok(LoggedIn { account: bound.account, token })
+    }
+
+    async fn commit(&self, change: Change) -> Result<(), CommitError> {
+        if change.is_empty() {
+            return Ok(());
+        }
+        self.store.commit(change).await.map(|_| ())
+    }
+}

@@ -1,0 +1,79 @@
+//! The use cases: load, decide, commit, and start again where the snapshot no longer holds.
+
+mod bind;
+mod send;
+mod session;
+
+use std::sync::Arc;
+
+use tracing::{info, warn};
+
+use crate::ports::{Clock, CodeSource, Randomness, SmsSender, Store, StoreError, TokenIssuer};
+use crate::{Account, CodeKeys, Operation, Policy, Refusal, SessionId, Timestamp, Token};
+
+/// The target of the spans that are made for operators alone, at the level of traces: they cost next to nothing where nobody
+/// asks for them. No number, token, openid, code or uuid may stand in their fields.
+pub const SPANS: &str = "mobile_bind::spans";
+
+/// The use cases over the ports.
+pub struct Service {
+    /// Keeps everything.
+    pub store: Arc<dyn Store>,
+    /// Sends messages.
+    pub sms: Arc<dyn SmsSender>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Gives randomness.
+    pub randomness: Arc<dyn Randomness>,
+    /// Gives codes.
+    pub codes: Arc<dyn CodeSource>,
+    /// Makes tokens.
+    pub tokens: Arc<dyn TokenIssuer>,
+    /// MACs codes.
+    pub keys: CodeKeys,
+    /// The operator's settings.
+    pub policy: Policy,
+}
+
+/// An account, and the token of the session to go on with.
+#[derive(Clone, Debug)]
+pub struct LoggedIn {
+    /// The account.
+    pub account: Account,
+    /// The token.
+    pub token: Token,
+}
+
+impl Service {
+    fn read_token(&self, token: &str) -> Option<SessionId> {
+        if token.is_empty() { None } else { self.tokens.read(token, self.clock.now()) }
+    }
+
+    /// Forgets some of what has ended; see [`Store::purge`].
+    ///
+    /// # Errors
+    /// Where the store is unavailable.
+    pub async fn purge(&self, limit: usize) -> Result<usize, StoreError> {
+        let now = self.clock.now();
+        let inactivity = u64::try_from(self.policy.session.inactivity.as_millis()).unwrap_or(u64::MAX);
+        let sessions_before = Timestamp::from_millis(now.as_millis().saturating_sub(inactivity));
+        self.store.purge(now, sessions_before, limit).await
+    }
+}
+
+fn observe(refusal: Option<&Refusal>) {
+    if let Some(refusal) = refusal {
+        info!(?refusal, "a quota that is only watched would have refused this");
+    }
+}
+
+fn not_stored(operation: Operation, error: &dyn std::error::Error) -> Refusal {
+    warn!(error = error_text(error), "the request could not be carried out");
+    Refusal::NotStored(operation)
+}
+
+/// An error and its causes, in one line.
+fn error_text(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
