@@ -1,10 +1,12 @@
 //! Changes: all their statements are sent at once, in one transaction, and answered at once.
 //!
-//! The transaction's isolation is READ COMMITTED. Each statement's condition is on rows that it writes or locks, so that it
-//! is looked at again when another transaction that was waited for has changed them; one that does not hold divides by
-//! zero, and with that the whole transaction fails, although its end was sent along. Only the absence of a record that is
+//! Each statement takes any number of rows: what one change writes to a table, or what several changes do that are committed
+//! together. The transaction's isolation is READ COMMITTED. Each statement's condition is on rows that it writes or locks, so
+//! that it is looked at again when another transaction that was waited for has changed them; one that does not hold divides
+//! by zero, and with that the whole transaction fails, although its end was sent along. Only the absence of a record that is
 //! expected but not written is not locked: it held when the statement ran, and the change stands before whatever came then.
 
+use std::collections::{BTreeMap, HashSet};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
@@ -14,45 +16,107 @@ use deadpool_postgres::Client;
 use mobile_bind_domain::{Change, Expectation, Revision, Write};
 
 use crate::fault::{Fault, Rejection};
-use crate::query::{Parameter, Statement, references};
-use crate::records::{account, challenge, receipt, session, tally};
+use crate::query::{Form, Parameter, Statement, Value, columns, references};
+use crate::records::{Part, account, challenge, receipt, session, tally};
 
-/// The statements of a change. Whatever the change's own order, challenges come first, then accounts, sessions, receipts and
+/// Statements that are no [`Form`] come after those that are.
+const OTHERS: u8 = 40;
+
+/// What a change is made of.
+pub(crate) struct Steps {
+    rows: Vec<Part>,
+    /// Each with its rank.
+    others: Vec<(u8, Statement)>,
+    touches: HashSet<u64>,
+    /// Whether no two of the rows are one row's.
+    is_regular: bool,
+}
+
+impl Steps {
+    fn add(&mut self, part: Part) {
+        for touch in &part.touches {
+            self.is_regular &= self.touches.insert(*touch);
+        }
+        self.rows.push(part);
+    }
+
+    /// Whether nothing is to be done.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.others.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len() + self.others.len()
+    }
+
+    /// Whether it may be committed together with others that touch nothing of what it touches.
+    pub(crate) fn is_regular(&self) -> bool {
+        self.is_regular
+    }
+
+    pub(crate) fn touches(&self) -> &HashSet<u64> {
+        &self.touches
+    }
+}
+
+/// What a change is made of. Whatever the change's own order, challenges come first, then accounts, sessions, receipts and
 /// counts: so changes that meet wait for each other, and do not lock each other out. What is expected comes before what is
 /// written.
-pub(crate) fn statements(change: &Change, revision: Revision) -> Result<Vec<Statement>, Fault> {
-    let mut ordered: Vec<(u8, Statement)> = Vec::with_capacity(change.expectations.len() + change.writes.len());
+pub(crate) fn steps(change: &Change, revision: Revision) -> Result<Steps, Fault> {
+    let mut steps = Steps { rows: Vec::new(), others: Vec::new(), touches: HashSet::new(), is_regular: true };
     for expectation in &change.expectations {
-        ordered.push(match expectation {
-            Expectation::Challenge(key, known) => (0, challenge::unchanged(key, *known)),
-            Expectation::Account(id, known) => (2, account::unchanged(*id, *known)),
-            Expectation::Session(id) => (4, session::there(*id)),
+        steps.add(match expectation {
+            Expectation::Challenge(key, known) => challenge::unchanged(key, *known),
+            Expectation::Account(id, known) => account::unchanged(*id, *known),
+            Expectation::Session(id) => session::there(*id),
         });
     }
     for write in &change.writes {
         match write {
             Write::Challenge { expected, key, challenge } => {
-                ordered.push((1, challenge::write(*expected, key, challenge.as_ref(), revision)));
+                steps.add(challenge::write(*expected, key, challenge.as_ref(), revision));
             }
-            Write::Account { expected, account } => ordered.push((3, account::write(*expected, account, revision))),
-            Write::OpenSession(opened) => ordered.push((5, session::open(opened))),
-            Write::UseSession(id, at) => ordered.push((5, session::use_at(*id, *at))),
-            Write::EndSession(id) => ordered.push((5, session::end(*id))),
-            Write::Receipt(key, kept) => ordered.push((6, receipt::write(key, kept))),
+            Write::Account { expected, account } => {
+                account::write(*expected, account, revision).into_iter().for_each(|part| steps.add(part));
+            }
+            Write::OpenSession(opened) => steps.add(session::open(opened)),
+            Write::UseSession(id, at) => steps.add(session::use_at(*id, *at)),
+            Write::EndSession(id) => steps.add(session::end(*id)),
+            Write::Receipt(key, kept) => steps.add(receipt::write(key, kept)),
             Write::Count { subject, at, kept, watched } => {
                 for quota in kept {
-                    ordered.push((7, tally::count(subject, *at, quota, true)?));
+                    steps.others.push((OTHERS, tally::count(subject, *at, quota, true)?));
                 }
                 for quota in watched {
-                    ordered.push((7, tally::count(subject, *at, quota, false)?));
+                    steps.others.push((OTHERS, tally::count(subject, *at, quota, false)?));
                 }
             }
-            Write::Uncount { subject, at } => ordered.push((7, tally::uncount(subject, *at))),
+            Write::Uncount { subject, at } => steps.others.push((OTHERS, tally::uncount(subject, *at))),
         }
     }
-    // Stable: within a kind the change's own order stands.
-    ordered.sort_by_key(|(kind, _)| *kind);
-    Ok(ordered.into_iter().map(|(_, statement)| statement).collect())
+    Ok(steps)
+}
+
+/// The statements of changes that are committed together; they touch nothing in common.
+pub(crate) fn statements(changes: Vec<Steps>) -> Vec<Statement> {
+    let together = changes.iter().all(Steps::is_regular);
+    let mut ordered: Vec<(u8, Statement)> = Vec::new();
+    let mut by_form: BTreeMap<u8, (&'static Form, Vec<Vec<Value>>)> = BTreeMap::new();
+    for steps in changes {
+        for Part { form, row, .. } in steps.rows {
+            if together {
+                by_form.entry(form.rank).or_insert_with(|| (form, Vec::new())).1.push(row);
+            } else {
+                ordered.push((form.rank, Statement::new(form.text, columns(vec![row]))));
+            }
+        }
+        ordered.extend(steps.others);
+    }
+    let of_forms = by_form.into_iter().map(|(rank, (form, rows))| (rank, Statement::new(form.text, columns(rows))));
+    ordered.extend(of_forms);
+    // Stable: within a rank the changes' own order stands.
+    ordered.sort_by_key(|(rank, _)| *rank);
+    ordered.into_iter().map(|(_, statement)| statement).collect()
 }
 
 type Answer<'a> = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>> + Send + 'a>>;

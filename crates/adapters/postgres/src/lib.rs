@@ -36,11 +36,13 @@ mod allotment;
 mod commit;
 mod connect;
 mod fault;
+mod group;
 mod keys;
 mod load;
 mod options;
 mod purge;
 mod query;
+mod reading;
 mod records;
 mod schema;
 mod text;
@@ -60,6 +62,8 @@ use tokio::time::timeout;
 
 use crate::allotment::{Allotment, Block};
 use crate::fault::{Fault, MayBeFault, Rejection};
+use crate::group::Group;
+use crate::reading::{Reading, ask};
 
 pub use crate::fault::OpenError;
 pub use crate::options::Options;
@@ -68,6 +72,10 @@ pub use crate::verify::{Findings, verify};
 /// How many account ids, and how many revisions, a node takes at a time. What it has not used when it stops is lost.
 const ACCOUNT_IDS: i64 = 1_000;
 const REVISIONS: i64 = 1 << 20;
+
+/// How many transactions that change something, and how many statements that read, are under way at most: few, so that many
+/// share each.
+const GROUPS: u32 = 4;
 
 /// Connections of this node's pool, by `state`: how many are open, idle, and may be open.
 pub const CONNECTIONS: &str = "mobile_bind_postgres_connections";
@@ -92,6 +100,8 @@ struct Inner {
     node: i64,
     account_ids: Allotment,
     revisions: Allotment,
+    group: Group,
+    reading: Reading,
     closed: AtomicBool,
 }
 
@@ -117,12 +127,16 @@ impl PostgresStore {
         gauge!(NODE).set(as_f64(usize::try_from(node).unwrap_or(usize::MAX)));
         tracing::info!(node, "this node has a number in the database");
         drop(client);
+        // What else is asked must find a connection, too.
+        let groups = u32::try_from(options.connections / 4).unwrap_or(u32::MAX).clamp(1, GROUPS);
         let inner = Inner {
             pool,
             options,
             node,
             account_ids: Allotment::new("account", ACCOUNT_IDS),
             revisions: Allotment::new("revision", REVISIONS),
+            group: Group::new(groups),
+            reading: Reading::new(groups),
             closed: AtomicBool::new(false),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -218,16 +232,17 @@ impl Inner {
         Ok(())
     }
 
-    async fn commit(self: &Arc<Self>, change: &Change) -> Result<Revision, Rejection> {
+    async fn commit(self: &Arc<Self>, change: Change) -> Result<Revision, Rejection> {
         self.open()?;
         let revision = self.next(|inner| &inner.revisions).await?;
         let revision = Revision(u64::try_from(revision).map_err(|_| Fault::Unreadable("revision"))?);
-        let statements = commit::statements(change, revision)?;
-        if statements.is_empty() {
+        let steps = commit::steps(&change, revision)?;
+        if steps.is_empty() {
             return Ok(revision);
         }
-        let committed = using!(self, client => commit::run(client, &statements, self.options.timeout));
-        if matches!(committed, Err(Rejection::Conflict)) && makes_account(change) {
+        let makes_account = makes_account(&change);
+        let committed = group::commit(self, change, revision, steps).await;
+        if matches!(committed, Err(Rejection::Conflict)) && makes_account {
             // It may be the id that is taken.
             self.account_ids.give_up();
         }
@@ -242,15 +257,15 @@ fn makes_account(change: &Change) -> bool {
 #[async_trait]
 impl Store for PostgresStore {
     async fn load_send(&self, query: &SendQuery) -> Result<SendSnapshot, StoreError> {
-        read!(self.inner, client => load::for_send(client, query))
+        Ok(load::send_snapshot(&ask(&self.inner, load::send_question(query)).await?, query)?)
     }
 
     async fn load_bind(&self, query: &BindQuery) -> Result<BindSnapshot, StoreError> {
-        read!(self.inner, client => load::for_bind(client, query))
+        Ok(load::bind_snapshot(&ask(&self.inner, load::bind_question(query)).await?, query)?)
     }
 
     async fn load_session(&self, id: SessionId) -> Result<Option<SessionSnapshot>, StoreError> {
-        read!(self.inner, client => load::session(client, id))
+        Ok(load::session_snapshot(&ask(&self.inner, load::session_question(id)).await?)?)
     }
 
     async fn allot_account_id(&self) -> Result<AccountId, StoreError> {
@@ -261,11 +276,11 @@ impl Store for PostgresStore {
     }
 
     async fn commit(&self, change: Change) -> Result<Revision, CommitError> {
-        Ok(self.inner.commit(&change).await?)
+        Ok(self.inner.commit(change).await?)
     }
 
     async fn account(&self, id: AccountId) -> Result<Option<Versioned<Account>>, StoreError> {
-        read!(self.inner, client => load::account(client, id))
+        Ok(load::one_account(&ask(&self.inner, load::account_question(id)).await?)?)
     }
 
     async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Versioned<Account>>, StoreError> {
@@ -291,6 +306,8 @@ impl Store for PostgresStore {
         if self.inner.closed.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
+        // Whoever does not end in time is answered by its own timeout.
+        let _ = timeout(self.inner.options.timeout, self.inner.group.end()).await;
         // Where it fails, the lease ends by itself.
         let _ = using!(self.inner, client => purge::leave(client, self.inner.node));
         self.inner.pool.close();

@@ -16,7 +16,7 @@ use mobile_bind_domain::{
 };
 
 use super::{drop_schema, empty_schema};
-use crate::query::Statement;
+use crate::query::{Question, Statement, columns};
 use crate::{commit, load, migrate, purge};
 
 const PLANS: &str = include_str!("plans.txt");
@@ -53,6 +53,10 @@ fn session() -> Session {
     }
 }
 
+fn question(question: Question) -> Statement {
+    Statement { text: question.text.into(), parameters: columns(vec![question.values]) }
+}
+
 /// Every form of every statement, by a name.
 fn statements() -> Vec<(String, Statement)> {
     let openid = OpenId::new("o").unwrap();
@@ -73,19 +77,26 @@ fn statements() -> Vec<(String, Statement)> {
     for (caller_name, caller) in &callers {
         for (name, referrer) in &referrers {
             let query = BindQuery { key: key(), caller: caller.clone(), referrer: referrer.clone() };
-            all.push((format!("load a bind by {caller_name}, invited by {name}"), load::bind_statement(&query)));
+            all.push((
+                format!("load a bind by {caller_name}, invited by {name}"),
+                question(load::bind_question(&query)),
+            ));
         }
     }
     for session in [None, Some(SessionId([1; 16]))] {
         let address = std::net::IpAddr::from([192, 0, 2, 1]).into();
         let name = if session.is_some() { "a session" } else { "nobody" };
-        all.push((format!("load a send by {name}"), load::send_statement(&SendQuery { key: key(), address, session })));
+        all.push((
+            format!("load a send by {name}"),
+            question(load::send_question(&SendQuery { key: key(), address, session })),
+        ));
     }
-    all.push(("load a session".to_owned(), load::session_statement(SessionId([1; 16]))));
-    all.push(("load an account".to_owned(), load::account_statement(AccountId::MIN)));
+    all.push(("load a session".to_owned(), question(load::session_question(SessionId([1; 16])))));
+    all.push(("load an account".to_owned(), question(load::account_question(AccountId::MIN))));
     all.push(("list accounts".to_owned(), load::accounts_statement(None, 100)));
     all.push(("list sessions".to_owned(), load::sessions_of_statement(AccountId::MIN)));
-    for (number, statement) in commit::statements(&change(openid), Revision(9)).unwrap().into_iter().enumerate() {
+    let steps = commit::steps(&change(openid), Revision(9)).unwrap();
+    for (number, statement) in commit::statements(vec![steps]).into_iter().enumerate() {
         all.push((format!("commit {number}"), statement));
     }
     for (number, sweep) in purge::SWEEPS.into_iter().enumerate() {
