@@ -107,7 +107,7 @@ impl Verifier<'_> {
             Some(&RECEIPT) => drop(self.record::<BindReceipt>(value, "a receipt cannot be read")),
             Some(&TALLY) => drop(self.record::<Tally>(value, "a tally cannot be read")),
             Some(&IDEMPOTENCY) => {
-                drop(self.record::<IdempotencyRecord>(value, "an idempotency key's outcome cannot be read"));
+                let _ = self.record::<IdempotencyRecord>(value, "an idempotency key's outcome cannot be read");
             }
             Some(&SESSION) => self.session(key, value)?,
             Some(&SESSION_OF) => self.session_index(key, value)?,
