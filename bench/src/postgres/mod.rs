@@ -23,7 +23,7 @@ use crate::run::tell;
 use crate::server::{Server, Setup, fill_store};
 use crate::workload::{Ring, Row, Workload};
 use cluster::{Cluster, Database};
-use pgbench::Length;
+use pgbench::{Length, Prepared};
 pub(crate) use report::Report;
 use report::{Cell, Relation, Round, Size, What, verdicts};
 
@@ -141,16 +141,14 @@ impl Stage {
     async fn pgbench(&self, connections: usize, duration: Duration, rate: f64) -> Result<Round> {
         let nodes = [&self.first, &self.second, &self.counting];
         nodes.iter().try_for_each(|node| node.pause())?;
-        let before = Spent::until_now(&self.database, &[])?;
         let database = self.database.clone();
-        let length = Length::Time(duration, rate * 1.3);
-        let done = tokio::task::spawn_blocking(move || pgbench::bind(&database, connections, length)).await??;
+        let prepared = Prepared::make(&database, connections, Length::Time(duration, rate * 1.3))?;
+        let before = Spent::until_now(&self.database, &[])?;
+        let done = tokio::task::spawn_blocking(move || prepared.run(&database)).await??;
         let used = Spent::until_now(&self.database, &[])?;
         nodes.iter().try_for_each(|node| node.resume())?;
         let round = Round { per_second: done.per_second, mean_ms: done.mean_ms, ..Round::default() };
-        // What was prepared for it counts among the database's, so that is no figure to show.
-        let operations = usize::try_from(done.transactions)?;
-        Ok(Round { database_us: None, ..used.since(&before, operations, round) })
+        Ok(used.since(&before, usize::try_from(done.transactions)?, round))
     }
 }
 

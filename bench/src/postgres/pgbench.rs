@@ -28,37 +28,56 @@ pub(crate) enum Length {
     Transactions(u64),
 }
 
-/// Writes what binds write, by so many clients at once.
-///
-/// # Errors
-/// Where pgbench fails, or has more to do than was prepared.
-pub(crate) fn bind(database: &Database, clients: usize, length: Length) -> Result<Pgbench> {
-    let clients = u64::try_from(clients)?;
-    let share = match length {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some thousands")]
-        Length::Time(time, per_second) => (per_second * time.as_secs_f64()) as u64 / clients + 100,
-        Length::Transactions(each) => each,
-    };
-    let now = now_ms()?;
-    let first = prepare(database, clients * share, now)?;
-    let mut script = tempfile::Builder::new().prefix("bind-").suffix(".sql").tempfile().context("no script")?;
-    script.write_all(SCRIPT.as_bytes())?;
-    let mut arguments = vec!["-n".to_owned(), "-M".to_owned(), "prepared".to_owned()];
-    for (name, value) in [("n", 0), ("first", first), ("share", share), ("now", now)] {
-        arguments.extend(["-D".to_owned(), format!("{name}={value}")]);
+/// What is ready to be written.
+pub(crate) struct Prepared {
+    first: u64,
+    share: u64,
+    clients: u64,
+    now: u64,
+    length: Length,
+}
+
+impl Prepared {
+    /// Prepares what so many clients write at once.
+    ///
+    /// # Errors
+    /// Where the database cannot be used.
+    pub(crate) fn make(database: &Database, clients: usize, length: Length) -> Result<Self> {
+        let clients = u64::try_from(clients)?;
+        let share = match length {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some thousands")]
+            Length::Time(time, per_second) => (per_second * time.as_secs_f64()) as u64 / clients + 100,
+            Length::Transactions(each) => each,
+        };
+        let now = now_ms()?;
+        Ok(Self { first: prepare(database, clients * share, now)?, share, clients, now, length })
     }
-    let (flag, amount) = match length {
-        Length::Time(time, _) => ("-T", time.as_secs()),
-        Length::Transactions(each) => ("-t", each),
-    };
-    arguments.extend([flag.to_owned(), amount.to_string(), "-c".to_owned(), clients.to_string()]);
-    arguments.extend(["-f".to_owned(), script.path().to_string_lossy().into_owned()]);
-    let told = database.pgbench(&arguments)?;
-    let done = read(&told).with_context(|| format!("pgbench tells no figures: {told}"))?;
-    ensure!(done.failed == 0, "{} of pgbench's transactions failed", done.failed);
-    // Whoever came to the end of his share had nothing left to remove.
-    ensure!(done.transactions <= clients * share, "pgbench was faster than was prepared for");
-    Ok(done)
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// Where pgbench fails, or has more to do than was prepared.
+    pub(crate) fn run(self, database: &Database) -> Result<Pgbench> {
+        let Self { first, share, clients, now, length } = self;
+        let mut script = tempfile::Builder::new().prefix("bind-").suffix(".sql").tempfile().context("no script")?;
+        script.write_all(SCRIPT.as_bytes())?;
+        let mut arguments = vec!["-n".to_owned(), "-M".to_owned(), "prepared".to_owned()];
+        for (name, value) in [("n", 0), ("first", first), ("share", share), ("now", now)] {
+            arguments.extend(["-D".to_owned(), format!("{name}={value}")]);
+        }
+        let (flag, amount) = match length {
+            Length::Time(time, _) => ("-T", time.as_secs()),
+            Length::Transactions(each) => ("-t", each),
+        };
+        arguments.extend([flag.to_owned(), amount.to_string(), "-c".to_owned(), clients.to_string()]);
+        arguments.extend(["-f".to_owned(), script.path().to_string_lossy().into_owned()]);
+        let told = database.pgbench(&arguments)?;
+        let done = read(&told).with_context(|| format!("pgbench tells no figures: {told}"))?;
+        ensure!(done.failed == 0, "{} of pgbench's transactions failed", done.failed);
+        // Whoever came to the end of his share had nothing left to remove.
+        ensure!(done.transactions <= clients * share, "pgbench was faster than was prepared for");
+        Ok(done)
+    }
 }
 
 /// Takes ids as a node does, and makes the challenges that the transactions remove. Answers the id before the first.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::cluster::{Cluster, Database};
-use super::pgbench::{self, Length};
+use super::pgbench::{Length, Prepared};
 use crate::load::{Pace, load};
 use crate::people::People;
 use crate::preparation::invite;
@@ -42,7 +42,7 @@ pub(crate) async fn ensure_alike(cluster: &Cluster, folder: &Path) -> Result<()>
     ensure!(bound.unexpected == 0 && bound.latencies_us.len() == BINDS, "the binds that are compared were refused");
     let between = written(&database).await?;
     let each = u64::try_from(BINDS / CONNECTIONS)?;
-    pgbench::bind(&database, CONNECTIONS, Length::Transactions(each))?;
+    Prepared::make(&database, CONNECTIONS, Length::Transactions(each))?.run(&database)?;
     let after = written(&database).await?;
     let (mut by_binds, mut by_script) = (difference(&between, &before), difference(&after, &between));
     // What the script removes was made for it.

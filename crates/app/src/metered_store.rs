@@ -6,7 +6,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
+    BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError, StoreFacts,
 };
 use mobile_bind_domain::{
     Account, AccountId, Change, Revision, SPANS, Session, SessionId, Timestamp, Versioned, Write,
@@ -151,6 +151,10 @@ impl Store for MeteredStore {
         self.inner.sessions_of(account).await
     }
 
+    async fn sessions_of_all(&self, accounts: &[AccountId]) -> Result<Vec<Session>, StoreError> {
+        self.inner.sessions_of_all(accounts).await
+    }
+
     async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
         let forgotten = self.inner.purge(now, sessions_before, limit).await?;
         counter!(PURGED).increment(u64::try_from(forgotten).unwrap_or(u64::MAX));
@@ -159,6 +163,10 @@ impl Store for MeteredStore {
 
     async fn check(&self) -> Result<(), StoreError> {
         self.inner.check().await
+    }
+
+    fn facts(&self) -> StoreFacts {
+        self.inner.facts()
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -5,6 +5,8 @@
 //! that it is looked at again when another transaction that was waited for has changed them; one that does not hold divides
 //! by zero, and with that the whole transaction fails, although its end was sent along. Only the absence of a record that is
 //! expected but not written is not locked: it held when the statement ran, and the change stands before whatever came then.
+//!
+//! A commit that is answered with a warning is not confirmed; [`Warnings`] says why.
 
 use std::collections::{BTreeMap, HashSet};
 use std::future::{Future, poll_fn};
@@ -16,11 +18,13 @@ use deadpool_postgres::Client;
 use mobile_bind_domain::{Change, Expectation, Revision, Write};
 
 use crate::fault::{Fault, Rejection};
-use crate::query::{Form, Parameter, Statement, Value, columns, references};
-use crate::records::{Part, account, challenge, receipt, session, tally};
+use crate::hosts::Warnings;
+use crate::query::{Form, Parameter, Statement, Value, combined, references};
+use crate::records::{Part, account, challenge, idempotency, receipt, session, tally, touch};
 
-/// Statements that are no [`Form`] come after those that are.
-const OTHERS: u8 = 40;
+/// Statements that are no [`Form`] come before those that are, or after them.
+const BEFORE: u8 = 0;
+const AFTER: u8 = 100;
 
 /// What a change is made of.
 pub(crate) struct Steps {
@@ -59,17 +63,22 @@ impl Steps {
     }
 }
 
-/// What a change is made of. Whatever the change's own order, challenges come first, then accounts, sessions, receipts and
-/// counts: so changes that meet wait for each other, and do not lock each other out. What is expected comes before what is
+/// What a change is made of. Whatever the change's own order, idempotency keys come first, then challenges, accounts, sessions,
+/// receipts and counts: so changes that meet wait for each other, and do not lock each other out. What is expected comes
+/// before what is
 /// written.
 pub(crate) fn steps(change: &Change, revision: Revision) -> Result<Steps, Fault> {
     let mut steps = Steps { rows: Vec::new(), others: Vec::new(), touches: HashSet::new(), is_regular: true };
     for expectation in &change.expectations {
-        steps.add(match expectation {
-            Expectation::Challenge(key, known) => challenge::unchanged(key, *known),
-            Expectation::Account(id, known) => account::unchanged(*id, *known),
-            Expectation::Session(id) => session::there(*id),
-        });
+        match expectation {
+            Expectation::Idempotency(name, known) => {
+                steps.touches.insert(touch("idempotency key", &[&name.0]));
+                steps.others.push((BEFORE, idempotency::unchanged(*name, *known)));
+            }
+            Expectation::Challenge(key, known) => steps.add(challenge::unchanged(key, *known)),
+            Expectation::Account(id, known) => steps.add(account::unchanged(*id, *known)),
+            Expectation::Session(id) => steps.add(session::there(*id)),
+        }
     }
     for write in &change.writes {
         match write {
@@ -83,15 +92,20 @@ pub(crate) fn steps(change: &Change, revision: Revision) -> Result<Steps, Fault>
             Write::UseSession(id, at) => steps.add(session::use_at(*id, *at)),
             Write::EndSession(id) => steps.add(session::end(*id)),
             Write::Receipt(key, kept) => steps.add(receipt::write(key, kept)),
+            Write::Idempotency { expected, name, record } => {
+                steps.touches.insert(touch("idempotency key", &[&name.0]));
+                steps.others.push((BEFORE, idempotency::write(*expected, *name, record.as_ref(), revision)));
+            }
             Write::Count { subject, at, kept, watched } => {
                 for quota in kept {
-                    steps.others.push((OTHERS, tally::count(subject, *at, quota, true)?));
+                    steps.others.push((AFTER, tally::count(subject, *at, quota, true)?));
                 }
                 for quota in watched {
-                    steps.others.push((OTHERS, tally::count(subject, *at, quota, false)?));
+                    steps.others.push((AFTER, tally::count(subject, *at, quota, false)?));
                 }
             }
-            Write::Uncount { subject, at } => steps.others.push((OTHERS, tally::uncount(subject, *at))),
+            Write::Forget { subject, window } => steps.others.push((AFTER, tally::forget(subject, *window)?)),
+            Write::Uncount { subject, at } => steps.others.push((AFTER, tally::uncount(subject, *at))),
         }
     }
     Ok(steps)
@@ -107,13 +121,17 @@ pub(crate) fn statements(changes: Vec<Steps>) -> Vec<Statement> {
             if together {
                 by_form.entry(form.rank).or_insert_with(|| (form, Vec::new())).1.push(row);
             } else {
-                ordered.push((form.rank, Statement::new(form.text, columns(vec![row]))));
+                ordered.push((form.rank, combined(vec![(form, vec![row])])));
             }
         }
         ordered.extend(steps.others);
     }
-    let of_forms = by_form.into_iter().map(|(rank, (form, rows))| (rank, Statement::new(form.text, columns(rows))));
-    ordered.extend(of_forms);
+    // A session that is opened takes the place of one that is ended.
+    if by_form.contains_key(&session::END.rank) && by_form.contains_key(&session::OPEN.rank) {
+        ordered.extend(by_form.into_iter().map(|(rank, form)| (rank, combined(vec![form]))));
+    } else if let Some(&first) = by_form.keys().next() {
+        ordered.push((first, combined(by_form.into_values().collect())));
+    }
     // Stable: within a rank the changes' own order stands.
     ordered.sort_by_key(|(rank, _)| *rank);
     ordered.into_iter().map(|(_, statement)| statement).collect()
@@ -122,29 +140,31 @@ pub(crate) fn statements(changes: Vec<Steps>) -> Vec<Statement> {
 type Answer<'a> = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>> + Send + 'a>>;
 
 /// Runs all statements or none.
-pub(crate) async fn run(client: &Client, statements: &[Statement], timeout: Duration) -> Result<(), Rejection> {
+pub(crate) async fn run(
+    client: &Client,
+    statements: &[Statement],
+    timeout: Duration,
+    warnings: &Warnings,
+) -> Result<(), Rejection> {
     let mut prepared = Vec::with_capacity(statements.len());
     for statement in statements {
         prepared.push(client.prepare_cached(&statement.text).await?);
     }
     let parameters: Vec<&[Parameter]> = statements.iter().map(|statement| statement.parameters.as_slice()).collect();
-    // Only within the transaction: were its own beginning cut short, what follows would be committed one by one.
+    // The end has the limit too: while the standby is away, commits that nobody waits for any more must not pile up.
     let begin = format!("BEGIN; SET LOCAL statement_timeout = {}", timeout.as_millis());
     let mut answers: Vec<Answer<'_>> = Vec::with_capacity(statements.len() + 2);
-    let alone = statements.len() == 1;
-    if !alone {
-        answers.push(Box::pin(client.batch_execute(&begin)));
-    }
+    answers.push(Box::pin(client.batch_execute(&begin)));
     for (statement, parameters) in prepared.iter().zip(parameters) {
         answers.push(Box::pin(async move {
             let parameters = references(parameters);
             client.execute(statement, &parameters).await.map(|_| ())
         }));
     }
-    if !alone {
-        answers.push(Box::pin(client.batch_execute("COMMIT")));
-    }
-    in_order(answers).await.map_err(Rejection::from)
+    answers.push(Box::pin(client.batch_execute("COMMIT")));
+    let warned = warnings.count();
+    in_order(answers).await?;
+    if warnings.count() == warned { Ok(()) } else { Err(Fault::Unconfirmed.into()) }
 }
 
 /// Has all of them under way at once, begun in their order, and answers the first failure when all have ended.

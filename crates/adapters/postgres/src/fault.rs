@@ -20,6 +20,8 @@ pub(crate) enum Fault {
     NoConnection,
     #[error("the database did not answer in time")]
     Timeout,
+    #[error("the database warned when it committed: the standby may not have it")]
+    Unconfirmed,
     #[error("a stored {0} cannot be read")]
     Unreadable(&'static str),
     #[error("a {0} cannot be stored")]
@@ -92,6 +94,8 @@ impl Fault {
             Self::Timeout => Some(Self::Timeout),
             Self::ReadOnly => Some(Self::ReadOnly),
             Self::Closed => Some(Self::Closed),
+            // All of them were committed.
+            Self::Unconfirmed => Some(Self::Unconfirmed),
             // The server is about to go.
             Self::Refused(_) if self.is_of_connection() => Some(Self::Together),
             Self::Refused(_) | Self::Unreadable(_) | Self::Unwritable(_) | Self::Exhausted => None,

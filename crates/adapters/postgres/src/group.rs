@@ -154,6 +154,6 @@ impl Inner {
     async fn run(&self, steps: Vec<Steps>) -> Outcome {
         let statements = commit::statements(steps);
         let limit = self.options.timeout;
-        using!(self, client => commit::run(client, &statements, limit))
+        using!(self, client => commit::run(client, &statements, limit, &self.warnings))
     }
 }

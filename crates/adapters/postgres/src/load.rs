@@ -2,22 +2,29 @@
 
 use deadpool_postgres::Client;
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CallerQuery, ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
+    BindQuery, BindSnapshot, CallerQuery, EarlierBind, ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
 };
 use mobile_bind_domain::referrer::ReferrerName;
-use mobile_bind_domain::{Account, AccountId, ChallengeKey, Session, SessionId, Subject, Versioned};
+use mobile_bind_domain::{Account, AccountId, ChallengeKey, IdempotencyName, Session, SessionId, Subject, Versioned};
 use tokio_postgres::Row;
 
 use crate::fault::Fault;
 use crate::query::{Columns, Question, Selection, Statement, Value};
 use crate::records::account::{live, platform_number};
-use crate::records::{account, challenge, receipt, session, stored_client, stored_id, stored_text, tally};
+use crate::records::{account, challenge, idempotency, receipt, session, stored_client, stored_id, stored_text, tally};
 
 fn join_challenge(selection: &mut Selection, key: &ChallengeKey) {
     let mobile = selection.bind(stored_text(key.mobile.as_str()), "text");
     let client = selection.bind(stored_client(&key.client), "text");
     selection.columns(challenge::COLUMNS);
     selection.join("challenges", "c", &format!("c.mobile = {mobile} AND c.client = {client}"));
+}
+
+/// What became of a request with an idempotency key, `i`.
+fn join_earlier(selection: &mut Selection, name: IdempotencyName) {
+    let name = selection.bind(name.0.to_vec(), "bytea");
+    selection.join("idempotency_keys", "i", &format!("i.name = {name}"));
+    selection.columns(idempotency::COLUMNS);
 }
 
 /// A session `s` and its account `sa`.
@@ -43,6 +50,9 @@ pub(crate) fn send_question(query: &SendQuery) -> Question {
         subjects.push(format!("'{}' || s.account_id::text", tally::SENDS_OF));
     }
     selection.columns(&tally::columns(&subjects.join(", ")));
+    if let Some(name) = query.idempotency {
+        join_earlier(&mut selection, name);
+    }
     selection.into_question()
 }
 
@@ -56,7 +66,8 @@ pub(crate) fn send_snapshot(row: &Row, query: &SendQuery) -> Result<SendSnapshot
     let caller = if query.session.is_some() { take_session(columns)? } else { None };
     let of_account = caller.as_ref().map(|caller| Subject::SendsOf(caller.account.value.id));
     let tallies = tally::take(columns, query.subjects().into_iter().chain(of_account))?;
-    Ok(SendSnapshot { challenge, caller, tallies })
+    let earlier = if query.idempotency.is_some() { idempotency::take(columns)? } else { None };
+    Ok(SendSnapshot { challenge, caller, earlier, tallies })
 }
 
 pub(crate) fn bind_question(query: &BindQuery) -> Question {
@@ -79,6 +90,13 @@ pub(crate) fn bind_question(query: &BindQuery) -> Question {
     join_caller(&mut selection, &query.caller);
     if let Some(name) = &query.referrer {
         join_referrer(&mut selection, name);
+    }
+    if let Some(name) = query.idempotency {
+        join_earlier(&mut selection, name);
+        selection.join("sessions", "es", "es.id = i.session_id");
+        selection.join("accounts", "ea", "ea.id = es.account_id");
+        selection.columns(&session::columns("es"));
+        selection.columns(&account::columns("ea"));
     }
     selection.into_question()
 }
@@ -138,8 +156,15 @@ pub(crate) fn bind_snapshot(row: &Row, query: &BindQuery) -> Result<BindSnapshot
         CallerQuery::Identity { identity: None, .. } | CallerQuery::Session(None) => {}
     }
     let referrer = if query.referrer.is_some() { account::take(columns)? } else { None };
+    let mut earlier = None;
+    if query.idempotency.is_some() {
+        let record = idempotency::take(columns)?;
+        let session = take_session(columns)?;
+        earlier = record.map(|record| EarlierBind { record, session });
+    }
     Ok(BindSnapshot {
         challenge,
+        earlier,
         receipt: receipt.map(|receipt| ReceiptSnapshot { receipt, session: session_then }),
         mobile_holder,
         identity_holder,
@@ -221,13 +246,17 @@ pub(crate) async fn page(client: &Client, after: i64, limit: usize) -> Result<Pa
     Ok(page)
 }
 
-pub(crate) fn sessions_of_statement(account: AccountId) -> Statement {
-    let text = format!("SELECT {} FROM sessions s WHERE s.account_id = $1::bigint", session::columns("s"));
-    Statement { text: text.into(), parameters: vec![Box::new(stored_id(account))] }
+pub(crate) fn sessions_of_statement(accounts: &[AccountId]) -> Statement {
+    let text = format!(
+        "SELECT {} FROM unnest($1::bigint[]) AS asked (id) JOIN sessions s ON s.account_id = asked.id",
+        session::columns("s")
+    );
+    let accounts: Vec<i64> = accounts.iter().copied().map(stored_id).collect();
+    Statement { text: text.into(), parameters: vec![Box::new(accounts)] }
 }
 
-pub(crate) async fn sessions_of(client: &Client, account: AccountId) -> Result<Vec<Session>, Fault> {
-    let statement = sessions_of_statement(account);
+pub(crate) async fn sessions_of(client: &Client, accounts: &[AccountId]) -> Result<Vec<Session>, Fault> {
+    let statement = sessions_of_statement(accounts);
     let prepared = client.prepare_cached(&statement.text).await?;
     let rows = client.query(&prepared, &statement.references()).await?;
     let found = rows.iter().map(|row| session::take(&mut Columns::new(row)));

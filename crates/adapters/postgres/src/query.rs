@@ -41,7 +41,60 @@ impl From<Vec<u8>> for Value {
 pub(crate) struct Form {
     /// In which order forms are run; each has a number of its own.
     pub(crate) rank: u8,
+    pub(crate) holds: Holds,
     pub(crate) text: &'static str,
+}
+
+/// What must come of a form for the change to be committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holds {
+    /// Whatever.
+    Always,
+    /// A row for each that was asked for.
+    Each,
+    /// No row.
+    None,
+}
+
+/// One statement of several forms, with the rows of each. They all see what was true when it began, so they must have
+/// nothing to do with each other. What must hold and does not divides by zero.
+pub(crate) fn combined(forms: Vec<(&'static Form, Vec<Vec<Value>>)>) -> Statement {
+    let (mut bodies, mut conditions, mut parameters) = (String::new(), String::new(), Vec::new());
+    for (form, rows) in forms {
+        let name = form.rank;
+        let comma = if bodies.is_empty() { "" } else { ",\n" };
+        // Writing to a String does not fail.
+        let _ = write!(bodies, "{comma}p{name} AS (");
+        let before = parameters.len();
+        renumber(form.text, before, &mut bodies);
+        bodies.push(')');
+        let comma = if conditions.is_empty() { "" } else { ", " };
+        let _ = match form.holds {
+            Holds::Always => Ok(()),
+            Holds::Each => write!(
+                conditions,
+                "{comma}(SELECT 1 / (CASE WHEN count(*) = cardinality(${}) THEN 1 ELSE 0 END) FROM p{name})",
+                before + 1
+            ),
+            Holds::None => {
+                write!(conditions, "{comma}(SELECT 1 / (CASE WHEN count(*) = 0 THEN 1 ELSE 0 END) FROM p{name})")
+            }
+        };
+        parameters.extend(columns(rows));
+    }
+    let conditions = if conditions.is_empty() { "1" } else { &conditions };
+    Statement { text: format!("WITH {bodies}\nSELECT {conditions}").into(), parameters }
+}
+
+/// Adds a text whose placeholders come after so many others.
+fn renumber(text: &str, before: usize, to: &mut String) {
+    let mut parts = text.split('$');
+    to.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        let digits = part.find(|character: char| !character.is_ascii_digit()).unwrap_or(part.len());
+        let (number, rest) = part.split_at(digits);
+        let _ = write!(to, "${}{rest}", number.parse().unwrap_or(0) + before);
+    }
 }
 
 /// Makes of the rows one parameter for each column.

@@ -13,7 +13,7 @@ use super::{
     timestamp as stored_timestamp, touch,
 };
 use crate::fault::Fault;
-use crate::query::{Columns, Form, Value};
+use crate::query::{Columns, Form, Holds, Value};
 use crate::text;
 
 const KIND: &str = "account";
@@ -162,40 +162,39 @@ fn shop(stored: &str) -> Result<ShopDetails, Fault> {
 }
 
 const UNCHANGED: Form = Form {
-    rank: 10,
-    text: "SELECT 1 / (CASE WHEN count(*) = cardinality($1::bigint[]) THEN 1 ELSE 0 END) FROM (
-    SELECT 1 FROM unnest($1::bigint[], $2::bigint[]) AS known (id, revision)
-    JOIN accounts a ON a.id = known.id AND a.revision = known.revision FOR SHARE OF a
-) AS found",
+    rank: 20,
+    holds: Holds::Each,
+    text: "SELECT 1 FROM unnest($1::bigint[], $2::bigint[]) AS known (id, revision)
+JOIN accounts a ON a.id = known.id AND a.revision = known.revision FOR SHARE OF a",
 };
 
 const ABSENT: Form = Form {
-    rank: 11,
-    text: "SELECT 1 / (CASE WHEN count(*) = 0 THEN 1 ELSE 0 END)
-FROM unnest($1::bigint[]) AS absent (id) JOIN accounts a ON a.id = absent.id",
+    rank: 21,
+    holds: Holds::None,
+    text: "SELECT 1 FROM unnest($1::bigint[]) AS absent (id) JOIN accounts a ON a.id = absent.id",
 };
 
 /// An account as it was read.
 const UPDATE: Form = Form {
-    rank: 12,
-    text: "WITH written AS (
-    UPDATE accounts a SET revision = w.revision, member_code = w.member_code, status = w.status, mobile = w.mobile,
-        nickname = w.nickname, avatar = w.avatar, gender = w.gender, province = w.province, city = w.city,
-        county = w.county, shop = w.shop::jsonb, referrer = w.referrer, added_at = w.added_at,
-        updated_at = w.updated_at, deleted_at = w.deleted_at, closed_at = w.closed_at
-    FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::smallint[], $5::text[], $6::text[], $7::text[], $8::smallint[],
-        $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[],
-        $17::bigint[], $18::bigint[]) AS w (id, revision, member_code, status, mobile, nickname, avatar, gender, province,
-        city, county, shop, referrer, added_at, updated_at, deleted_at, closed_at, known)
-    WHERE a.id = w.id AND a.revision = w.known
-    RETURNING 1
-)
-SELECT 1 / (CASE WHEN count(*) = cardinality($1) THEN 1 ELSE 0 END) FROM written",
+    rank: 22,
+    holds: Holds::Each,
+    text:
+        "UPDATE accounts a SET revision = w.revision, member_code = w.member_code, status = w.status, mobile = w.mobile,
+    nickname = w.nickname, avatar = w.avatar, gender = w.gender, province = w.province, city = w.city,
+    county = w.county, shop = w.shop::jsonb, referrer = w.referrer, added_at = w.added_at,
+    updated_at = w.updated_at, deleted_at = w.deleted_at, closed_at = w.closed_at
+FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::smallint[], $5::text[], $6::text[], $7::text[], $8::smallint[],
+    $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[],
+    $17::bigint[], $18::bigint[]) AS w (id, revision, member_code, status, mobile, nickname, avatar, gender, province,
+    city, county, shop, referrer, added_at, updated_at, deleted_at, closed_at, known)
+WHERE a.id = w.id AND a.revision = w.known
+RETURNING 1",
 };
 
 /// A new account. One that is there, or has what another live one has, breaks a unique constraint.
 const INSERT: Form = Form {
-    rank: 13,
+    rank: 23,
+    holds: Holds::Always,
     text: "INSERT INTO accounts (id, revision, member_code, status, mobile, nickname, avatar, gender, province, city, county,
     shop, referrer, added_at, updated_at, deleted_at, closed_at)
 SELECT w.id, w.revision, w.member_code, w.status, w.mobile, w.nickname, w.avatar, w.gender, w.province, w.city, w.county,
@@ -208,20 +207,23 @@ FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::smallint[], $5::text[], 
 
 /// Identities that an account no longer has; those that it keeps are named by an array's text.
 const DROP_IDENTITIES: Form = Form {
-    rank: 14,
+    rank: 24,
+    holds: Holds::Always,
     text: "DELETE FROM identities i USING unnest($1::bigint[], $2::text[]) AS kept (account_id, platforms)
 WHERE i.account_id = kept.account_id AND i.platform <> ALL (kept.platforms::smallint[])",
 };
 
 /// The identities of a new account. One that another live account holds breaks a unique constraint.
 const INSERT_IDENTITIES: Form = Form {
-    rank: 15,
+    rank: 25,
+    holds: Holds::Always,
     text: "INSERT INTO identities (account_id, platform, app_id, openid, unionid, held)
 SELECT * FROM unnest($1::bigint[], $2::smallint[], $3::text[], $4::text[], $5::text[], $6::boolean[])",
 };
 
 const PUT_IDENTITIES: Form = Form {
-    rank: 16,
+    rank: 26,
+    holds: Holds::Always,
     text: "INSERT INTO identities AS known (account_id, platform, app_id, openid, unionid, held)
 SELECT * FROM unnest($1::bigint[], $2::smallint[], $3::text[], $4::text[], $5::text[], $6::boolean[])
 ON CONFLICT (account_id, platform) DO UPDATE

@@ -4,7 +4,7 @@ use mobile_bind_domain::{Challenge, ChallengeKey, CodeMac, KeyId, Revision, Vers
 
 use super::{Part, bytes, expected, millis, read, revision, stored_client, stored_text, timestamp, touch};
 use crate::fault::Fault;
-use crate::query::{Columns, Form, Value};
+use crate::query::{Columns, Form, Holds, Value};
 
 const KIND: &str = "challenge";
 
@@ -27,48 +27,45 @@ pub(crate) fn take(columns: &mut Columns<'_>) -> Result<Option<Versioned<Challen
 }
 
 const UNCHANGED: Form = Form {
-    rank: 0,
-    text: "SELECT 1 / (CASE WHEN count(*) = cardinality($1::text[]) THEN 1 ELSE 0 END) FROM (
-    SELECT 1 FROM unnest($1::text[], $2::text[], $3::bigint[]) AS known (mobile, client, revision)
-    JOIN challenges c ON c.mobile = known.mobile AND c.client = known.client AND c.revision = known.revision
-    FOR UPDATE OF c
-) AS found",
+    rank: 10,
+    holds: Holds::Each,
+    text: "SELECT 1 FROM unnest($1::text[], $2::text[], $3::bigint[]) AS known (mobile, client, revision)
+JOIN challenges c ON c.mobile = known.mobile AND c.client = known.client AND c.revision = known.revision
+FOR UPDATE OF c",
 };
 
 const ABSENT: Form = Form {
-    rank: 1,
-    text: "SELECT 1 / (CASE WHEN count(*) = 0 THEN 1 ELSE 0 END)
-FROM unnest($1::text[], $2::text[]) AS absent (mobile, client)
+    rank: 11,
+    holds: Holds::None,
+    text: "SELECT 1 FROM unnest($1::text[], $2::text[]) AS absent (mobile, client)
 JOIN challenges c ON c.mobile = absent.mobile AND c.client = absent.client",
 };
 
 const INSERT: Form = Form {
-    rank: 2,
+    rank: 12,
+    holds: Holds::Always,
     text: "INSERT INTO challenges (mobile, client, revision, key_id, tag, sent_at, expires_at, failures)
 SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bytea[], $6::bigint[], $7::bigint[], $8::smallint[])",
 };
 
 const UPDATE: Form = Form {
-    rank: 3,
-    text: "WITH written AS (
-    UPDATE challenges c SET revision = w.revision, key_id = w.key_id, tag = w.tag, sent_at = w.sent_at,
-        expires_at = w.expires_at, failures = w.failures
-    FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bytea[], $6::bigint[], $7::bigint[], $8::smallint[],
-        $9::bigint[]) AS w (mobile, client, revision, key_id, tag, sent_at, expires_at, failures, known)
-    WHERE c.mobile = w.mobile AND c.client = w.client AND c.revision = w.known
-    RETURNING 1
-)
-SELECT 1 / (CASE WHEN count(*) = cardinality($1) THEN 1 ELSE 0 END) FROM written",
+    rank: 13,
+    holds: Holds::Each,
+    text: "UPDATE challenges c SET revision = w.revision, key_id = w.key_id, tag = w.tag, sent_at = w.sent_at,
+    expires_at = w.expires_at, failures = w.failures
+FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bytea[], $6::bigint[], $7::bigint[], $8::smallint[],
+    $9::bigint[]) AS w (mobile, client, revision, key_id, tag, sent_at, expires_at, failures, known)
+WHERE c.mobile = w.mobile AND c.client = w.client AND c.revision = w.known
+RETURNING 1",
 };
 
 const DELETE: Form = Form {
-    rank: 4,
-    text: "WITH removed AS (
-    DELETE FROM challenges c USING unnest($1::text[], $2::text[], $3::bigint[]) AS known (mobile, client, revision)
-    WHERE c.mobile = known.mobile AND c.client = known.client AND c.revision = known.revision
-    RETURNING 1
-)
-SELECT 1 / (CASE WHEN count(*) = cardinality($1) THEN 1 ELSE 0 END) FROM removed",
+    rank: 14,
+    holds: Holds::Each,
+    text:
+        "DELETE FROM challenges c USING unnest($1::text[], $2::text[], $3::bigint[]) AS known (mobile, client, revision)
+WHERE c.mobile = known.mobile AND c.client = known.client AND c.revision = known.revision
+RETURNING 1",
 };
 
 fn part(form: &'static Form, key: &ChallengeKey, rest: Vec<Value>) -> Part {

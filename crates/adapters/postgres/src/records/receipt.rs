@@ -5,7 +5,7 @@ use mobile_bind_domain::{ChallengeKey, SessionId};
 
 use super::{Part, account_id, bytes, millis, stored_client, stored_id, stored_text, timestamp, touch};
 use crate::fault::Fault;
-use crate::query::{Columns, Form, Value};
+use crate::query::{Columns, Form, Holds, Value};
 
 const KIND: &str = "receipt";
 
@@ -27,7 +27,8 @@ pub(crate) fn take(columns: &mut Columns<'_>) -> Result<Option<BindReceipt>, Fau
 }
 
 const WRITE: Form = Form {
-    rank: 30,
+    rank: 40,
+    holds: Holds::Always,
     text: "INSERT INTO receipts (mobile, client, fingerprint, expires_at, account_id, session_id)
 SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bytea[])
 ON CONFLICT (mobile, client) DO UPDATE SET fingerprint = excluded.fingerprint,

@@ -5,7 +5,7 @@ use mobile_bind_domain::{ClientType, KeyId, Session, SessionId, SessionSeed, Tim
 use super::account::{platform_number, platform_of};
 use super::{Part, account_id, bytes, millis, read, stored_id, timestamp, touch};
 use crate::fault::Fault;
-use crate::query::{Columns, Form, Value};
+use crate::query::{Columns, Form, Holds, Value};
 
 const KIND: &str = "session";
 
@@ -53,17 +53,20 @@ fn client_type_of(number: i16) -> Option<ClientType> {
 }
 
 const THERE: Form = Form {
-    rank: 20,
-    text: "SELECT 1 / (CASE WHEN count(*) = cardinality($1::bytea[]) THEN 1 ELSE 0 END) FROM (
-    SELECT 1 FROM unnest($1::bytea[]) AS known (id) JOIN sessions s ON s.id = known.id FOR UPDATE OF s
-) AS found",
+    rank: 30,
+    holds: Holds::Each,
+    text: "SELECT 1 FROM unnest($1::bytea[]) AS known (id) JOIN sessions s ON s.id = known.id FOR UPDATE OF s",
 };
 
-const END: Form =
-    Form { rank: 21, text: "DELETE FROM sessions s USING unnest($1::bytea[]) AS ended (id) WHERE s.id = ended.id" };
+pub(crate) const END: Form = Form {
+    rank: 31,
+    holds: Holds::Always,
+    text: "DELETE FROM sessions s USING unnest($1::bytea[]) AS ended (id) WHERE s.id = ended.id",
+};
 
-const OPEN: Form = Form {
-    rank: 22,
+pub(crate) const OPEN: Form = Form {
+    rank: 32,
+    holds: Holds::Always,
     text: "INSERT INTO sessions (id, account_id, client_type, seed, key_id, issued_at, used_at)
 SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::smallint[], $4::bytea[], $5::text[], $6::bigint[], $7::bigint[])
 ON CONFLICT (account_id, client_type) DO UPDATE SET id = excluded.id, seed = excluded.seed, key_id = excluded.key_id,
@@ -71,7 +74,8 @@ ON CONFLICT (account_id, client_type) DO UPDATE SET id = excluded.id, seed = exc
 };
 
 const USE: Form = Form {
-    rank: 23,
+    rank: 33,
+    holds: Holds::Always,
     text: "UPDATE sessions s SET used_at = greatest(s.used_at, used.at)
 FROM unnest($1::bytea[], $2::bigint[]) AS used (id, at) WHERE s.id = used.id",
 };
