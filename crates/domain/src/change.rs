@@ -1,7 +1,10 @@
 //! What a decision asks the store to do, all of it or nothing.
 
 use crate::bind::BindReceipt;
-use crate::{Account, AccountId, Challenge, ChallengeKey, Quota, Session, SessionId, Subject, Timestamp};
+use crate::{
+    Account, AccountId, Challenge, ChallengeKey, Proof, ProofId, Quota, Session, SessionId, SpentMark, Subject,
+    Timestamp,
+};
 
 /// Which version of a record was read. A store never gives the same revision to two versions of one record, not
 /// even when it was removed in between.
@@ -87,6 +90,12 @@ pub enum Write {
         /// When.
         at: Timestamp,
     },
+    /// Keeps a proof in place of the one that the installation had for the identity.
+    Proof(ProofId, Proof),
+    /// Lets a proof count until then at least; nothing happens where it is gone.
+    UseProof(ProofId, Timestamp),
+    /// Marks something as spent, to be remembered until then. That it is marked already is a conflict.
+    Spend(SpentMark, Timestamp),
 }
 
 /// A set of writes that are committed together if everything expected still holds, else not at all.

@@ -53,9 +53,12 @@ use async_trait::async_trait;
 use deadpool_postgres::{Client, Object, Pool};
 use metrics::gauge;
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
+    BindQuery, BindSnapshot, CommitError, LogInQuery, LogInSnapshot, SendQuery, SendSnapshot, SessionSnapshot, Store,
+    StoreError,
 };
-use mobile_bind_domain::{Account, AccountId, Change, Revision, Session, SessionId, Timestamp, Versioned, Write};
+use mobile_bind_domain::{
+    Account, AccountId, Change, Proof, ProofId, Revision, Session, SessionId, SpentMark, Timestamp, Versioned, Write,
+};
 use tokio::time::timeout;
 
 use crate::allotment::{Allotment, Block};
@@ -249,6 +252,10 @@ impl Store for PostgresStore {
         read!(self.inner, client => load::for_bind(client, query))
     }
 
+    async fn load_log_in(&self, query: &LogInQuery) -> Result<LogInSnapshot, StoreError> {
+        read!(self.inner, client => load::for_log_in(client, query))
+    }
+
     async fn load_session(&self, id: SessionId) -> Result<Option<SessionSnapshot>, StoreError> {
         read!(self.inner, client => load::session(client, id))
     }
@@ -274,6 +281,14 @@ impl Store for PostgresStore {
 
     async fn sessions_of(&self, account: AccountId) -> Result<Vec<Session>, StoreError> {
         read!(self.inner, client => load::sessions_of(client, account))
+    }
+
+    async fn proofs(&self, after: Option<ProofId>, limit: usize) -> Result<Vec<(ProofId, Proof)>, StoreError> {
+        read!(self.inner, client => load::proofs(client, after, limit))
+    }
+
+    async fn spent(&self, after: Option<SpentMark>, limit: usize) -> Result<Vec<(SpentMark, Timestamp)>, StoreError> {
+        read!(self.inner, client => load::spent(client, after, limit))
     }
 
     async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {

@@ -19,6 +19,8 @@
 //! | `08` tally | *subject* | record `Tally` |
 //! | `09` session | session id, 16 bytes | record `Session` |
 //! | `0a` session of an account | account id, 8 bytes, client type | session id, 16 bytes |
+//! | `0b` proof of an openid | proof id, 32 bytes | record `Proof` |
+//! | `0c` what is spent | mark, 32 bytes | record `Spent` |
 //!
 //! - *part*: its length in bytes (2 bytes), then its UTF-8 bytes. The domain's longest has 512.
 //! - platform, 1 byte: 1 weixin, 2 alipay, 3 baidu, 4 toutiao, 5 qq, 6 kuaishou.
@@ -42,8 +44,8 @@ use std::net::IpAddr;
 use std::ops::{Range, RangeInclusive};
 
 use mobile_bind_domain::{
-    AccountId, AddressBlock, ChallengeKey, Client, ClientType, Identity, MemberCode, Mobile, Platform, SessionId,
-    Subject, UnionId,
+    AccountId, AddressBlock, ChallengeKey, Client, ClientType, Identity, MemberCode, Mobile, Platform, ProofId,
+    SessionId, SpentMark, Subject, UnionId,
 };
 
 /// The format version that is written, and the newest that can be read.
@@ -59,12 +61,14 @@ pub(crate) const RECEIPT: u8 = 0x07;
 pub(crate) const TALLY: u8 = 0x08;
 pub(crate) const SESSION: u8 = 0x09;
 pub(crate) const SESSION_OF: u8 = 0x0a;
+pub(crate) const PROOF: u8 = 0x0b;
+pub(crate) const SPENT: u8 = 0x0c;
 
 /// The kinds of entries that lead to accounts.
 pub(crate) const INDEXES: RangeInclusive<u8> = 0x02..=0x05;
 
-/// The kinds of records that end by themselves, which stand in a row.
-pub(crate) const ENDING: Range<[u8; 1]> = [CHALLENGE]..[SESSION + 1];
+/// The kinds of records that end by themselves, those that stand in a row together.
+pub(crate) const ENDING: [RangeInclusive<u8>; 2] = [CHALLENGE..=SESSION, PROOF..=SPENT];
 
 /// The keys of everything but the meta entries.
 pub(crate) fn everything() -> Range<Vec<u8>> {
@@ -73,7 +77,7 @@ pub(crate) fn everything() -> Range<Vec<u8>> {
 
 /// What an entry is, by its key.
 pub(crate) fn name_of(key: &[u8]) -> &'static str {
-    const NAMES: [&str; 11] = [
+    const NAMES: [&str; 13] = [
         "meta",
         "accounts",
         "numbers",
@@ -85,6 +89,8 @@ pub(crate) fn name_of(key: &[u8]) -> &'static str {
         "tallies",
         "sessions",
         "sessions of accounts",
+        "proofs",
+        "spent marks",
     ];
     key.first().and_then(|&kind| NAMES.get(usize::from(kind)).copied()).unwrap_or("unknown")
 }
@@ -199,6 +205,21 @@ pub(crate) fn session_of(account: AccountId, client_type: ClientType) -> Key {
     sessions_of(account).byte(client_type_number(client_type))
 }
 
+pub(crate) fn proof(id: ProofId) -> Key {
+    Key::of_kind(PROOF).fixed(id.0)
+}
+
+pub(crate) fn spent(mark: SpentMark) -> Key {
+    Key::of_kind(SPENT).fixed(mark.0)
+}
+
+/// The keys of a kind; those after one key where it is given.
+pub(crate) fn kind_after(kind: u8, key: Option<Key>) -> Range<Vec<u8>> {
+    // The first key that can come after it.
+    let start = key.map_or_else(|| vec![kind], |key| key.byte(0).into_bytes());
+    start..vec![kind + 1]
+}
+
 /// What the keys of an account's sessions start with.
 pub(crate) fn sessions_of(account: AccountId) -> Key {
     Key::of_kind(SESSION_OF).fixed(account.get().to_be_bytes())
@@ -244,7 +265,7 @@ mod tests {
 
     use mobile_bind_domain::{
         AccountId, AppId, ChallengeKey, Client, ClientType, Identity, Installation, MemberCode, Mobile, OpenId,
-        Platform, SessionId, Subject, UnionId,
+        Platform, ProofId, SessionId, SpentMark, Subject, UnionId,
     };
     use proptest::prelude::*;
 
@@ -262,6 +283,8 @@ mod tests {
         Tally(Subject),
         Session(SessionId),
         SessionOf(AccountId, ClientType),
+        Proof(ProofId),
+        Spent(SpentMark),
     }
 
     impl Named {
@@ -276,6 +299,8 @@ mod tests {
                 Self::Tally(subject) => super::tally(subject),
                 Self::Session(id) => super::session(*id),
                 Self::SessionOf(id, client_type) => super::session_of(*id, *client_type),
+                Self::Proof(id) => super::proof(*id),
+                Self::Spent(mark) => super::spent(*mark),
             }
         }
     }
@@ -327,6 +352,8 @@ mod tests {
             any::<[u8; 16]>().prop_map(|id| Named::Session(SessionId(id))),
             (id(), prop::sample::select(&ClientType::ALL[..]))
                 .prop_map(|(id, client_type)| Named::SessionOf(id, client_type)),
+            (0_u8..2).prop_map(|byte| Named::Proof(ProofId([byte; 32]))),
+            (0_u8..2).prop_map(|byte| Named::Spent(SpentMark([byte; 32]))),
         ]
     }
 

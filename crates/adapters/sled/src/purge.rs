@@ -1,19 +1,19 @@
 //! Forgetting what has ended, a few records at a time.
 
 use mobile_bind_domain::bind::BindReceipt;
-use mobile_bind_domain::{Challenge, Session, Tally, Timestamp};
+use mobile_bind_domain::{Challenge, Proof, Session, Tally, Timestamp};
 
 use crate::apply::end_session;
 use crate::fault::Fault;
 use crate::group::Scratch;
-use crate::layout::{CHALLENGE, ENDING, RECEIPT, SESSION, TALLY};
-use crate::records;
+use crate::layout::{CHALLENGE, ENDING, PROOF, RECEIPT, SESSION, SPENT, TALLY};
+use crate::records::{self, Spent};
 use crate::source::Source;
 
 /// What to forget.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Purge {
-    /// Challenges, receipts and tallies that are spent by then.
+    /// Challenges, receipts, tallies, proofs and marks that have ended by then.
     pub(crate) now: Timestamp,
     /// Sessions not used since.
     pub(crate) sessions_before: Timestamp,
@@ -29,11 +29,14 @@ impl Cursor {
     /// Looks at the records after the cursor, then at those from the start up to it. Answers how many it removed.
     pub(crate) fn advance(&mut self, scratch: &mut Scratch<'_>, purge: &Purge) -> Result<usize, Fault> {
         let reader = scratch.reader();
-        let (start, end) = (ENDING.start.to_vec(), ENDING.end.to_vec());
         // The first key that can come after the last one.
-        let next = self.0.as_ref().map_or_else(|| start.clone(), |last| [&last[..], &[0]].concat());
+        let next = self.0.as_ref().map_or_else(Vec::new, |last| [&last[..], &[0]].concat());
+        let kinds = ENDING.map(|kinds| (vec![*kinds.start()], vec![*kinds.end() + 1]));
+        let after = kinds.iter().map(|(start, end)| start.max(&next).clone()..end.clone());
+        let before = kinds.iter().map(|(start, end)| start.clone()..end.min(&next).clone());
+        let ranges: Vec<_> = after.chain(before).filter(|range| range.start < range.end).collect();
         let mut forgotten = 0;
-        for entry in reader.range(next.clone()..end).chain(reader.range(start..next)).take(purge.limit) {
+        for entry in ranges.into_iter().flat_map(|range| reader.range(range)).take(purge.limit) {
             let (key, _) = entry?;
             let key = key.to_vec();
             match forget(scratch, &key, purge) {
@@ -56,6 +59,8 @@ fn forget(scratch: &mut Scratch<'_>, key: &[u8], purge: &Purge) -> Result<bool, 
         Some(&CHALLENGE) => records::decode::<Challenge>(&value)?.value.expires_at <= purge.now,
         Some(&RECEIPT) => records::decode::<BindReceipt>(&value)?.value.expires_at <= purge.now,
         Some(&TALLY) => records::decode::<Tally>(&value)?.value.spent_at() <= purge.now,
+        Some(&PROOF) => !records::decode::<Proof>(&value)?.value.is_live(purge.now),
+        Some(&SPENT) => records::decode::<Spent>(&value)?.value.until <= purge.now,
         Some(&SESSION) => {
             let session = records::decode::<Session>(&value)?.value;
             let unused = session.used_at < purge.sessions_before;

@@ -12,7 +12,7 @@ mod tokens;
 pub use ambient::{Clock, CodeSource, RandomCodes, Randomness};
 pub use sms::{Accepted, Purpose, SendFailure, SmsSender, TextMessage};
 pub use store::{
-    BindQuery, BindSnapshot, CallerQuery, CommitError, ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
-    Store, StoreError,
+    BindQuery, BindSnapshot, CallerQuery, CommitError, Evidence, EvidenceQuery, LogInQuery, LogInSnapshot,
+    ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
 };
 pub use tokens::{OpenedSession, TokenError, TokenIssuer};

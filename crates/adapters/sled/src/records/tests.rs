@@ -7,12 +7,13 @@ use mobile_bind_domain::bind::BindReceipt;
 use mobile_bind_domain::tally::Meter;
 use mobile_bind_domain::{
     Account, AccountId, AccountStatus, AppId, Avatar, Challenge, ChallengeKey, Client, ClientType, CodeMac, Gender,
-    Installation, KeyId, MemberCode, Mobile, OpenId, Platform, PlatformIdentity, Profile, ProfileText, Revision,
-    Session, SessionId, SessionSeed, ShopDetails, Subject, Tally, Timestamp, UnionId,
+    Installation, KeyId, MemberCode, Mobile, OpenId, Platform, PlatformIdentity, Profile, ProfileText, Proof, ProofId,
+    Revision, SealedSessionKey, Session, SessionId, SessionSeed, ShopDetails, SpentMark, Subject, Tally, Timestamp,
+    UnionId,
 };
 use proptest::prelude::*;
 
-use super::{Record, decode, encode};
+use super::{Record, Spent, decode, encode};
 use crate::fault::Fault;
 use crate::layout::{self, Key};
 
@@ -114,6 +115,15 @@ fn tally() -> Tally {
     Tally { meters: vec![Meter { window: Duration::from_secs(86_400), events }, halves] }
 }
 
+fn proof(whole: bool) -> Proof {
+    Proof {
+        unionid: whole.then(|| UnionId::new("o1Ang5xo5tiJD").unwrap()),
+        session_key: whole.then(|| SealedSessionKey::new(&[0xc3; 3]).unwrap()),
+        proved_at: at(1_634_727_340),
+        expires_at: at(1_637_319_340),
+    }
+}
+
 fn by_uuid() -> ChallengeKey {
     let client = Client::Installation(Installation::new("3f0c-uuid").unwrap());
     ChallengeKey { mobile: Mobile::restore("17602128368").unwrap(), client }
@@ -153,6 +163,9 @@ fn version_1_is_read_and_written_as_it_was_committed() {
     check.record(&layout::tally(&Subject::Sends), 6, &tally());
     check.record(&layout::tally(&Subject::FailuresBy(by_uuid().client)), 7, &Tally::default());
     check.record(&layout::session(SessionId([1; 16])), 8, &session());
+    check.record(&layout::proof(ProofId([0x0f; 32])), 9, &proof(true));
+    check.record(&layout::proof(ProofId([0xf0; 32])), 10, &proof(false));
+    check.record(&layout::spent(SpentMark([0x3c; 32])), 11, &Spent { until: at(1_634_727_940) });
     assert!(check.fixture.next().is_none());
 }
 
@@ -195,5 +208,7 @@ proptest! {
         let _ = decode::<BindReceipt>(&value);
         let _ = decode::<Session>(&value);
         let _ = decode::<Tally>(&value);
+        let _ = decode::<Proof>(&value);
+        let _ = decode::<Spent>(&value);
     }
 }
