@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use mobile_bind_domain::ports::{
     BindQuery, BindSnapshot, CommitError, LogInQuery, LogInSnapshot, SendQuery, SendSnapshot, SessionSnapshot, Store,
-    StoreError,
+    StoreError, StoreFacts,
 };
 use mobile_bind_domain::{
     Account, AccountId, Change, Proof, ProofId, Revision, SPANS, Session, SessionId, SpentMark, Timestamp, Versioned,
@@ -173,6 +173,10 @@ impl Store for MeteredStore {
 
     async fn check(&self) -> Result<(), StoreError> {
         self.inner.check().await
+    }
+
+    fn facts(&self) -> StoreFacts {
+        self.inner.facts()
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use mobile_bind_domain::ports::{
     BindQuery, BindSnapshot, CommitError, LogInQuery, LogInSnapshot, SendQuery, SendSnapshot, SessionSnapshot, Store,
-    StoreError,
+    StoreError, StoreFacts,
 };
 use mobile_bind_domain::{
     Account, AccountId, Change, Proof, ProofId, Revision, Session, SessionId, SpentMark, Timestamp, Versioned,
@@ -103,6 +103,10 @@ impl Store for Interleaved {
 
     async fn check(&self) -> Result<(), StoreError> {
         self.store.check().await
+    }
+
+    fn facts(&self) -> StoreFacts {
+        self.store.facts()
     }
 
     async fn close(&self) -> Result<(), StoreError> {

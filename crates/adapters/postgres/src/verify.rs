@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use deadpool_postgres::Client;
 
 use crate::fault::{Fault, OpenError};
+use crate::hosts::Warnings;
 use crate::options::Options;
 use crate::{connect, load, schema};
 
@@ -60,7 +61,7 @@ const PAGE: usize = 4_096;
 /// # Errors
 /// Where the database cannot be reached or read.
 pub async fn verify(options: &Options, mut progress: impl FnMut(u64)) -> Result<Findings, OpenError> {
-    let pool = connect::pool(options)?;
+    let pool = connect::pool(options, &Warnings::default())?;
     let client = pool.get().await.map_err(Fault::from)?;
     schema::check(&client).await?;
     let mut findings = Findings { version: schema::VERSION, ..Findings::default() };

@@ -5,11 +5,13 @@
 //! crate wires the service. A [`Store`] must pass the store contract suite in `tests`.
 
 mod ambient;
+mod facts;
 mod sms;
 mod store;
 mod tokens;
 
 pub use ambient::{Clock, CodeSource, RandomCodes, Randomness};
+pub use facts::{PoolFacts, ReplicationFacts, StoreFacts};
 pub use sms::{Accepted, Purpose, SendFailure, SmsSender, TextMessage};
 pub use store::{
     BindQuery, BindSnapshot, CallerQuery, CommitError, Evidence, EvidenceQuery, LogInQuery, LogInSnapshot,

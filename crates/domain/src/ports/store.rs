@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 
+use super::facts::StoreFacts;
 use crate::bind::BindReceipt;
 use crate::referrer::ReferrerName;
 use crate::{
@@ -226,8 +227,11 @@ pub trait Store: Send + Sync {
     /// forgotten.
     async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError>;
 
-    /// Whether the store can be read and written.
+    /// Whether the store can be read and written. Quick also where it is away: a probe asks.
     async fn check(&self) -> Result<(), StoreError>;
+
+    /// What is known of the store, for operators. Asks nobody.
+    fn facts(&self) -> StoreFacts;
 
     /// Takes no more changes, finishes those under way and makes all durable.
     async fn close(&self) -> Result<(), StoreError>;
