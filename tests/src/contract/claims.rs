@@ -209,6 +209,7 @@ pub async fn referrers_are_found_by_every_name(under_test: &dyn StoreUnderTest) 
             caller,
             referrer: Some(name.clone()),
             evidence: EvidenceQuery::default(),
+            idempotency: None,
         };
         Ok(store.load_bind(&query).await?.referrer)
     };

@@ -21,6 +21,7 @@
 //! | `0a` session of an account | account id, 8 bytes, client type | session id, 16 bytes |
 //! | `0b` proof of an openid | proof id, 32 bytes | record `Proof` |
 //! | `0c` what is spent | mark, 32 bytes | record `Spent` |
+//! | `0d` idempotency key | keyed digest of operation, client and key, 32 bytes | record `Idempotency` |
 //!
 //! - *part*: its length in bytes (2 bytes), then its UTF-8 bytes. The domain's longest has 512.
 //! - platform, 1 byte: 1 weixin, 2 alipay, 3 baidu, 4 toutiao, 5 qq, 6 kuaishou.
@@ -29,7 +30,8 @@
 //! - *address*: `04` and the 4 bytes of an IPv4 address, or `06` and the 16 bytes of an IPv6 one (a /64, the rest 0).
 //! - *subject*: one byte and what is counted: `01` messages to a number (*part*), `02` messages an installation asked for
 //!   (*part*), `03` messages an address asked for (*address*), `04` messages of an account (id, 8 bytes), `05` all messages,
-//!   `06` wrong codes for a number (*part*), `07` tries without a code (*client*).
+//!   `06` wrong codes for a number (*part*), `07` tries without a code (*client*), `08` messages to a block of numbers
+//!   (*part*: a number less its last four digits).
 //!
 //! A record is its revision (8 bytes), then one postcard 1 enum whose variant is the version of the record's shape (`00`:
 //! V1). The shapes are in the `records` module. A revision is the commit sequence of the change that wrote the record. The
@@ -44,8 +46,8 @@ use std::net::IpAddr;
 use std::ops::{Range, RangeInclusive};
 
 use mobile_bind_domain::{
-    AccountId, AddressBlock, ChallengeKey, Client, ClientType, Identity, MemberCode, Mobile, Platform, ProofId,
-    SessionId, SpentMark, Subject, UnionId,
+    AccountId, AddressBlock, ChallengeKey, Client, ClientType, IdempotencyName, Identity, MemberCode, Mobile, Platform,
+    ProofId, SessionId, SpentMark, Subject, UnionId,
 };
 
 /// The format version that is written, and the newest that can be read.
@@ -63,12 +65,13 @@ pub(crate) const SESSION: u8 = 0x09;
 pub(crate) const SESSION_OF: u8 = 0x0a;
 pub(crate) const PROOF: u8 = 0x0b;
 pub(crate) const SPENT: u8 = 0x0c;
+pub(crate) const IDEMPOTENCY: u8 = 0x0d;
 
 /// The kinds of entries that lead to accounts.
 pub(crate) const INDEXES: RangeInclusive<u8> = 0x02..=0x05;
 
 /// The kinds of records that end by themselves, those that stand in a row together.
-pub(crate) const ENDING: [RangeInclusive<u8>; 2] = [CHALLENGE..=SESSION, PROOF..=SPENT];
+pub(crate) const ENDING: [RangeInclusive<u8>; 2] = [CHALLENGE..=SESSION, PROOF..=IDEMPOTENCY];
 
 /// The keys of everything but the meta entries.
 pub(crate) fn everything() -> Range<Vec<u8>> {
@@ -77,7 +80,7 @@ pub(crate) fn everything() -> Range<Vec<u8>> {
 
 /// What an entry is, by its key.
 pub(crate) fn name_of(key: &[u8]) -> &'static str {
-    const NAMES: [&str; 13] = [
+    const NAMES: [&str; 14] = [
         "meta",
         "accounts",
         "numbers",
@@ -91,6 +94,7 @@ pub(crate) fn name_of(key: &[u8]) -> &'static str {
         "sessions of accounts",
         "proofs",
         "spent marks",
+        "idempotency keys",
     ];
     key.first().and_then(|&kind| NAMES.get(usize::from(kind)).copied()).unwrap_or("unknown")
 }
@@ -194,7 +198,12 @@ pub(crate) fn tally(subject: &Subject) -> Key {
         Subject::Sends => key.byte(5),
         Subject::FailuresOn(mobile) => key.byte(6).part(mobile.as_str()),
         Subject::FailuresBy(client) => key.byte(7).client(client),
+        Subject::SendsToRange(range) => key.byte(8).part(range.as_str()),
     }
+}
+
+pub(crate) fn idempotency(name: IdempotencyName) -> Key {
+    Key::of_kind(IDEMPOTENCY).fixed(name.0)
 }
 
 pub(crate) fn session(id: SessionId) -> Key {
@@ -264,8 +273,8 @@ mod tests {
     use std::net::IpAddr;
 
     use mobile_bind_domain::{
-        AccountId, AppId, ChallengeKey, Client, ClientType, Identity, Installation, MemberCode, Mobile, OpenId,
-        Platform, ProofId, SessionId, SpentMark, Subject, UnionId,
+        AccountId, AppId, ChallengeKey, Client, ClientType, IdempotencyName, Identity, Installation, MemberCode,
+        Mobile, OpenId, Platform, ProofId, SessionId, SpentMark, Subject, UnionId,
     };
     use proptest::prelude::*;
 
@@ -285,6 +294,7 @@ mod tests {
         SessionOf(AccountId, ClientType),
         Proof(ProofId),
         Spent(SpentMark),
+        Idempotency(IdempotencyName),
     }
 
     impl Named {
@@ -301,6 +311,7 @@ mod tests {
                 Self::SessionOf(id, client_type) => super::session_of(*id, *client_type),
                 Self::Proof(id) => super::proof(*id),
                 Self::Spent(mark) => super::spent(*mark),
+                Self::Idempotency(name) => super::idempotency(*name),
             }
         }
     }
@@ -339,6 +350,7 @@ mod tests {
             Just(Subject::Sends),
             mobile().prop_map(Subject::FailuresOn),
             client().prop_map(Subject::FailuresBy),
+            "[0-9]{4,7}".prop_map(|text| Subject::SendsToRange(Mobile::restore(&text).unwrap().range())),
         ];
         prop_oneof![
             id().prop_map(Named::Account),
@@ -354,6 +366,7 @@ mod tests {
                 .prop_map(|(id, client_type)| Named::SessionOf(id, client_type)),
             (0_u8..2).prop_map(|byte| Named::Proof(ProofId([byte; 32]))),
             (0_u8..2).prop_map(|byte| Named::Spent(SpentMark([byte; 32]))),
+            any::<[u8; 32]>().prop_map(|name| Named::Idempotency(IdempotencyName(name))),
         ]
     }
 

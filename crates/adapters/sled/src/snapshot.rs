@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use mobile_bind_domain::bind::BindReceipt;
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CallerQuery, Evidence, EvidenceQuery, LogInQuery, LogInSnapshot, ReceiptSnapshot,
-    SendQuery, SendSnapshot, SessionSnapshot,
+    BindQuery, BindSnapshot, CallerQuery, EarlierBind, Evidence, EvidenceQuery, LogInQuery, LogInSnapshot,
+    ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
 };
 use mobile_bind_domain::referrer::ReferrerName;
 use mobile_bind_domain::{
-    Account, AccountId, ChallengeKey, MemberCode, Proof, ProofId, Session, SessionId, SpentMark, Subject, Tally,
-    Timestamp, Versioned,
+    Account, AccountId, ChallengeKey, IdempotencyName, IdempotencyRecord, IdempotentOutcome, MemberCode, Proof,
+    ProofId, Session, SessionId, SpentMark, Subject, Tally, Timestamp, Versioned,
 };
 
 use crate::blocks::Blocks;
@@ -27,6 +27,7 @@ pub(crate) fn for_send(reader: &Reader<'_>, query: &SendQuery) -> Result<SendSna
     Ok(SendSnapshot {
         challenge: reader.record(&layout::challenge(&query.key))?,
         caller,
+        earlier: query.idempotency.map_or(Ok(None), |name| reader.record(&layout::idempotency(name)))?,
         tallies: tallies(reader, subjects)?,
     })
 }
@@ -35,6 +36,7 @@ pub(crate) fn for_bind(reader: &Reader<'_>, query: &BindQuery) -> Result<BindSna
     let mut snapshot = BindSnapshot {
         challenge: reader.record(&layout::challenge(&query.key))?,
         receipt: receipt(reader, &query.key)?,
+        earlier: query.idempotency.map_or(Ok(None), |name| earlier(reader, name))?,
         mobile_holder: holder(reader, &layout::by_mobile(&query.key.mobile))?,
         tallies: tallies(reader, query.subjects())?,
         evidence: evidence(reader, &query.evidence)?,
@@ -150,6 +152,15 @@ fn receipt(reader: &Reader<'_>, key: &ChallengeKey) -> Result<Option<ReceiptSnap
     };
     let session = receipt.session.map_or(Ok(None), |id| session(reader, id))?;
     Ok(Some(ReceiptSnapshot { receipt, session }))
+}
+
+fn earlier(reader: &Reader<'_>, name: IdempotencyName) -> Result<Option<EarlierBind>, Fault> {
+    let Some(record) = reader.record::<IdempotencyRecord>(&layout::idempotency(name))? else { return Ok(None) };
+    let session = match record.value.outcome {
+        IdempotentOutcome::Bound { session: Some(id), .. } => session(reader, id)?,
+        _ => None,
+    };
+    Ok(Some(EarlierBind { record, session }))
 }
 
 /// The account that an index leads to. Indexes lead to live accounts alone.

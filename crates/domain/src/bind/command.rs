@@ -115,7 +115,13 @@ impl Bind {
             },
             None => CallerQuery::Session(self.session),
         };
-        BindQuery { key: self.key.clone(), caller, referrer: self.referrer.clone(), evidence: Default::default() }
+        BindQuery {
+            key: self.key.clone(),
+            caller,
+            referrer: self.referrer.clone(),
+            evidence: Default::default(),
+            idempotency: None,
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod account;
 mod challenge;
+mod idempotency;
 mod proof;
 mod session;
 mod tally;

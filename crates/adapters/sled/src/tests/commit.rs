@@ -119,7 +119,7 @@ async fn quotas_are_kept_at_the_commit() {
     assert!(conflicts(commit(&store, [count(120, &[minute, hour], &[])]).await));
     commit(&store, [count(120, &[minute], &[hour])]).await.unwrap();
 
-    let query = SendQuery { key: key(1), address: address(), session: None };
+    let query = SendQuery { key: key(1), address: address(), session: None, idempotency: None };
     let tallies = store.load_send(&query).await.unwrap().tallies;
     assert_eq!(tallies[&Subject::Sends].wait(&[hour], at(121)).map(|wait| wait.as_secs()), Some(3539));
     for second in [0, 60, 120] {
@@ -169,7 +169,7 @@ async fn a_bind_snapshot_has_what_was_asked_for() {
     ];
     commit(&store, writes).await.unwrap();
     let load = async |caller, referrer| {
-        let query = BindQuery { key: key(3), caller, referrer, evidence: EvidenceQuery::default() };
+        let query = BindQuery { key: key(3), caller, referrer, evidence: EvidenceQuery::default(), idempotency: None };
         store.load_bind(&query).await.unwrap()
     };
     let identity = Some(identity("openid"));

@@ -113,7 +113,8 @@ fn conflicts<T: std::fmt::Debug>(outcome: Result<T, CommitError>) -> bool {
 
 async fn load(store: &SledStore, number: u64) -> BindSnapshot {
     let caller = CallerQuery::Session(None);
-    let query = BindQuery { key: key(number), caller, referrer: None, evidence: EvidenceQuery::default() };
+    let query =
+        BindQuery { key: key(number), caller, referrer: None, evidence: EvidenceQuery::default(), idempotency: None };
     store.load_bind(&query).await.unwrap()
 }
 
