@@ -97,7 +97,7 @@ fn statements() -> Vec<(String, Statement)> {
         unionid: UnionId::new("u"),
         session: Some(SessionId([1; 16])),
     };
-    let query = BindQuery { key: key(), caller, referrer: None, evidence: evidence.clone() };
+    let query = BindQuery { key: key(), caller, referrer: None, evidence: evidence.clone(), idempotency: None };
     all.push(("load a bind by a proved openid".to_owned(), load::bind_statement(&query)));
     let query = LogInQuery { identity, unionid: UnionId::new("u"), evidence };
     all.push(("load a log-in".to_owned(), load::log_in_statement(&query)));
@@ -113,7 +113,13 @@ fn statements() -> Vec<(String, Statement)> {
     let address = std::net::IpAddr::from([192, 0, 2, 1]).into();
     let query = SendQuery { key: key(), address, session: None, idempotency };
     all.push(("load a send with an idempotency key".to_owned(), load::send_statement(&query)));
-    let query = BindQuery { key: key(), caller: CallerQuery::Session(None), referrer: None, idempotency };
+    let query = BindQuery {
+        key: key(),
+        caller: CallerQuery::Session(None),
+        referrer: None,
+        evidence: EvidenceQuery::default(),
+        idempotency,
+    };
     all.push(("load a bind with an idempotency key".to_owned(), load::bind_statement(&query)));
     all.push(("load a session".to_owned(), load::session_statement(SessionId([1; 16]))));
     all.push(("load an account".to_owned(), load::account_statement(AccountId::MIN)));
