@@ -20,7 +20,7 @@ use crate::fault::{Fault, Rejection};
 const CHANGES: usize = 64;
 const ROWS: usize = 2_048;
 
-type Outcome = Result<(), Rejection>;
+pub(crate) type Outcome = Result<(), Rejection>;
 
 /// A change that waits.
 struct Waiting {
@@ -46,6 +46,10 @@ impl Group {
     fn waiting(&self) -> MutexGuard<'_, VecDeque<Waiting>> {
         // A queue is left whole by whoever panics beside it.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn add(&self, change: Change, revision: Revision, steps: Steps, answer: oneshot::Sender<Outcome>) {
+        self.waiting().push_back(Waiting { change, revision, steps, answer });
     }
 
     /// The next ones that may be committed together, in the order in which they came; those that must wait for one of them,
@@ -78,6 +82,12 @@ impl Group {
         taken
     }
 
+    /// The revisions of what is next; it is taken.
+    #[cfg(test)]
+    pub(crate) fn next(&self) -> Vec<u64> {
+        self.take().iter().map(|waiting| waiting.revision.0).collect()
+    }
+
     /// Waits until no transaction is under way, and lets none begin.
     pub(crate) async fn end(&self) {
         // It is closed where another has ended it.
@@ -91,7 +101,7 @@ impl Group {
 /// Commits a change, together with those that wait beside it. Takes no longer than the options' timeout.
 pub(crate) async fn commit(inner: &Arc<Inner>, change: Change, revision: Revision, steps: Steps) -> Outcome {
     let (answer, mut answered) = oneshot::channel();
-    inner.group.waiting().push_back(Waiting { change, revision, steps, answer });
+    inner.group.add(change, revision, steps, answer);
     let committed = async {
         tokio::select! {
             biased;
