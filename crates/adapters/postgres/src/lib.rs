@@ -83,9 +83,11 @@ pub use crate::verify::{Findings, verify};
 const ACCOUNT_IDS: i64 = 1_000;
 const REVISIONS: i64 = 1 << 20;
 
-/// How many transactions that change something, and how many statements that read, are under way at most: few, so that many
-/// share each.
-const GROUPS: u32 = 4;
+/// How many transactions that change something are under way at most: few, so that many changes share each. One is executed
+/// while the other waits for the disk.
+const CHANGING: u32 = 2;
+/// How many statements that read for requests are under way at most.
+const READING: u32 = 1;
 
 /// How long a probe waits for the database at most.
 const PROBE: Duration = Duration::from_secs(1);
@@ -132,8 +134,6 @@ impl PostgresStore {
         let node: i64 = node.await?;
         tracing::info!(node, "this node has a number in the database");
         drop(client);
-        // What else is asked must find a connection, too.
-        let groups = u32::try_from(options.connections / 4).unwrap_or(u32::MAX).clamp(1, GROUPS);
         let inner = Inner {
             pool,
             options,
@@ -142,8 +142,8 @@ impl PostgresStore {
             node,
             account_ids: Allotment::new("account", ACCOUNT_IDS),
             revisions: Allotment::new("revision", REVISIONS),
-            group: Group::new(std::env::var("MB_W").ok().and_then(|v| v.parse().ok()).unwrap_or(groups)),
-            reading: Reading::new(std::env::var("MB_R").ok().and_then(|v| v.parse().ok()).unwrap_or(groups)),
+            group: Group::new(CHANGING),
+            reading: Reading::new(READING),
             closed: AtomicBool::new(false),
         };
         Ok(Self { inner: Arc::new(inner) })
