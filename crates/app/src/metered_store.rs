@@ -9,7 +9,8 @@ use mobile_bind_domain::ports::{
     BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
 };
 use mobile_bind_domain::{
-    Account, AccountId, Change, Revision, SPANS, Session, SessionId, Timestamp, Versioned, Write,
+    Account, AccountId, Change, MessageKey, Mobile, OutboxMessage, Revision, SPANS, Session, SessionId, Timestamp,
+    Versioned, Write,
 };
 
 use tracing::field::Empty;
@@ -149,6 +150,26 @@ impl Store for MeteredStore {
 
     async fn sessions_of(&self, account: AccountId) -> Result<Vec<Session>, StoreError> {
         self.inner.sessions_of(account).await
+    }
+
+    async fn message(&self, key: &MessageKey) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        self.inner.message(key).await
+    }
+
+    async fn messages_to(&self, mobile: &Mobile, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        self.inner.messages_to(mobile, limit).await
+    }
+
+    async fn message_by_reference(
+        &self,
+        provider: &str,
+        reference: &str,
+    ) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        self.inner.message_by_reference(provider, reference).await
+    }
+
+    async fn due_messages(&self, now: Timestamp, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        self.inner.due_messages(now, limit).await
     }
 
     async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {

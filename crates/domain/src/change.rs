@@ -1,7 +1,9 @@
 //! What a decision asks the store to do, all of it or nothing.
 
 use crate::bind::BindReceipt;
-use crate::{Account, AccountId, Challenge, ChallengeKey, Quota, Session, SessionId, Subject, Timestamp};
+use crate::{
+    Account, AccountId, Challenge, ChallengeKey, OutboxMessage, Quota, Session, SessionId, Subject, Timestamp,
+};
 
 /// Which version of a record was read. A store never gives the same revision to two versions of one record, not
 /// even when it was removed in between.
@@ -86,6 +88,13 @@ pub enum Write {
         subject: Subject,
         /// When.
         at: Timestamp,
+    },
+    /// Stores a message that is as it was read. It can be found by every reference that its attempts have.
+    Message {
+        /// The revision that was read; [`Revision::ABSENT`] for a new message.
+        expected: Revision,
+        /// The message as it shall be.
+        message: Box<OutboxMessage>,
     },
 }
 

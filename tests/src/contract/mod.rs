@@ -7,6 +7,7 @@ pub mod claims;
 pub mod commits;
 pub mod counts;
 pub mod memory;
+pub mod messages;
 pub mod postgres;
 pub mod races;
 pub mod records;
@@ -91,6 +92,14 @@ macro_rules! store_contract {
             counts::an_event_is_taken_back
             counts::subjects_are_counted_apart
             counts::a_send_loads_what_is_counted_for_it
+            messages::a_message_is_read_as_it_was_stored
+            messages::a_message_is_written_only_as_it_was_read
+            messages::a_message_and_its_challenge_are_one_change
+            messages::messages_to_a_number_come_newest_first
+            messages::what_is_due_comes_in_its_order_while_it_is
+            messages::a_message_is_found_by_every_reference
+            messages::messages_are_forgotten_with_what_leads_to_them
+            messages::one_of_many_takes_a_message
             races::one_of_many_claims_of_a_number_wins
             races::one_of_many_claims_of_an_openid_wins
             races::a_challenge_is_used_once

@@ -50,6 +50,9 @@ impl State {
                 let tally = self.tallies.get(subject).cloned().unwrap_or_default();
                 tally.wait(kept, *at).is_none()
             }
+            Write::Message { expected, message } => {
+                Versioned::revision_of(self.messages.all().get(&message.key)) == *expected
+            }
             Write::OpenSession(_)
             | Write::UseSession(..)
             | Write::EndSession(_)
@@ -85,6 +88,7 @@ impl State {
                     tally.remove(at);
                 }
             }
+            Write::Message { message, .. } => self.messages.put(Versioned { revision, value: *message }),
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod apply;
 mod load;
+mod messages;
 mod state;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +13,9 @@ use async_trait::async_trait;
 use mobile_bind_domain::ports::{
     BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
 };
-use mobile_bind_domain::{Account, AccountId, Change, Revision, Session, SessionId, Timestamp, Versioned};
+use mobile_bind_domain::{
+    Account, AccountId, Change, MessageKey, Mobile, OutboxMessage, Revision, Session, SessionId, Timestamp, Versioned,
+};
 
 use crate::state::State;
 
@@ -94,6 +97,26 @@ impl Store for MemoryStore {
         let state = self.state();
         let of_account = state.sessions_of.iter().filter(|((holder, _), _)| *holder == account);
         Ok(of_account.filter_map(|(_, id)| state.sessions.get(id).cloned()).collect())
+    }
+
+    async fn message(&self, key: &MessageKey) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        Ok(self.state().messages.all().get(key).cloned())
+    }
+
+    async fn messages_to(&self, mobile: &Mobile, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        Ok(self.state().messages.to(mobile, limit))
+    }
+
+    async fn message_by_reference(
+        &self,
+        provider: &str,
+        reference: &str,
+    ) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        Ok(self.state().messages.by_reference(provider, reference))
+    }
+
+    async fn due_messages(&self, now: Timestamp, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        Ok(self.state().messages.due(now, limit))
     }
 
     async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {

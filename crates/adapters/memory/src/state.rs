@@ -5,9 +5,11 @@ use std::ops::Bound;
 
 use mobile_bind_domain::bind::BindReceipt;
 use mobile_bind_domain::{
-    Account, AccountId, Challenge, ChallengeKey, ClientType, Identity, MemberCode, Mobile, Platform, Session,
-    SessionId, Subject, Tally, Timestamp, UnionId, Versioned,
+    Account, AccountId, Challenge, ChallengeKey, ClientType, Identity, MemberCode, MessageKey, Mobile, Platform,
+    Session, SessionId, Subject, Tally, Timestamp, UnionId, Versioned,
 };
+
+use crate::messages::Messages;
 
 /// What belongs to at most one live account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -31,6 +33,7 @@ pub(crate) struct State {
     pub(crate) tallies: BTreeMap<Subject, Tally>,
     pub(crate) sessions: BTreeMap<SessionId, Session>,
     pub(crate) sessions_of: BTreeMap<(AccountId, ClientType), SessionId>,
+    pub(crate) messages: Messages,
     cursors: Cursors,
 }
 
@@ -60,7 +63,7 @@ impl State {
     /// Forgets what has ended among the next records, at most `limit` of them.
     pub(crate) fn purge(&mut self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> usize {
         let mut sweep = Sweep { left: limit, forgotten: 0 };
-        let Cursors { challenges, receipts, tallies, sessions } = &mut self.cursors;
+        let Cursors { challenges, receipts, tallies, sessions, messages } = &mut self.cursors;
         for key in sweep.ended(&self.challenges, challenges, |challenge| challenge.value.expires_at <= now) {
             self.challenges.remove(&key);
         }
@@ -69,6 +72,9 @@ impl State {
         }
         for subject in sweep.ended(&self.tallies, tallies, |tally| tally.spent_at() <= now) {
             self.tallies.remove(&subject);
+        }
+        for key in sweep.ended(self.messages.all(), messages, |message| message.value.keep_until <= now) {
+            self.messages.remove(&key);
         }
         for id in sweep.ended(&self.sessions, sessions, |session| session.used_at < sessions_before) {
             self.end_session(id);
@@ -84,6 +90,7 @@ pub(crate) struct Cursors {
     receipts: Option<ChallengeKey>,
     tallies: Option<Subject>,
     sessions: Option<SessionId>,
+    messages: Option<MessageKey>,
 }
 
 struct Sweep {

@@ -15,10 +15,10 @@ use mobile_bind_domain::{Change, Expectation, Revision, Write};
 
 use crate::fault::{Fault, Rejection};
 use crate::query::{Parameter, Statement, references};
-use crate::records::{account, challenge, receipt, session, tally};
+use crate::records::{account, challenge, message, receipt, session, tally};
 
-/// The statements of a change. Whatever the change's own order, challenges come first, then accounts, sessions, receipts and
-/// counts: so changes that meet wait for each other, and do not lock each other out. What is expected comes before what is
+/// The statements of a change. Whatever the change's own order, challenges come first, then accounts, sessions, receipts,
+/// counts and messages: so changes that meet wait for each other, and do not lock each other out. What is expected comes before what is
 /// written.
 pub(crate) fn statements(change: &Change, revision: Revision) -> Result<Vec<Statement>, Fault> {
     let mut ordered: Vec<(u8, Statement)> = Vec::with_capacity(change.expectations.len() + change.writes.len());
@@ -48,6 +48,10 @@ pub(crate) fn statements(change: &Change, revision: Revision) -> Result<Vec<Stat
                 }
             }
             Write::Uncount { subject, at } => ordered.push((7, tally::uncount(subject, *at))),
+            Write::Message { expected, message: written } => {
+                ordered.push((8, message::write(*expected, written, revision)));
+                ordered.extend(message::refer(written).map(|statement| (9, statement)));
+            }
         }
     }
     // Stable: within a kind the change's own order stands.

@@ -55,11 +55,15 @@ use metrics::gauge;
 use mobile_bind_domain::ports::{
     BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
 };
-use mobile_bind_domain::{Account, AccountId, Change, Revision, Session, SessionId, Timestamp, Versioned, Write};
+use mobile_bind_domain::{
+    Account, AccountId, Change, MessageKey, Mobile, OutboxMessage, Revision, Session, SessionId, Timestamp, Versioned,
+    Write,
+};
 use tokio::time::timeout;
 
 use crate::allotment::{Allotment, Block};
 use crate::fault::{Fault, MayBeFault, Rejection};
+use crate::records::message;
 
 pub use crate::fault::OpenError;
 pub use crate::options::Options;
@@ -274,6 +278,29 @@ impl Store for PostgresStore {
 
     async fn sessions_of(&self, account: AccountId) -> Result<Vec<Session>, StoreError> {
         read!(self.inner, client => load::sessions_of(client, account))
+    }
+
+    async fn message(&self, key: &MessageKey) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        let found: Result<Vec<_>, StoreError> = read!(self.inner, client => load::messages(client, message::one(key)));
+        Ok(found?.pop())
+    }
+
+    async fn messages_to(&self, mobile: &Mobile, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        read!(self.inner, client => load::messages(client, message::to(mobile, limit)))
+    }
+
+    async fn message_by_reference(
+        &self,
+        provider: &str,
+        reference: &str,
+    ) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        let find = || message::by_reference(provider, reference);
+        let found: Result<Vec<_>, StoreError> = read!(self.inner, client => load::messages(client, find()));
+        Ok(found?.pop())
+    }
+
+    async fn due_messages(&self, now: Timestamp, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        read!(self.inner, client => load::messages(client, message::due(now, limit)))
     }
 
     async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {

@@ -5,13 +5,13 @@ use mobile_bind_domain::ports::{
     BindQuery, BindSnapshot, CallerQuery, ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
 };
 use mobile_bind_domain::referrer::ReferrerName;
-use mobile_bind_domain::{Account, AccountId, ChallengeKey, Session, SessionId, Subject, Versioned};
+use mobile_bind_domain::{Account, AccountId, ChallengeKey, OutboxMessage, Session, SessionId, Subject, Versioned};
 use tokio_postgres::Row;
 
 use crate::fault::Fault;
 use crate::query::{Columns, Selection, Statement};
 use crate::records::account::{live, platform_number};
-use crate::records::{account, challenge, receipt, session, stored_client, stored_id, stored_text, tally};
+use crate::records::{account, challenge, message, receipt, session, stored_client, stored_id, stored_text, tally};
 
 async fn one(client: &Client, statement: Statement) -> Result<Row, Fault> {
     let prepared = client.prepare_cached(&statement.text).await?;
@@ -238,4 +238,11 @@ pub(crate) async fn sessions_of(client: &Client, account: AccountId) -> Result<V
     let rows = client.query(&prepared, &statement.references()).await?;
     let found = rows.iter().map(|row| session::take(&mut Columns::new(row)));
     Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+/// The messages that a statement selects, in its order.
+pub(crate) async fn messages(client: &Client, statement: Statement) -> Result<Vec<Versioned<OutboxMessage>>, Fault> {
+    let prepared = client.prepare_cached(&statement.text).await?;
+    let rows = client.query(&prepared, &statement.references()).await?;
+    rows.iter().map(|row| message::take(&mut Columns::new(row))).collect()
 }

@@ -8,6 +8,7 @@ use mobile_bind_domain::{
 use crate::fault::{Fault, Rejection};
 use crate::group::Scratch;
 use crate::layout::{self, Key};
+use crate::messages;
 use crate::source::Source;
 
 /// Checks the change and writes it.
@@ -23,7 +24,7 @@ pub(crate) fn apply(scratch: &mut Scratch<'_>, change: &Change) -> Result<(), Re
     change.writes.iter().try_for_each(|write| apply_write(scratch, write))
 }
 
-fn demand(holds: bool) -> Result<(), Rejection> {
+pub(crate) fn demand(holds: bool) -> Result<(), Rejection> {
     if holds { Ok(()) } else { Err(Rejection::Conflict) }
 }
 
@@ -39,6 +40,7 @@ fn apply_write(scratch: &mut Scratch<'_>, write: &Write) -> Result<(), Rejection
         Write::Receipt(key, receipt) => scratch.put(layout::receipt(key), receipt)?,
         Write::Count { subject, at, kept, watched } => count(scratch, subject, *at, kept, watched)?,
         Write::Uncount { subject, at } => uncount(scratch, subject, *at)?,
+        Write::Message { expected, message } => messages::put(scratch, *expected, message)?,
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ mod group;
 mod journal;
 mod layout;
 mod measured;
+mod messages;
 mod open;
 mod purge;
 mod recent;
@@ -43,7 +44,9 @@ use async_trait::async_trait;
 use mobile_bind_domain::ports::{
     BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
 };
-use mobile_bind_domain::{Account, AccountId, Change, Revision, Session, SessionId, Timestamp, Versioned};
+use mobile_bind_domain::{
+    Account, AccountId, Change, MessageKey, Mobile, OutboxMessage, Revision, Session, SessionId, Timestamp, Versioned,
+};
 use tokio::sync::oneshot;
 
 pub use crate::accept::accept_loss;
@@ -189,6 +192,26 @@ impl Store for SledStore {
 
     async fn sessions_of(&self, account: AccountId) -> Result<Vec<Session>, StoreError> {
         self.read(|reader| snapshot::sessions_of(reader, account)).await
+    }
+
+    async fn message(&self, key: &MessageKey) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        self.read(|reader| reader.record(&layout::message(key))).await
+    }
+
+    async fn messages_to(&self, mobile: &Mobile, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        self.read(|reader| messages::to(reader, mobile, limit)).await
+    }
+
+    async fn message_by_reference(
+        &self,
+        provider: &str,
+        reference: &str,
+    ) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        self.read(|reader| messages::by_reference(reader, provider, reference)).await
+    }
+
+    async fn due_messages(&self, now: Timestamp, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        self.read(|reader| messages::due(reader, now, limit)).await
     }
 
     async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {

@@ -6,14 +6,15 @@ use mobile_bind_domain::{Challenge, Session, Tally, Timestamp};
 use crate::apply::end_session;
 use crate::fault::Fault;
 use crate::group::Scratch;
-use crate::layout::{CHALLENGE, ENDING, RECEIPT, SESSION, TALLY};
+use crate::layout::{CHALLENGE, ENDING, MESSAGE, RECEIPT, SESSION, TALLY};
+use crate::messages;
 use crate::records;
 use crate::source::Source;
 
 /// What to forget.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Purge {
-    /// Challenges, receipts and tallies that are spent by then.
+    /// Challenges, receipts, tallies and messages that are spent by then.
     pub(crate) now: Timestamp,
     /// Sessions not used since.
     pub(crate) sessions_before: Timestamp,
@@ -29,11 +30,14 @@ impl Cursor {
     /// Looks at the records after the cursor, then at those from the start up to it. Answers how many it removed.
     pub(crate) fn advance(&mut self, scratch: &mut Scratch<'_>, purge: &Purge) -> Result<usize, Fault> {
         let reader = scratch.reader();
-        let (start, end) = (ENDING.start.to_vec(), ENDING.end.to_vec());
         // The first key that can come after the last one.
-        let next = self.0.as_ref().map_or_else(|| start.clone(), |last| [&last[..], &[0]].concat());
+        let next = self.0.as_ref().map_or_else(Vec::new, |last| [&last[..], &[0]].concat());
+        let rows = || ENDING.into_iter().map(|kinds| vec![kinds.start]..vec![kinds.end]);
+        let after = rows().map(|row| row.start.max(next.clone())..row.end);
+        let before = rows().map(|row| row.start..row.end.min(next.clone()));
+        let rows = after.chain(before).filter(|row| !row.is_empty());
         let mut forgotten = 0;
-        for entry in reader.range(next.clone()..end).chain(reader.range(start..next)).take(purge.limit) {
+        for entry in rows.flat_map(|row| reader.range(row)).take(purge.limit) {
             let (key, _) = entry?;
             let key = key.to_vec();
             match forget(scratch, &key, purge) {
@@ -64,6 +68,7 @@ fn forget(scratch: &mut Scratch<'_>, key: &[u8], purge: &Purge) -> Result<bool, 
             }
             return Ok(unused);
         }
+        Some(&MESSAGE) => return messages::forget(scratch, key, &value, purge.now),
         _ => false,
     };
     if ended {

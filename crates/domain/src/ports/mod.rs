@@ -5,12 +5,16 @@
 //! crate wires the service. A [`Store`] must pass the store contract suite in `tests`.
 
 mod ambient;
+mod relay;
+mod sealing;
 mod sms;
 mod store;
 mod tokens;
 
 pub use ambient::{Clock, CodeSource, RandomCodes, Randomness};
-pub use sms::{Accepted, Purpose, SendFailure, SmsSender, TextMessage};
+pub use relay::{AnswerSlot, Outgoing, Relay};
+pub use sealing::{CodeSealer, SealError};
+pub use sms::{Accepted, Purpose, SendFailure, SmsSender, TextMessage, Trail};
 pub use store::{
     BindQuery, BindSnapshot, CallerQuery, CommitError, ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
     Store, StoreError,

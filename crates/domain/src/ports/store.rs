@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use crate::bind::BindReceipt;
 use crate::referrer::ReferrerName;
 use crate::{
-    Account, AccountId, AddressBlock, Challenge, ChallengeKey, Change, Client, Identity, Revision, Session, SessionId,
-    Subject, Tally, Timestamp, UnionId, Versioned,
+    Account, AccountId, AddressBlock, Challenge, ChallengeKey, Change, Client, Identity, MessageKey, Mobile,
+    OutboxMessage, Revision, Session, SessionId, Subject, Tally, Timestamp, UnionId, Versioned,
 };
 
 /// The store could not be read or written.
@@ -166,7 +166,23 @@ pub trait Store: Send + Sync {
     /// The sessions of an account, live or not.
     async fn sessions_of(&self, account: AccountId) -> Result<Vec<Session>, StoreError>;
 
-    /// Forgets some of what has ended: challenges, receipts and counts that are spent, sessions not used since
+    /// One message.
+    async fn message(&self, key: &MessageKey) -> Result<Option<Versioned<OutboxMessage>>, StoreError>;
+
+    /// The messages to a number, newest first: at most `limit`.
+    async fn messages_to(&self, mobile: &Mobile, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError>;
+
+    /// The message that a provider knows by this reference; the last one, where it gave the same to several.
+    async fn message_by_reference(
+        &self,
+        provider: &str,
+        reference: &str,
+    ) -> Result<Option<Versioned<OutboxMessage>>, StoreError>;
+
+    /// Messages that are due by then, those that have been so for longest first: at most `limit`.
+    async fn due_messages(&self, now: Timestamp, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError>;
+
+    /// Forgets some of what has ended: challenges, receipts, counts and messages that are spent, sessions not used since
     /// `sessions_before`. Looks at no more than `limit` records; the next call goes on from there. Answers how many were
     /// forgotten.
     async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError>;

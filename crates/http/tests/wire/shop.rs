@@ -12,11 +12,12 @@ use mobile_bind_domain::ports::{
     SendQuery, SendSnapshot, SessionSnapshot, SmsSender, Store, StoreError, TextMessage, TokenError, TokenIssuer,
 };
 use mobile_bind_domain::{
-    Account, AccountId, Challenge, Change, ClientType, CodeKey, CodeKeys, KeyId, Mobile, MobileRule, PlatformProof,
-    Policy, Quota, Revision, Service, Session, SessionId, SessionSeed, Subject, Tally, Timestamp, Token,
-    VerificationCode, Versioned,
+    Account, AccountId, Challenge, Change, ClientType, CodeKey, CodeKeys, KeyId, MessageKey, Mobile, MobileRule,
+    Outbox, OutboxMessage, PlatformProof, Policy, Quota, Revision, Service, Session, SessionId, SessionSeed, Subject,
+    Tally, Timestamp, Token, VerificationCode, Versioned,
 };
 use mobile_bind_http::{Behaviour, Capacity, Development, DevelopmentMessage, Parts, Presentation, endpoint};
+use mobile_bind_sealing::AeadSealer;
 use poem::endpoint::BoxEndpoint;
 use poem::test::{TestClient, TestResponse};
 use serde_json::Value;
@@ -58,15 +59,26 @@ impl Shop {
     pub(crate) fn parts(self: &Arc<Self>) -> Parts {
         let rule = MobileRule::new(r"^1[3-9]\d{9}$").unwrap();
         let shop = || Arc::clone(self);
-        let service = Service {
+        let sealer = Arc::new(AeadSealer::new(keys().derived(b"outbox"), shop()).unwrap());
+        let policy = Policy::new(rule, PlatformProof::Trust);
+        let outbox = Outbox {
             store: shop(),
             sms: shop(),
+            sealer: sealer.clone(),
+            clock: shop(),
+            policy: policy.outbox,
+            attempts: policy.attempts,
+        };
+        let service = Service {
+            store: shop(),
+            relay: Arc::new(outbox),
+            sealer,
             clock: shop(),
             randomness: shop(),
             codes: Arc::new(RandomCodes(shop())),
             tokens: shop(),
             keys: keys(),
-            policy: Policy::new(rule, PlatformProof::Trust),
+            policy,
         };
         let presentation = Presentation {
             default_avatar: "https://shop.example/default.jpg".to_owned(),
@@ -186,6 +198,22 @@ impl Store for Shop {
     }
 
     async fn sessions_of(&self, _: AccountId) -> Result<Vec<Session>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn message(&self, _: &MessageKey) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        Ok(None)
+    }
+
+    async fn messages_to(&self, _: &Mobile, _: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn message_by_reference(&self, _: &str, _: &str) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        Ok(None)
+    }
+
+    async fn due_messages(&self, _: Timestamp, _: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
         Ok(Vec::new())
     }
 

@@ -6,6 +6,7 @@
 
 mod account;
 mod challenge;
+mod message;
 mod session;
 mod tally;
 
