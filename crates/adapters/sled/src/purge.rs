@@ -1,12 +1,12 @@
 //! Forgetting what has ended, a few records at a time.
 
 use mobile_bind_domain::bind::BindReceipt;
-use mobile_bind_domain::{Challenge, Session, Tally, Timestamp};
+use mobile_bind_domain::{Challenge, IdempotencyRecord, Session, Tally, Timestamp};
 
 use crate::apply::end_session;
 use crate::fault::Fault;
 use crate::group::Scratch;
-use crate::layout::{CHALLENGE, ENDING, MESSAGE, RECEIPT, SESSION, TALLY};
+use crate::layout::{CHALLENGE, ENDING, IDEMPOTENCY, MESSAGE, RECEIPT, SESSION, TALLY};
 use crate::messages;
 use crate::records;
 use crate::source::Source;
@@ -14,7 +14,7 @@ use crate::source::Source;
 /// What to forget.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Purge {
-    /// Challenges, receipts, tallies and messages that are spent by then.
+    /// Challenges, receipts, idempotency keys, tallies and messages that are spent by then.
     pub(crate) now: Timestamp,
     /// Sessions not used since.
     pub(crate) sessions_before: Timestamp,
@@ -31,13 +31,13 @@ impl Cursor {
     pub(crate) fn advance(&mut self, scratch: &mut Scratch<'_>, purge: &Purge) -> Result<usize, Fault> {
         let reader = scratch.reader();
         // The first key that can come after the last one.
-        let next = self.0.as_ref().map_or_else(Vec::new, |last| [&last[..], &[0]].concat());
-        let rows = || ENDING.into_iter().map(|kinds| vec![kinds.start]..vec![kinds.end]);
-        let after = rows().map(|row| row.start.max(next.clone())..row.end);
-        let before = rows().map(|row| row.start..row.end.min(next.clone()));
-        let rows = after.chain(before).filter(|row| !row.is_empty());
+        let next = self.0.as_ref().map(|last| [&last[..], &[0]].concat()).unwrap_or_default();
+        let spans = || ENDING.map(|kinds| vec![*kinds.start()]..vec![*kinds.end() + 1]);
+        let after = spans().map(|span| span.start.max(next.clone())..span.end);
+        let before = spans().map(|span| span.start..span.end.min(next.clone()));
+        let ranges = after.into_iter().chain(before).filter(|range| range.start < range.end);
         let mut forgotten = 0;
-        for entry in rows.flat_map(|row| reader.range(row)).take(purge.limit) {
+        for entry in ranges.flat_map(|range| reader.range(range)).take(purge.limit) {
             let (key, _) = entry?;
             let key = key.to_vec();
             match forget(scratch, &key, purge) {
@@ -59,6 +59,7 @@ fn forget(scratch: &mut Scratch<'_>, key: &[u8], purge: &Purge) -> Result<bool, 
     let ended = match key.first() {
         Some(&CHALLENGE) => records::decode::<Challenge>(&value)?.value.expires_at <= purge.now,
         Some(&RECEIPT) => records::decode::<BindReceipt>(&value)?.value.expires_at <= purge.now,
+        Some(&IDEMPOTENCY) => records::decode::<IdempotencyRecord>(&value)?.value.expires_at <= purge.now,
         Some(&TALLY) => records::decode::<Tally>(&value)?.value.spent_at() <= purge.now,
         Some(&SESSION) => {
             let session = records::decode::<Session>(&value)?.value;

@@ -4,27 +4,38 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mobile_bind_domain::Outbox;
 use mobile_bind_domain::ports::{AnswerSlot, Outgoing, Relay, SendFailure};
+use mobile_bind_domain::{ChallengeKey, Outbox};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tracing::warn;
 
 use super::Measures;
 
 /// How many messages are on their way at once. What is more waits in the store until it is due.
 const ON_THE_WAY: u32 = 16_384;
 
+/// Among how many of a number's messages the one is looked for whose code was used.
+const LATEST: usize = 8;
+
 /// Sends each message in a task of its own.
 pub(crate) struct BackgroundRelay {
     outbox: Arc<Outbox>,
     measures: Arc<Measures>,
     answer_after: Duration,
+    /// Whether it is counted by which providers the codes came that were used.
+    follows_codes: bool,
     places: Arc<Semaphore>,
 }
 
 impl BackgroundRelay {
-    pub(crate) fn new(outbox: Arc<Outbox>, measures: Arc<Measures>, answer_after: Duration) -> Self {
+    pub(crate) fn new(
+        outbox: Arc<Outbox>,
+        measures: Arc<Measures>,
+        answer_after: Duration,
+        follows_codes: bool,
+    ) -> Self {
         let places = Arc::new(Semaphore::new(ON_THE_WAY as usize));
-        Self { outbox, measures, answer_after, places }
+        Self { outbox, measures, answer_after, follows_codes, places }
     }
 
     pub(crate) fn outbox(&self) -> &Arc<Outbox> {
@@ -78,5 +89,20 @@ impl Relay for BackgroundRelay {
         };
         // Without an answer the message is in other hands.
         outcome.unwrap_or(Ok(()))
+    }
+
+    fn verified(&self, key: ChallengeKey) {
+        let Some(place) = self.place().filter(|_| self.follows_codes) else { return };
+        let (outbox, measures) = (Arc::clone(&self.outbox), Arc::clone(&self.measures));
+        drop(tokio::spawn(async move {
+            match outbox.store.messages_to(&key.mobile, LATEST).await {
+                Ok(messages) => {
+                    let own = messages.iter().find(|message| message.value.client == key.client);
+                    own.iter().for_each(|message| measures.verified(&message.value));
+                }
+                Err(error) => warn!(%error, "which message a code came by could not be looked up"),
+            }
+            drop(place);
+        }));
     }
 }

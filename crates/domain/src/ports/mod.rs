@@ -5,6 +5,7 @@
 //! crate wires the service. A [`Store`] must pass the store contract suite in `tests`.
 
 mod ambient;
+mod facts;
 mod relay;
 mod sealing;
 mod sms;
@@ -12,11 +13,12 @@ mod store;
 mod tokens;
 
 pub use ambient::{Clock, CodeSource, RandomCodes, Randomness};
+pub use facts::{PoolFacts, ReplicationFacts, StoreFacts};
 pub use relay::{AnswerSlot, Outgoing, Relay};
 pub use sealing::{CodeSealer, SealError};
 pub use sms::{Accepted, Purpose, SendFailure, SmsSender, TextMessage, Trail};
 pub use store::{
-    BindQuery, BindSnapshot, CallerQuery, CommitError, ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
-    Store, StoreError,
+    BindQuery, BindSnapshot, CallerQuery, CommitError, EarlierBind, ReceiptSnapshot, SendQuery, SendSnapshot,
+    SessionSnapshot, Store, StoreError,
 };
 pub use tokens::{OpenedSession, TokenError, TokenIssuer};

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::SendFailure;
 use crate::send::Permission;
-use crate::{OutboxMessage, Revision, VerificationCode};
+use crate::{ChallengeKey, OutboxMessage, Revision, VerificationCode};
 
 /// A message that is stored, and in this node's hands.
 #[derive(Debug)]
@@ -30,6 +30,9 @@ pub trait Relay: Send + Sync {
     /// # Errors
     /// When it was not accepted.
     async fn relay(&self, outgoing: Outgoing) -> Result<(), SendFailure>;
+
+    /// Hears that a code was used, and with that its message was of use. Must not keep the caller waiting.
+    fn verified(&self, _: ChallengeKey) {}
 }
 
 type Answer = Box<dyn FnOnce(Result<(), SendFailure>) + Send>;

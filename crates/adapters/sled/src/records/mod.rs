@@ -6,6 +6,7 @@
 
 mod account;
 mod challenge;
+mod idempotency;
 mod message;
 mod session;
 mod tally;

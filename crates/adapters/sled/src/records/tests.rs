@@ -8,9 +8,10 @@ use mobile_bind_domain::outbox::{Attempt, AttemptOutcome, MessageId, MessageStat
 use mobile_bind_domain::ports::Purpose;
 use mobile_bind_domain::tally::Meter;
 use mobile_bind_domain::{
-    Account, AccountId, AccountStatus, AppId, Avatar, Challenge, ChallengeKey, Client, ClientType, CodeMac, Gender,
-    Installation, KeyId, Language, MemberCode, MessageKey, Mobile, OpenId, OutboxMessage, Platform, PlatformIdentity,
-    Profile, ProfileText, Revision, Session, SessionId, SessionSeed, ShopDetails, Subject, Tally, Timestamp, UnionId,
+    Account, AccountId, AccountStatus, AppId, Avatar, Challenge, ChallengeKey, Client, ClientType, CodeMac,
+    FinalRefusal, Gender, IdempotencyName, IdempotencyRecord, IdempotentOutcome, Installation, KeyId, Language,
+    MemberCode, MessageKey, Mobile, OpenId, OutboxMessage, Platform, PlatformIdentity, Profile, ProfileText, Refusal,
+    Revision, Session, SessionId, SessionSeed, ShopDetails, Subject, Tally, Timestamp, UnionId,
 };
 use proptest::prelude::*;
 
@@ -155,6 +156,11 @@ fn message_by_address() -> OutboxMessage {
     }
 }
 
+fn idempotency(outcome: IdempotentOutcome) -> IdempotencyRecord {
+    let (at, expires_at) = (at(1_634_727_340), at(1_634_727_940));
+    IdempotencyRecord { fingerprint: [0x5a; 32], at, expires_at, outcome }
+}
+
 fn by_uuid() -> ChallengeKey {
     let client = Client::Installation(Installation::new("3f0c-uuid").unwrap());
     ChallengeKey { mobile: Mobile::restore("17602128368").unwrap(), client }
@@ -194,8 +200,12 @@ fn version_1_is_read_and_written_as_it_was_committed() {
     check.record(&layout::tally(&Subject::Sends), 6, &tally());
     check.record(&layout::tally(&Subject::FailuresBy(by_uuid().client)), 7, &Tally::default());
     check.record(&layout::session(SessionId([1; 16])), 8, &session());
-    check.record(&layout::message(&message().key), 9, &message());
-    check.record(&layout::message(&message_by_address().key), 10, &message_by_address());
+    let bound = IdempotentOutcome::Bound { account: id(7), session: Some(SessionId([1; 16])) };
+    check.record(&layout::idempotency(IdempotencyName([0x3c; 32])), 9, &idempotency(bound));
+    let wrong = IdempotentOutcome::Refused(FinalRefusal::of(&Refusal::CodeWrong).unwrap());
+    check.record(&layout::idempotency(IdempotencyName([0x3d; 32])), 10, &idempotency(wrong));
+    check.record(&layout::message(&message().key), 11, &message());
+    check.record(&layout::message(&message_by_address().key), 12, &message_by_address());
     assert!(check.fixture.next().is_none());
 }
 
@@ -239,5 +249,6 @@ proptest! {
         let _ = decode::<Session>(&value);
         let _ = decode::<Tally>(&value);
         let _ = decode::<OutboxMessage>(&value);
+        let _ = decode::<IdempotencyRecord>(&value);
     }
 }
