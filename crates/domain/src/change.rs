@@ -1,7 +1,12 @@
 //! What a decision asks the store to do, all of it or nothing.
 
+use std::time::Duration;
+
 use crate::bind::BindReceipt;
-use crate::{Account, AccountId, Challenge, ChallengeKey, Quota, Session, SessionId, Subject, Timestamp};
+use crate::{
+    Account, AccountId, Challenge, ChallengeKey, IdempotencyName, IdempotencyRecord, OutboxMessage, Proof, ProofId,
+    Quota, Session, SessionId, SpentMark, Subject, Timestamp,
+};
 
 /// Which version of a record was read. A store never gives the same revision to two versions of one record, not
 /// even when it was removed in between.
@@ -39,6 +44,8 @@ pub enum Expectation {
     Challenge(ChallengeKey, Revision),
     /// The session is there.
     Session(SessionId),
+    /// What became of a request with an idempotency key is as it was read.
+    Idempotency(IdempotencyName, Revision),
 }
 
 /// One thing to write.
@@ -69,6 +76,15 @@ pub enum Write {
     EndSession(SessionId),
     /// Keeps what a bind answered, so that the very same bind can be answered again.
     Receipt(ChallengeKey, BindReceipt),
+    /// Keeps what became of a request with an idempotency key, where that is as it was read.
+    Idempotency {
+        /// The revision that was read.
+        expected: Revision,
+        /// Its name.
+        name: IdempotencyName,
+        /// What became of it; `None` forgets it.
+        record: Option<IdempotencyRecord>,
+    },
     /// Counts an event. A kept quota that has no room left is a conflict.
     Count {
         /// What is counted.
@@ -80,12 +96,32 @@ pub enum Write {
         /// Quotas of other windows that are counted for, and may be overrun.
         watched: Vec<Quota>,
     },
+    /// Forgets what was counted of a subject for one length of window.
+    Forget {
+        /// What was counted.
+        subject: Subject,
+        /// For which window.
+        window: Duration,
+    },
     /// Takes back one event that was counted.
     Uncount {
         /// What was counted.
         subject: Subject,
         /// When.
         at: Timestamp,
+    },
+    /// Keeps a proof in place of the one that the installation had for the identity.
+    Proof(ProofId, Proof),
+    /// Lets a proof count until then at least; nothing happens where it is gone.
+    UseProof(ProofId, Timestamp),
+    /// Marks something as spent, to be remembered until then. That it is marked already is a conflict.
+    Spend(SpentMark, Timestamp),
+    /// Stores a message that is as it was read. It can be found by every reference that its attempts have.
+    Message {
+        /// The revision that was read; [`Revision::ABSENT`] for a new message.
+        expected: Revision,
+        /// The message as it shall be.
+        message: Box<OutboxMessage>,
     },
 }
 

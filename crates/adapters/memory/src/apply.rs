@@ -1,8 +1,8 @@
 //! Changes: checked as a whole, then applied as a whole.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use mobile_bind_domain::{Account, AccountId, Change, Expectation, Revision, Session, Versioned, Write};
+use mobile_bind_domain::{Account, AccountId, Change, Expectation, Revision, Session, SpentMark, Versioned, Write};
 
 use crate::state::{Claim, State};
 
@@ -10,8 +10,8 @@ impl State {
     /// Commits a change; `None` where something expected does not hold.
     pub(crate) fn commit(&mut self, change: Change) -> Option<Revision> {
         let expected = change.expectations.iter().all(|expectation| self.holds(expectation));
-        let mut claimed = HashMap::new();
-        if !expected || !change.writes.iter().all(|write| self.allows(write, &mut claimed)) {
+        let (mut claimed, mut spending) = (HashMap::new(), HashSet::new());
+        if !expected || !change.writes.iter().all(|write| self.allows(write, &mut claimed, &mut spending)) {
             return None;
         }
         self.sequence += 1;
@@ -27,11 +27,17 @@ impl State {
             Expectation::Account(id, revision) => Versioned::revision_of(self.accounts.get(id)) == *revision,
             Expectation::Challenge(key, revision) => Versioned::revision_of(self.challenges.get(key)) == *revision,
             Expectation::Session(id) => self.sessions.contains_key(id),
+            Expectation::Idempotency(name, revision) => Versioned::revision_of(self.idempotency.get(name)) == *revision,
         }
     }
 
-    /// `claimed` is what earlier writes of the same change claimed, or let go.
-    fn allows(&self, write: &Write, claimed: &mut HashMap<Claim, Option<AccountId>>) -> bool {
+    /// `claimed` is what earlier writes of the same change claimed, or let go; `spending` what they mark.
+    fn allows(
+        &self,
+        write: &Write,
+        claimed: &mut HashMap<Claim, Option<AccountId>>,
+        spending: &mut HashSet<SpentMark>,
+    ) -> bool {
         match write {
             Write::Account { expected, account } => {
                 let old = self.accounts.get(&account.id);
@@ -46,15 +52,25 @@ impl State {
                 Versioned::revision_of(old) == *expected && Self::claims(account).all(&mut free)
             }
             Write::Challenge { expected, key, .. } => Versioned::revision_of(self.challenges.get(key)) == *expected,
+            Write::Idempotency { expected, name, .. } => {
+                Versioned::revision_of(self.idempotency.get(name)) == *expected
+            }
             Write::Count { subject, at, kept, .. } => {
                 let tally = self.tallies.get(subject).cloned().unwrap_or_default();
                 tally.wait(kept, *at).is_none()
+            }
+            Write::Spend(mark, _) => spending.insert(*mark) && !self.spent.contains_key(mark),
+            Write::Message { expected, message } => {
+                Versioned::revision_of(self.messages.all().get(&message.key)) == *expected
             }
             Write::OpenSession(_)
             | Write::UseSession(..)
             | Write::EndSession(_)
             | Write::Receipt(..)
-            | Write::Uncount { .. } => true,
+            | Write::Forget { .. }
+            | Write::Uncount { .. }
+            | Write::Proof(..)
+            | Write::UseProof(..) => true,
         }
     }
 
@@ -77,14 +93,37 @@ impl State {
             Write::Receipt(key, receipt) => {
                 self.receipts.insert(key, receipt);
             }
+            Write::Idempotency { name, record: Some(value), .. } => {
+                self.idempotency.insert(name, Versioned { revision, value });
+            }
+            Write::Idempotency { name, record: None, .. } => {
+                self.idempotency.remove(&name);
+            }
             Write::Count { subject, at, kept, watched } => {
                 self.tallies.entry(subject).or_default().add(kept.iter().chain(&watched), at);
+            }
+            Write::Forget { subject, window } => {
+                if let Some(tally) = self.tallies.get_mut(&subject) {
+                    tally.forget(window);
+                }
             }
             Write::Uncount { subject, at } => {
                 if let Some(tally) = self.tallies.get_mut(&subject) {
                     tally.remove(at);
                 }
             }
+            Write::Proof(id, proof) => {
+                self.proofs.insert(id, proof);
+            }
+            Write::UseProof(id, until) => {
+                if let Some(proof) = self.proofs.get_mut(&id) {
+                    proof.expires_at = proof.expires_at.max(until);
+                }
+            }
+            Write::Spend(mark, until) => {
+                self.spent.insert(mark, until);
+            }
+            Write::Message { message, .. } => self.messages.put(Versioned { revision, value: *message }),
         }
     }
 

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CallerQuery, ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
+    BindQuery, BindSnapshot, CallerQuery, EarlierBind, Evidence, EvidenceQuery, LogInQuery, LogInSnapshot,
+    ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
 };
 use mobile_bind_domain::referrer::ReferrerName;
-use mobile_bind_domain::{Account, SessionId, Subject, Tally};
+use mobile_bind_domain::{Account, IdempotencyName, IdempotentOutcome, SessionId, Subject, Tally};
 
 use crate::state::{Claim, State};
 
@@ -15,13 +16,16 @@ impl State {
         let caller = query.session.and_then(|id| self.load_session(id));
         let of_account = caller.as_ref().map(|caller| Subject::SendsOf(caller.account.value.id));
         let tallies = self.load_tallies(query.subjects().into_iter().chain(of_account));
-        SendSnapshot { challenge: self.challenges.get(&query.key).cloned(), caller, tallies }
+        let earlier = query.idempotency.and_then(|name| self.idempotency.get(&name).cloned());
+        SendSnapshot { challenge: self.challenges.get(&query.key).cloned(), caller, earlier, tallies }
     }
 
     pub(crate) fn load_bind(&self, query: &BindQuery) -> BindSnapshot {
-        let (mut identity_holder, mut unionid_holder, mut session) = (None, None, None);
+        let (mut identity_holder, mut unionid_holder) = (None, None);
+        let session;
         match &query.caller {
-            CallerQuery::Identity { identity, unionid } => {
+            CallerQuery::Identity { identity, unionid, session: by_token } => {
+                session = by_token.and_then(|id| self.load_session(id));
                 let platform = identity.as_ref().map(|identity| identity.platform);
                 identity_holder = identity.clone().and_then(|identity| self.holder(&Claim::Identity(identity)));
                 let claim = platform.zip(unionid.clone()).map(|(platform, id)| Claim::UnionId(platform, id));
@@ -36,12 +40,31 @@ impl State {
         BindSnapshot {
             challenge: self.challenges.get(&query.key).cloned(),
             receipt,
+            earlier: query.idempotency.and_then(|name| self.load_earlier(name)),
             mobile_holder: self.holder(&Claim::Mobile(query.key.mobile.clone())),
             identity_holder,
             unionid_holder,
             session,
             referrer: query.referrer.as_ref().and_then(|name| self.load_referrer(name)),
             tallies: self.load_tallies(query.subjects()),
+            evidence: self.load_evidence(&query.evidence),
+        }
+    }
+
+    pub(crate) fn load_log_in(&self, query: &LogInQuery) -> LogInSnapshot {
+        let platform = query.identity.platform;
+        let unionid = query.unionid.clone().map(|unionid| Claim::UnionId(platform, unionid));
+        LogInSnapshot {
+            identity_holder: self.holder(&Claim::Identity(query.identity.clone())),
+            unionid_holder: unionid.and_then(|claim| self.holder(&claim)),
+            evidence: self.load_evidence(&query.evidence),
+        }
+    }
+
+    fn load_evidence(&self, query: &EvidenceQuery) -> Evidence {
+        Evidence {
+            proof: query.proof.and_then(|id| self.proofs.get(&id).cloned()),
+            spent: query.marks.iter().filter(|mark| self.spent.contains_key(mark)).copied().collect(),
         }
     }
 
@@ -49,6 +72,15 @@ impl State {
         let session = self.sessions.get(&id)?.clone();
         let account = self.accounts.get(&session.account)?.clone();
         Some(SessionSnapshot { session, account })
+    }
+
+    fn load_earlier(&self, name: IdempotencyName) -> Option<EarlierBind> {
+        let record = self.idempotency.get(&name)?.clone();
+        let session = match record.value.outcome {
+            IdempotentOutcome::Bound { session: Some(id), .. } => self.load_session(id),
+            _ => None,
+        };
+        Some(EarlierBind { record, session })
     }
 
     fn load_referrer(&self, name: &ReferrerName) -> Option<Account> {

@@ -5,9 +5,12 @@ use std::ops::Bound;
 
 use mobile_bind_domain::bind::BindReceipt;
 use mobile_bind_domain::{
-    Account, AccountId, Challenge, ChallengeKey, ClientType, Identity, MemberCode, Mobile, Platform, Session,
-    SessionId, Subject, Tally, Timestamp, UnionId, Versioned,
+    Account, AccountId, Challenge, ChallengeKey, ClientType, IdempotencyName, IdempotencyRecord, Identity, MemberCode,
+    MessageKey, Mobile, Platform, Proof, ProofId, Session, SessionId, SpentMark, Subject, Tally, Timestamp, UnionId,
+    Versioned,
 };
+
+use crate::messages::Messages;
 
 /// What belongs to at most one live account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -28,9 +31,14 @@ pub(crate) struct State {
     pub(crate) holders: HashMap<Claim, AccountId>,
     pub(crate) challenges: BTreeMap<ChallengeKey, Versioned<Challenge>>,
     pub(crate) receipts: BTreeMap<ChallengeKey, BindReceipt>,
+    pub(crate) idempotency: BTreeMap<IdempotencyName, Versioned<IdempotencyRecord>>,
     pub(crate) tallies: BTreeMap<Subject, Tally>,
     pub(crate) sessions: BTreeMap<SessionId, Session>,
     pub(crate) sessions_of: BTreeMap<(AccountId, ClientType), SessionId>,
+    pub(crate) proofs: BTreeMap<ProofId, Proof>,
+    /// What is spent, and until when that is remembered.
+    pub(crate) spent: BTreeMap<SpentMark, Timestamp>,
+    pub(crate) messages: Messages,
     cursors: Cursors,
 }
 
@@ -60,18 +68,31 @@ impl State {
     /// Forgets what has ended among the next records, at most `limit` of them.
     pub(crate) fn purge(&mut self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> usize {
         let mut sweep = Sweep { left: limit, forgotten: 0 };
-        let Cursors { challenges, receipts, tallies, sessions } = &mut self.cursors;
+        let Cursors { challenges, receipts, idempotency, tallies, sessions, messages, .. } = &mut self.cursors;
         for key in sweep.ended(&self.challenges, challenges, |challenge| challenge.value.expires_at <= now) {
             self.challenges.remove(&key);
         }
         for key in sweep.ended(&self.receipts, receipts, |receipt| receipt.expires_at <= now) {
             self.receipts.remove(&key);
         }
+        for name in sweep.ended(&self.idempotency, idempotency, |record| record.value.expires_at <= now) {
+            self.idempotency.remove(&name);
+        }
         for subject in sweep.ended(&self.tallies, tallies, |tally| tally.spent_at() <= now) {
             self.tallies.remove(&subject);
         }
+        for key in sweep.ended(self.messages.all(), messages, |message| message.value.keep_until <= now) {
+            self.messages.remove(&key);
+        }
         for id in sweep.ended(&self.sessions, sessions, |session| session.used_at < sessions_before) {
             self.end_session(id);
+        }
+        let Cursors { proofs, spent, .. } = &mut self.cursors;
+        for id in sweep.ended(&self.proofs, proofs, |proof| !proof.is_live(now)) {
+            self.proofs.remove(&id);
+        }
+        for mark in sweep.ended(&self.spent, spent, |until| *until <= now) {
+            self.spent.remove(&mark);
         }
         sweep.forgotten
     }
@@ -82,8 +103,12 @@ impl State {
 pub(crate) struct Cursors {
     challenges: Option<ChallengeKey>,
     receipts: Option<ChallengeKey>,
+    idempotency: Option<IdempotencyName>,
     tallies: Option<Subject>,
     sessions: Option<SessionId>,
+    proofs: Option<ProofId>,
+    spent: Option<SpentMark>,
+    messages: Option<MessageKey>,
 }
 
 struct Sweep {

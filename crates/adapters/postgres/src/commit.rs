@@ -18,15 +18,16 @@ use mobile_bind_domain::{Change, Expectation, Revision, Write};
 use crate::fault::{Fault, Rejection};
 use crate::hosts::Warnings;
 use crate::query::{Parameter, Statement, references};
-use crate::records::{account, challenge, receipt, session, tally};
+use crate::records::{account, challenge, idempotency, message, proof, receipt, session, tally};
 
-/// The statements of a change. Whatever the change's own order, challenges come first, then accounts, sessions, receipts and
-/// counts: so changes that meet wait for each other, and do not lock each other out. What is expected comes before what is
+/// The statements of a change. Whatever the change's own order, idempotency keys come first, then challenges, accounts,
+/// sessions, receipts, counts, proofs, marks and messages: so changes that meet wait for each other, and do not lock each other out. What is expected comes before what is
 /// written.
 pub(crate) fn statements(change: &Change, revision: Revision) -> Result<Vec<Statement>, Fault> {
     let mut ordered: Vec<(u8, Statement)> = Vec::with_capacity(change.expectations.len() + change.writes.len());
     for expectation in &change.expectations {
         ordered.push(match expectation {
+            Expectation::Idempotency(name, known) => (0, idempotency::unchanged(*name, *known)),
             Expectation::Challenge(key, known) => (0, challenge::unchanged(key, *known)),
             Expectation::Account(id, known) => (2, account::unchanged(*id, *known)),
             Expectation::Session(id) => (4, session::there(*id)),
@@ -42,6 +43,9 @@ pub(crate) fn statements(change: &Change, revision: Revision) -> Result<Vec<Stat
             Write::UseSession(id, at) => ordered.push((5, session::use_at(*id, *at))),
             Write::EndSession(id) => ordered.push((5, session::end(*id))),
             Write::Receipt(key, kept) => ordered.push((6, receipt::write(key, kept))),
+            Write::Idempotency { expected, name, record } => {
+                ordered.push((0, idempotency::write(*expected, *name, record.as_ref(), revision)));
+            }
             Write::Count { subject, at, kept, watched } => {
                 for quota in kept {
                     ordered.push((7, tally::count(subject, *at, quota, true)?));
@@ -50,7 +54,15 @@ pub(crate) fn statements(change: &Change, revision: Revision) -> Result<Vec<Stat
                     ordered.push((7, tally::count(subject, *at, quota, false)?));
                 }
             }
+            Write::Forget { subject, window } => ordered.push((7, tally::forget(subject, *window)?)),
             Write::Uncount { subject, at } => ordered.push((7, tally::uncount(subject, *at))),
+            Write::Proof(id, kept) => ordered.push((8, proof::write(*id, kept))),
+            Write::UseProof(id, until) => ordered.push((8, proof::use_until(*id, *until))),
+            Write::Spend(mark, until) => ordered.push((9, proof::spend(*mark, *until))),
+            Write::Message { expected, message: written } => {
+                ordered.push((8, message::write(*expected, written, revision)));
+                ordered.extend(message::refer(written).map(|statement| (9, statement)));
+            }
         }
     }
     // Stable: within a kind the change's own order stands.

@@ -1,13 +1,15 @@
 //! What each expectation and each write of a change means for the records and the indexes.
 
 use mobile_bind_domain::{
-    Account, AccountId, Challenge, Change, Expectation, MemberCode, Quota, Revision, Session, SessionId, Subject,
-    Tally, Timestamp, Versioned, Write,
+    Account, AccountId, Challenge, Change, Expectation, IdempotencyName, IdempotencyRecord, MemberCode, Proof, ProofId,
+    Quota, Revision, Session, SessionId, SpentMark, Subject, Tally, Timestamp, Versioned, Write,
 };
 
 use crate::fault::{Fault, Rejection};
 use crate::group::Scratch;
 use crate::layout::{self, Key};
+use crate::messages;
+use crate::records::Spent;
 use crate::source::Source;
 
 /// Checks the change and writes it.
@@ -16,6 +18,7 @@ pub(crate) fn apply(scratch: &mut Scratch<'_>, change: &Change) -> Result<(), Re
         let holds = match expectation {
             Expectation::Account(id, revision) => scratch.revision(&layout::account(*id))? == *revision,
             Expectation::Challenge(key, revision) => scratch.revision(&layout::challenge(key))? == *revision,
+            Expectation::Idempotency(name, revision) => scratch.revision(&layout::idempotency(*name))? == *revision,
             Expectation::Session(id) => scratch.value(layout::session(*id).as_bytes())?.is_some(),
         };
         demand(holds)?;
@@ -23,7 +26,7 @@ pub(crate) fn apply(scratch: &mut Scratch<'_>, change: &Change) -> Result<(), Re
     change.writes.iter().try_for_each(|write| apply_write(scratch, write))
 }
 
-fn demand(holds: bool) -> Result<(), Rejection> {
+pub(crate) fn demand(holds: bool) -> Result<(), Rejection> {
     if holds { Ok(()) } else { Err(Rejection::Conflict) }
 }
 
@@ -37,8 +40,14 @@ fn apply_write(scratch: &mut Scratch<'_>, write: &Write) -> Result<(), Rejection
         Write::UseSession(id, at) => use_session(scratch, *id, *at)?,
         Write::EndSession(id) => end_session(scratch, *id)?,
         Write::Receipt(key, receipt) => scratch.put(layout::receipt(key), receipt)?,
+        Write::Idempotency { expected, name, record } => put_idempotency(scratch, *expected, *name, record.as_ref())?,
         Write::Count { subject, at, kept, watched } => count(scratch, subject, *at, kept, watched)?,
-        Write::Uncount { subject, at } => uncount(scratch, subject, *at)?,
+        Write::Forget { subject, window } => change_tally(scratch, subject, |tally| tally.forget(*window))?,
+        Write::Uncount { subject, at } => change_tally(scratch, subject, |tally| tally.remove(*at))?,
+        Write::Proof(id, proof) => scratch.put(layout::proof(*id), proof)?,
+        Write::UseProof(id, until) => use_proof(scratch, *id, *until)?,
+        Write::Spend(mark, until) => spend(scratch, *mark, *until)?,
+        Write::Message { expected, message } => messages::put(scratch, *expected, message)?,
     }
     Ok(())
 }
@@ -103,6 +112,21 @@ fn put_challenge(
     Ok(())
 }
 
+fn put_idempotency(
+    scratch: &mut Scratch<'_>,
+    expected: Revision,
+    name: IdempotencyName,
+    record: Option<&IdempotencyRecord>,
+) -> Result<(), Rejection> {
+    let key = layout::idempotency(name);
+    demand(scratch.revision(&key)? == expected)?;
+    match record {
+        Some(record) => scratch.put(key, record)?,
+        None => scratch.remove(key),
+    }
+    Ok(())
+}
+
 fn open_session(scratch: &mut Scratch<'_>, session: &Session) -> Result<(), Fault> {
     let index = layout::session_of(session.account, session.client_type);
     if let Some(replaced) = scratch.session_at(&index)? {
@@ -147,10 +171,11 @@ fn count(
     Ok(())
 }
 
-fn uncount(scratch: &mut Scratch<'_>, subject: &Subject, at: Timestamp) -> Result<(), Fault> {
+/// Changes what was counted of a subject, if there is anything.
+fn change_tally(scratch: &mut Scratch<'_>, subject: &Subject, change: impl FnOnce(&mut Tally)) -> Result<(), Fault> {
     let key = layout::tally(subject);
     let Some(Versioned { value: mut tally, .. }) = scratch.record::<Tally>(&key)? else { return Ok(()) };
-    tally.remove(at);
+    change(&mut tally);
     put_tally(scratch, key, &tally)
 }
 
@@ -160,6 +185,20 @@ fn put_tally(scratch: &mut Scratch<'_>, key: Key, tally: &Tally) -> Result<(), F
         return Ok(());
     }
     scratch.put(key, tally)
+}
+
+fn use_proof(scratch: &mut Scratch<'_>, id: ProofId, until: Timestamp) -> Result<(), Fault> {
+    let key = layout::proof(id);
+    let Some(Versioned { value: mut proof, .. }) = scratch.record::<Proof>(&key)? else { return Ok(()) };
+    proof.expires_at = proof.expires_at.max(until);
+    scratch.put(key, &proof)
+}
+
+fn spend(scratch: &mut Scratch<'_>, mark: SpentMark, until: Timestamp) -> Result<(), Rejection> {
+    let key = layout::spent(mark);
+    demand(scratch.value(key.as_bytes())?.is_none())?;
+    scratch.put(key, &Spent { until })?;
+    Ok(())
 }
 
 /// The accounts that a change writes.

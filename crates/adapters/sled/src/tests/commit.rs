@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mobile_bind_domain::ports::{BindQuery, CallerQuery, SendQuery, Store};
+use mobile_bind_domain::ports::{BindQuery, CallerQuery, EvidenceQuery, SendQuery, Store};
 use mobile_bind_domain::referrer::ReferrerName;
 use mobile_bind_domain::{
     Account, AddressBlock, Change, ClientType, Expectation, MemberCode, Quota, Revision, Subject, Tally, UnionId, Write,
@@ -119,7 +119,7 @@ async fn quotas_are_kept_at_the_commit() {
     assert!(conflicts(commit(&store, [count(120, &[minute, hour], &[])]).await));
     commit(&store, [count(120, &[minute], &[hour])]).await.unwrap();
 
-    let query = SendQuery { key: key(1), address: address(), session: None };
+    let query = SendQuery { key: key(1), address: address(), session: None, idempotency: None };
     let tallies = store.load_send(&query).await.unwrap().tallies;
     assert_eq!(tallies[&Subject::Sends].wait(&[hour], at(121)).map(|wait| wait.as_secs()), Some(3539));
     for second in [0, 60, 120] {
@@ -168,9 +168,12 @@ async fn a_bind_snapshot_has_what_was_asked_for() {
         Write::OpenSession(session.clone()),
     ];
     commit(&store, writes).await.unwrap();
-    let load = async |caller, referrer| store.load_bind(&BindQuery { key: key(3), caller, referrer }).await.unwrap();
+    let load = async |caller, referrer| {
+        let query = BindQuery { key: key(3), caller, referrer, evidence: EvidenceQuery::default(), idempotency: None };
+        store.load_bind(&query).await.unwrap()
+    };
     let identity = Some(identity("openid"));
-    let caller = CallerQuery::Identity { identity, unionid: UnionId::new("unionid") };
+    let caller = CallerQuery::Identity { identity, unionid: UnionId::new("unionid"), session: None };
     let found = load(caller, Some(ReferrerName::Mobile(mobile(2)))).await;
     let ids = [found.mobile_holder, found.identity_holder, found.unionid_holder].map(|found| found.unwrap().value.id);
     assert_eq!(ids, [3, 1, 2].map(id));
