@@ -25,5 +25,6 @@ mod scenario;
 mod server;
 mod table;
 mod targets;
+pub mod timeline;
 mod wire;
 mod workload;

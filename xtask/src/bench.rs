@@ -19,7 +19,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     // It goes when this does.
     let own = if store == "postgres:" { Some(Cluster::durable()?) } else { None };
     let address = own.as_ref().map_or(store, |cluster| cluster.address.as_str());
-    let programs = postgres::programs()?;
+    let programs = postgres::programs(&["psql", "pgbench"])?;
     driver.variable(ADDRESS, address).variable(PROGRAMS, &programs.to_string_lossy()).run()
 }
 

@@ -20,7 +20,7 @@ use mobile_bind_domain::{Change, Expectation, Revision, Write};
 use crate::fault::{Fault, Rejection};
 use crate::hosts::Warnings;
 use crate::query::{Form, Parameter, Statement, Value, combined, references};
-use crate::records::{Part, account, challenge, idempotency, proof, receipt, session, tally, touch};
+use crate::records::{Part, account, challenge, idempotency, message, proof, receipt, session, tally, touch};
 
 /// Statements that are no [`Form`] come before those that are, or after them.
 const BEFORE: u8 = 0;
@@ -64,7 +64,7 @@ impl Steps {
 }
 
 /// What a change is made of. Whatever the change's own order, idempotency keys come first, then challenges, accounts, sessions,
-/// receipts, counts, proofs and marks: so changes that meet wait for each other, and do not lock each other out. What is expected comes
+/// receipts, counts, proofs, marks and messages: so changes that meet wait for each other, and do not lock each other out. What is expected comes
 /// before what is
 /// written.
 pub(crate) fn steps(change: &Change, revision: Revision) -> Result<Steps, Fault> {
@@ -109,6 +109,10 @@ pub(crate) fn steps(change: &Change, revision: Revision) -> Result<Steps, Fault>
             Write::Proof(id, kept) => steps.others.push((AFTER + 1, proof::write(*id, kept))),
             Write::UseProof(id, until) => steps.others.push((AFTER + 1, proof::use_until(*id, *until))),
             Write::Spend(mark, until) => steps.others.push((AFTER + 2, proof::spend(*mark, *until))),
+            Write::Message { expected, message: written } => {
+                steps.others.push((AFTER + 1, message::write(*expected, written, revision)));
+                steps.others.extend(message::refer(written).map(|statement| (AFTER + 2, statement)));
+            }
         }
     }
     Ok(steps)

@@ -4,6 +4,7 @@ mod partitions;
 mod plans;
 mod replication;
 mod schema;
+mod tls;
 mod together;
 
 use deadpool_postgres::Client;
