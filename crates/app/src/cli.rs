@@ -15,7 +15,7 @@ use crate::keys::{self, KeyPlace, Purpose};
 use crate::settings::{Environment, Overrides, Settings, SmsSenderName, load, refuse_unsafe};
 use crate::sms_commands::{self, SmsCommand};
 use crate::stores::OpenStore;
-use crate::{App, Ports, Telemetry, logging, store_commands, stores};
+use crate::{App, Ports, Telemetry, logging, operators, store_commands, stores};
 
 /// Binds mobile numbers to accounts: a drop-in for ShopXO's user/appmobilebind.
 #[derive(Debug, Parser)]
@@ -58,6 +58,9 @@ enum Command {
     /// Looks after the database.
     #[command(subcommand)]
     Db(DbCommand),
+    /// Looks after the operators' console.
+    #[command(subcommand)]
+    Console(ConsoleCommand),
     /// Writes a backup of the store and the keys, also while the service runs.
     Backup {
         /// A folder that is not there yet.
@@ -122,6 +125,15 @@ enum DbCommand {
     Migrate,
 }
 
+#[derive(Debug, Subcommand)]
+enum ConsoleCommand {
+    /// Makes a token for an operator, and prints it with what to put among the settings.
+    Token {
+        /// The operator's name: a to z, 0 to 9, _ and -.
+        name: String,
+    },
+}
+
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum KeyPurpose {
     /// The keys of session tokens.
@@ -148,6 +160,9 @@ impl CommandLine {
                 print(&toml::to_string(&Settings { store, ..settings })?)
             }
             Command::Db(DbCommand::Migrate) => print(&runtime()?.block_on(stores::migrate(&load(&overrides)?))?),
+            Command::Console(ConsoleCommand::Token { name }) => {
+                print(&operators::new_token(&name, &SystemRandomness)?)
+            }
             Command::Keys(KeysCommand::Change { purpose }) => {
                 runtime()?.block_on(change_key(&load(&overrides)?, purpose))
             }
@@ -187,6 +202,7 @@ fn check(settings: &Settings) -> Result<()> {
     settings.capacity()?;
     settings.connection_limits()?;
     settings.metrics_listen()?;
+    settings.console()?;
     settings.sms_providers()?;
     stores::database(settings)?;
     settings.tracing()?;
@@ -231,7 +247,7 @@ fn run_until_told(settings: &Settings) -> Result<()> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let ports = Ports { printer: Some(Box::new(std::io::stdout())), ..Ports::default() };
         let app = App::start(settings, ports).await?;
-        print(&greeting(settings, app.address))?;
+        print(&greeting(settings, &app))?;
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
@@ -241,9 +257,10 @@ fn run_until_told(settings: &Settings) -> Result<()> {
 }
 
 /// Where it listens, in what mode, and what to try.
-fn greeting(settings: &Settings, address: SocketAddr) -> String {
-    let base = format!("http://{address}");
-    let listening = format!("listening on {base}\n");
+fn greeting(settings: &Settings, app: &App) -> String {
+    let base = format!("http://{}", app.address);
+    let console = app.console_address.map(|address| format!("console: http://{address}/console\n"));
+    let listening = format!("listening on {base}\n{}", console.unwrap_or_default());
     match settings.environment {
         Environment::Production => listening + "environment: production\n",
         Environment::Development if settings.sms.sender == SmsSenderName::Providers => {

@@ -10,6 +10,7 @@ mod asked;
 mod catalogue;
 mod completion;
 mod connections;
+mod console;
 mod cors;
 mod development;
 mod document;
@@ -33,6 +34,7 @@ mod user;
 use std::sync::Arc;
 
 pub use connections::{Connection, ConnectionLimits, LimitedAcceptor};
+pub use console::{Console, ConsoleParts, Operators, Recorder};
 pub use development::{Behaviour, Development, DevelopmentMessage};
 pub use document::openapi_document;
 pub use endpoint::endpoint;

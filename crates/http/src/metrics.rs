@@ -16,9 +16,9 @@ use crate::envelope::EnvelopeCode;
 use crate::rewriting::RouteName;
 
 const REQUESTS: &str = "mobile_bind_http_requests_total";
-const REQUEST_DURATION: &str = "mobile_bind_http_request_duration_seconds";
-const SENDS: &str = "mobile_bind_sends_total";
-const BINDS: &str = "mobile_bind_binds_total";
+pub(crate) const REQUEST_DURATION: &str = "mobile_bind_http_request_duration_seconds";
+pub(crate) const SENDS: &str = "mobile_bind_sends_total";
+pub(crate) const BINDS: &str = "mobile_bind_binds_total";
 const STORE_READY: &str = "mobile_bind_store_ready";
 /// Requests that are being worked on.
 pub(crate) const IN_FLIGHT: &str = "mobile_bind_http_requests_in_flight";

@@ -1,4 +1,4 @@
-//! The pages that are served beside the operations: the one to bind on, and in development the inbox. They are built from
+//! The pages: the one to bind on, in development the inbox, and the operators' console. They are built from
 //! `web/` and embedded as they are committed; `cargo xtask codegen` builds them.
 
 use mobile_bind_domain::Policy;
@@ -15,14 +15,17 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 const BIND: &str = include_str!("../pages/bind.html");
 /// The page that shows what was sent.
 const INBOX: &str = include_str!("../pages/inbox.html");
+/// The page that shows operators how it goes.
+const CONSOLE: &str = include_str!("../pages/console.html");
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
 /// What the pages load: name, content type, text.
-const ASSETS: [(&str, &str, &str); 4] = [
+const ASSETS: [(&str, &str, &str); 5] = [
     ("bind.js", SCRIPT, include_str!("../pages/bind.js")),
     ("inbox.js", SCRIPT, include_str!("../pages/inbox.js")),
+    ("console.js", SCRIPT, include_str!("../pages/console.js")),
     ("page.js", SCRIPT, include_str!("../pages/page.js")),
     ("page.css", STYLE, include_str!("../pages/page.css")),
 ];
@@ -58,6 +61,11 @@ pub(crate) fn inbox() -> impl Endpoint<Output = Response> + 'static {
     page(INBOX.to_owned())
 }
 
+/// The console.
+pub(crate) fn console() -> impl Endpoint<Output = Response> + 'static {
+    page(CONSOLE.to_owned())
+}
+
 fn page(html: String) -> impl Endpoint<Output = Response> + 'static {
     get(poem::endpoint::make_sync(move |_| {
         let response = Response::builder().content_type("text/html; charset=utf-8");
@@ -67,7 +75,7 @@ fn page(html: String) -> impl Endpoint<Output = Response> + 'static {
 
 #[cfg(test)]
 mod tests {
-    use super::{ASSETS, BIND, INBOX};
+    use super::{ASSETS, BIND, CONSOLE, INBOX};
 
     /// What a page names in `src` and `href`.
     fn named(html: &str) -> Vec<&str> {
@@ -78,7 +86,7 @@ mod tests {
 
     #[test]
     fn the_pages_name_only_what_is_embedded() {
-        for html in [BIND, INBOX] {
+        for html in [BIND, INBOX, CONSOLE] {
             assert!(html.starts_with("<!doctype html>"));
             let names = named(html);
             assert!(names.len() >= 2, "{names:?}");

@@ -2,7 +2,6 @@ import type { Fault, Language } from "mobile-bind-client";
 
 /** What the page itself says; what the service refuses, it says in its own words. */
 export interface Words {
-  name: string;
   title: string;
   lead: string;
   changeLead: string;
@@ -30,7 +29,6 @@ export interface Words {
 
 export const WORDS: Record<Language, Words> = {
   zh: {
-    name: "简体中文",
     title: "绑定手机号",
     lead: "我们会向您的手机发送一条验证码短信。",
     changeLead: "输入新的手机号，验证后将替换当前号码。",
@@ -60,7 +58,6 @@ export const WORDS: Record<Language, Words> = {
     },
   },
   en: {
-    name: "English",
     title: "Bind your mobile number",
     lead: "We will text you a verification code.",
     changeLead: "Enter the new number. Once verified, it replaces the current one.",
@@ -90,7 +87,6 @@ export const WORDS: Record<Language, Words> = {
     },
   },
   cht: {
-    name: "繁體中文",
     title: "綁定手機號碼",
     lead: "我們會傳送一則驗證碼簡訊到您的手機。",
     changeLead: "輸入新的手機號碼，驗證後將取代目前的號碼。",
@@ -120,7 +116,6 @@ export const WORDS: Record<Language, Words> = {
     },
   },
   spa: {
-    name: "Español",
     title: "Vincula tu número de móvil",
     lead: "Te enviaremos un código de verificación por SMS.",
     changeLead: "Introduce el número nuevo. Cuando lo verifiques, sustituirá al actual.",
@@ -150,23 +145,3 @@ export const WORDS: Record<Language, Words> = {
     },
   },
 };
-
-/** What HTML calls the languages (RFC 5646). */
-export const TAGS: Record<Language, string> = { zh: "zh-Hans", en: "en", cht: "zh-Hant", spa: "es" };
-
-/** The language that was chosen before, else the browser's. */
-export function initialLanguage(kept: string | null, preferred: readonly string[]): Language {
-  if (kept && kept in WORDS) {
-    return kept as Language;
-  }
-  for (const tag of preferred.map((tag) => tag.toLowerCase())) {
-    if (/^zh-(hant|tw|hk|mo)/.test(tag)) {
-      return "cht";
-    }
-    const found = { zh: "zh", en: "en", es: "spa" }[tag.slice(0, 2)];
-    if (found) {
-      return found as Language;
-    }
-  }
-  return "zh";
-}

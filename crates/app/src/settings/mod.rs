@@ -15,7 +15,7 @@ pub use quota::QuotaText;
 pub use refuse::refuse_unsafe;
 pub use secret::SecretText;
 pub use shape::{
-    Code, Cors, Dev, Environment, LimitMode, Limits, Log, LogFormat, Metrics, Migrate, Pages, Platforms,
+    Code, ConsoleSettings, Cors, Dev, Environment, LimitMode, Limits, Log, LogFormat, Metrics, Migrate, Pages, Platforms,
     PostgresSettings, ProofSetting, Referrer, Register, Server, Session, Settings, Shop, SledSettings, Sms,
     SmsProvider, SmsSenderName, Telemetry, TokenAlgorithm, TokenFormat, Tokens,
 };

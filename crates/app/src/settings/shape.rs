@@ -127,6 +127,7 @@ pub struct Settings {
     pub cors: Cors,
     pub pages: Pages,
     pub metrics: Metrics,
+    pub console: ConsoleSettings,
     pub telemetry: Telemetry,
     pub sled: SledSettings,
     pub postgres: PostgresSettings,
@@ -285,6 +286,13 @@ section! {
     Metrics { listen: String = String::new() }
 }
 section! {
+    /// The operators' console.
+    ConsoleSettings {
+        listen: String = String::new(),
+        operators: BTreeMap<String, String> = BTreeMap::new(),
+    }
+}
+section! {
     /// Spans for operators.
     Telemetry {
         otlp_endpoint: String = String::new(),
@@ -346,6 +354,7 @@ impl Default for Settings {
             cors: Cors::default(),
             pages: Pages::default(),
             metrics: Metrics::default(),
+            console: ConsoleSettings::default(),
             telemetry: Telemetry::default(),
             sled: SledSettings::default(),
             postgres: PostgresSettings::default(),
