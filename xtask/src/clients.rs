@@ -46,7 +46,8 @@ pub(crate) fn run() -> Result<()> {
     }
     tools::python("openapi-generator-cli")?;
     for client in &GENERATED {
-        let known = generate(client.generator, SMALLEST, &[], &folder(&format!("{}-of-the-smallest", client.generator)))?;
+        let known =
+            generate(client.generator, SMALLEST, &[], &folder(&format!("{}-of-the-smallest", client.generator)))?;
         let told = generate(client.generator, client.document, client.options, &folder(client.generator))?;
         let new: Vec<&String> = told.difference(&known).collect();
         ensure!(new.is_empty(), "{} is generated with warnings: {new:#?}", client.generator);

@@ -160,9 +160,7 @@ impl CommandLine {
                 print(&toml::to_string(&Settings { store, ..settings })?)
             }
             Command::Db(DbCommand::Migrate) => print(&runtime()?.block_on(stores::migrate(&load(&overrides)?))?),
-            Command::Console(ConsoleCommand::Token { name }) => {
-                print(&operators::new_token(&name, &SystemRandomness)?)
-            }
+            Command::Console(ConsoleCommand::Token { name }) => print(&operators::new_token(&name, &SystemRandomness)?),
             Command::Keys(KeysCommand::Change { purpose }) => {
                 runtime()?.block_on(change_key(&load(&overrides)?, purpose))
             }

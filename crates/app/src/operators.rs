@@ -32,7 +32,9 @@ impl Operators {
                 HEXLOWER_PERMISSIVE.decode(hash.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok())
             });
             let hash = written.with_context(|| {
-                format!("console.operators.{name} is no hash: `mobile-bind console token {name}` makes a token and its hash")
+                format!(
+                    "console.operators.{name} is no hash: `mobile-bind console token {name}` makes a token and its hash"
+                )
             })?;
             Ok((name.clone(), hash))
         };
@@ -55,7 +57,7 @@ impl mobile_bind_http::Operators for Operators {
 ///
 /// # Errors
 /// Where the name cannot be used.
-pub fn new_token(name: &str, randomness: &dyn Randomness) -> Result<Zeroizing<String>> {
+pub(crate) fn new_token(name: &str, randomness: &dyn Randomness) -> Result<Zeroizing<String>> {
     check_name(name)?;
     let mut bytes = Zeroizing::new([0; TOKEN_LENGTH]);
     randomness.fill(bytes.as_mut());

@@ -49,10 +49,12 @@ pub(crate) fn assets() -> Route {
     })
 }
 
-/// The page to bind on, with what it must know of the settings: how many digits a code has, and how long a number rests.
-pub(crate) fn bind(policy: &Policy) -> impl Endpoint<Output = Response> + 'static {
+/// The page to bind on, with what it must know of the settings: how many digits a code has, how long a number rests, and
+/// whether there is an inbox to point to.
+pub(crate) fn bind(policy: &Policy, has_inbox: bool) -> impl Endpoint<Output = Response> + 'static {
     let (length, interval) = (policy.code_length.digits(), policy.send_interval.as_secs());
-    let settings = format!("<html data-code-length=\"{length}\" data-send-interval=\"{interval}\" ");
+    let inbox = if has_inbox { "data-inbox " } else { "" };
+    let settings = format!("<html data-code-length=\"{length}\" data-send-interval=\"{interval}\" {inbox}");
     page(BIND.replacen("<html ", &settings, 1))
 }
 

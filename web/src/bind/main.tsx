@@ -8,11 +8,13 @@ import { useCountdown } from "./countdown.ts";
 import { WORDS, type Words } from "./words.ts";
 
 /** What the service is set to, as it writes it into the page. */
-const { codeLength, sendInterval } = document.documentElement.dataset;
+const { codeLength, sendInterval, inbox } = document.documentElement.dataset;
 /** Digits of a code. */
 const CODE_LENGTH = Number(codeLength ?? 4);
 /** How long a number rests after a send, in seconds. */
 const RESEND_AFTER = Number(sendInterval ?? 60);
+/** Whether messages are only pretended, and shown. */
+const HAS_INBOX = inbox !== undefined;
 const TOKEN = "mobile-bind.token";
 
 type Step = "number" | "code" | "bound";
@@ -47,6 +49,11 @@ function Page() {
       <main>
         <Binding words={words} language={language} />
       </main>
+      {HAS_INBOX && (
+        <footer>
+          {words.development} <a href="/dev/inbox">{words.inbox}</a> · <a href="/docs">{words.explorer}</a>
+        </footer>
+      )}
     </div>
   );
 }

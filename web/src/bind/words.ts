@@ -24,6 +24,9 @@ export interface Words {
   logOut: string;
   language: string;
   keep: string;
+  development: string;
+  inbox: string;
+  explorer: string;
   faults: Record<Fault, string>;
 }
 
@@ -51,6 +54,9 @@ export const WORDS: Record<Language, Words> = {
     logOut: "退出登录",
     language: "语言",
     keep: "保留当前号码",
+    development: "开发环境，不会真正发送短信。",
+    inbox: "收件箱",
+    explorer: "接口文档",
     faults: {
       offline: "网络连接失败，请检查网络后重试",
       timeout: "服务响应超时，请稍后重试",
@@ -80,6 +86,9 @@ export const WORDS: Record<Language, Words> = {
     logOut: "Log out",
     language: "Language",
     keep: "Keep the current number",
+    development: "Development: no message is really sent.",
+    inbox: "Inbox",
+    explorer: "API explorer",
     faults: {
       offline: "No connection. Check your network and try again",
       timeout: "The service takes too long. Try again in a moment",
@@ -109,6 +118,9 @@ export const WORDS: Record<Language, Words> = {
     logOut: "登出",
     language: "語言",
     keep: "保留目前的號碼",
+    development: "開發環境，不會真正傳送簡訊。",
+    inbox: "收件匣",
+    explorer: "API 文件",
     faults: {
       offline: "網路連線失敗，請檢查網路後再試",
       timeout: "服務回應逾時，請稍後再試",
@@ -138,6 +150,9 @@ export const WORDS: Record<Language, Words> = {
     logOut: "Cerrar sesión",
     language: "Idioma",
     keep: "Conservar el número actual",
+    development: "Desarrollo: no se envía ningún mensaje real.",
+    inbox: "Bandeja",
+    explorer: "Explorador de la API",
     faults: {
       offline: "Sin conexión. Comprueba la red y vuelve a intentarlo",
       timeout: "El servicio tarda demasiado. Prueba dentro de un momento",

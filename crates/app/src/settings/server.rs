@@ -75,8 +75,7 @@ impl Settings {
         if listen.is_empty() {
             return Ok(None);
         }
-        let address: SocketAddr =
-            listen.parse().context("console.listen is no address: write it as 127.0.0.1:9091")?;
+        let address: SocketAddr = listen.parse().context("console.listen is no address: write it as 127.0.0.1:9091")?;
         ensure!(
             address.ip().is_loopback(),
             "console.listen = \"{listen}\" is refused: it listens on loopback alone; reach it by a tunnel \

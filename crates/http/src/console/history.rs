@@ -143,14 +143,16 @@ impl History {
         }
     }
 
-    /// The frames, oldest first, and how many seconds one stands for.
-    pub(super) fn frames(&self, span: Span) -> (u64, Vec<Frame>) {
+    /// The frames, oldest first, with one for what came since the last of them; and how many seconds a whole one stands for.
+    pub(super) fn frames(&self, span: Span, now: Timestamp, funnel: &Funnel) -> (u64, Vec<Frame>) {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let step = STEP.as_secs();
-        match span {
-            Span::Hour => (step, kept.hour.iter().cloned().collect()),
-            Span::Day => (step.saturating_mul(FOLDED as u64), kept.day.iter().cloned().collect()),
-        }
+        let (step, frames, last) = match span {
+            Span::Hour => (step, &kept.hour, kept.last.as_ref()),
+            Span::Day => (step.saturating_mul(FOLDED as u64), &kept.day, kept.last.as_ref().map(|_| &kept.last_folded)),
+        };
+        let begun = last.map(|last| Frame { at: now.as_millis(), funnel: funnel.since(last) });
+        (step, frames.iter().cloned().chain(begun).collect())
     }
 }
 
@@ -189,13 +191,20 @@ mod tests {
     #[test]
     fn frames_hold_what_came_between() {
         let history = History::default();
-        history.note(Timestamp::from_seconds(0), &measured(5, 3, 1, 4));
-        assert_eq!(history.frames(Span::Hour), (10, vec![]));
-        history.note(Timestamp::from_seconds(10), &measured(8, 4, 1, 6));
-        let (_, frames) = history.frames(Span::Hour);
+        let at = Timestamp::from_seconds;
+        let first = measured(5, 3, 1, 4);
+        assert_eq!(history.frames(Span::Hour, at(0), &Funnel::of(&first)), (10, vec![]));
+        history.note(at(0), &first);
+        let second = measured(8, 4, 1, 6);
+        history.note(at(10), &second);
         let refused = [("bind:code_wrong".to_owned(), 1)].into();
-        let expected = Funnel { asked: 3, sent: 3, delivered: 3, verified: 2, bound: 2, refused };
-        assert_eq!(frames, [Frame { at: 10_000, funnel: expected }]);
+        let came = Funnel { asked: 3, sent: 3, delivered: 3, verified: 2, bound: 2, refused };
+        let begun = Frame { at: 12_000, funnel: Funnel::default() };
+        let (_, hour) = history.frames(Span::Hour, at(12), &Funnel::of(&second));
+        assert_eq!(hour, [Frame { at: 10_000, funnel: came.clone() }, begun]);
+        // The first step of the day has only begun.
+        let (_, day) = history.frames(Span::Day, at(12), &Funnel::of(&second));
+        assert_eq!(day, [Frame { at: 12_000, funnel: came }]);
     }
 
     #[test]
@@ -205,10 +214,11 @@ mod tests {
         for step in 0..=steps {
             history.note(Timestamp::from_seconds(step * 10), &measured(step, 0, 0, 0));
         }
-        let (_, hour) = history.frames(Span::Hour);
-        assert_eq!((hour.len(), hour[0].funnel.sent), (360, 1));
-        let (step, day) = history.frames(Span::Day);
-        assert_eq!((step, day.len(), day[0].funnel.sent), (600, 144, 60));
-        assert_eq!(day.last().unwrap().at, steps * 10_000);
+        let (now, funnel) = (Timestamp::from_seconds(steps * 10), Funnel::of(&measured(steps, 0, 0, 0)));
+        let (_, hour) = history.frames(Span::Hour, now, &funnel);
+        assert_eq!((hour.len(), hour[0].funnel.sent), (361, 1));
+        let (step, day) = history.frames(Span::Day, now, &funnel);
+        assert_eq!((step, day.len(), day[0].funnel.sent), (600, 145, 60));
+        assert_eq!(day[143].at, steps * 10_000);
     }
 }

@@ -94,11 +94,12 @@ impl Endpoint for OverviewRoute {
         let operator = request.data::<Operator>().map_or("", |operator| operator.0.as_str());
         let samples = samples(&self.scrape.render());
         let store_ready = self.service.store.check().await.is_ok();
-        let (step, frames) = self.history.frames(span);
+        let (now, totals) = (self.service.clock.now(), Funnel::of(&samples));
+        let (step, frames) = self.history.frames(span, now, &totals);
         let overview = Overview {
             operator,
-            now: self.service.clock.now().as_millis(),
-            totals: Funnel::of(&samples),
+            now: now.as_millis(),
+            totals,
             has_receipts: samples.iter().any(|sample| sample.name == PROVIDER_RECEIPTS),
             step,
             frames,
@@ -115,8 +116,12 @@ fn providers(samples: &[Sample]) -> BTreeMap<String, Provider> {
         let provider = providers.entry(sample.label("provider").to_owned()).or_default();
         match sample.name.as_str() {
             PROVIDER_HEALTH => provider.health = Some(sample.value),
-            PROVIDER_SENDS => *provider.outcomes.entry(sample.label("outcome").to_owned()).or_default() += sample.count(),
-            PROVIDER_RECEIPTS => *provider.receipts.entry(sample.label("state").to_owned()).or_default() += sample.count(),
+            PROVIDER_SENDS => {
+                *provider.outcomes.entry(sample.label("outcome").to_owned()).or_default() += sample.count()
+            }
+            PROVIDER_RECEIPTS => {
+                *provider.receipts.entry(sample.label("state").to_owned()).or_default() += sample.count()
+            }
             name => provider.seconds.add(name.strip_prefix(PROVIDER_SECONDS).unwrap_or_default(), sample),
         }
     }
@@ -165,7 +170,10 @@ mod tests {
         let main = &providers(&samples)["main"];
         assert_eq!((main.health, main.outcomes["accepted"], main.seconds.count), (Some(0.5), 7, 7));
         let state = state(&samples);
-        assert_eq!((state.in_flight, state.trusts_openids, state.memory_bytes, state.disk_bytes), (3, true, 4096, None));
+        assert_eq!(
+            (state.in_flight, state.trusts_openids, state.memory_bytes, state.disk_bytes),
+            (3, true, 4096, None)
+        );
         let routes: Vec<_> = state.seconds.iter().map(|(route, mean)| (route.as_str(), mean.count)).collect();
         assert_eq!(routes, [("/user/appmobilebind", 5)]);
     }

@@ -124,7 +124,10 @@ async fn the_document_and_its_explorer_need_nothing_from_outside() {
     let client = Arc::new(Shop::default()).client();
     let response = client.get("/openapi.json").send().await;
     response.assert_text(openapi_document()).await;
-    let page = client.get("/docs").send().await.0.into_body().into_string().await.unwrap();
+    let response = client.get("/docs").send().await;
+    let policy = response.0.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.contains("default-src 'none'") && policy.contains("connect-src 'self'"), "{policy}");
+    let page = response.0.into_body().into_string().await.unwrap();
     assert!(page.contains("bindMobile"));
     // What the browser loads by itself stands in the markup and the style; scripts bring everything with them.
     let mut markup = String::new();
