@@ -199,7 +199,8 @@ function Board({ token, words, tag, picker, onLeave }: BoardProperties) {
 function Panels({ shown, span, words, tag }: { shown: Overview; span: Span; words: Words; tag: string }) {
   const numbers = new Intl.NumberFormat(tag);
   const count = (value: number) => numbers.format(value);
-  const time = (at: number) => new Date(at).toLocaleTimeString(tag, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const time = (at: number) =>
+    new Date(at).toLocaleTimeString(tag, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   const made = steps(shown.frames, span, shown.now);
   const sum = total(shown.frames, span, shown.now);
   const stages = STAGES.filter((stage) => stage !== "delivered" || shown.has_receipts);
