@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { defineConfig } from "vite";
 
-const PAGES = ["bind", "inbox", "console"];
+const PAGES = ["bind", "inbox", "console", "docs"];
 
 // Names without hashes: the http crate embeds the files by name, and nothing is cached.
 export default defineConfig({

@@ -114,39 +114,57 @@ for (const { name, title, funnel, token, button } of [
   });
 }
 
-test("providers are shown with how they do", async ({ browser }) => {
-  const fake = spawn(binary, ["sms", "fake", "--provider", "webhook"], { stdio: ["ignore", "pipe", "inherit"] });
-  const lines = createInterface({ input: fake.stdout });
-  const settings: string[] = [];
-  for await (const line of lines) {
-    settings.push(line);
-    if (line.startsWith("secret")) {
-      break;
+/** A vendor's stand-in, and the settings to send by it. */
+const vendor = test.extend<{ settings: string }>({
+  // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the names of what is needed from here
+  settings: async ({}, use) => {
+    const fake = spawn(binary, ["sms", "fake", "--provider", "webhook"], { stdio: ["ignore", "pipe", "inherit"] });
+    const told: string[] = [];
+    for await (const line of createInterface({ input: fake.stdout })) {
+      told.push(line);
+      if (line.startsWith("secret")) {
+        break;
+      }
     }
-  }
-  fake.stdout.resume();
+    fake.stdout.resume();
+    await use(told.filter((line) => !line.startsWith("listening")).join("\n"));
+    fake.kill("SIGINT");
+  },
+});
+
+/** A provider that nobody answers for, and that is asked first. */
+const DEAD = `
+[sms.providers.dead]
+kind = "webhook"
+url = "http://127.0.0.1:1/"
+rank = 0
+secret = "whsec_ZmFrZS1mYWtlLWZha2UtZmFrZS1mYWtl"
+`;
+
+vendor("providers are shown with how they do", async ({ browser, settings }) => {
   const config = join(mkdtempSync(join(tmpdir(), "mobile-bind-")), "settings.toml");
-  const dead =
-    '[sms.providers.dead]\nkind = "webhook"\nurl = "http://127.0.0.1:1/"\nrank = 0\nsecret = "whsec_ZmFrZS1mYWtlLWZha2UtZmFrZS1mYWtl"\n';
-  writeFileSync(config, `${settings.filter((line) => !/^(listening|#)/.test(line)).join("\n")}\n${dead}`);
+  writeFileSync(config, `${settings}\n${DEAD}`);
   const service = await startService(CONSOLE, ["--config", config]);
   const context = await browser.newContext({ locale: "en-US", baseURL: service.url });
-  const faults: string[] = [];
-  watch(context, [service.url, new URL(service.console).origin], faults);
-  for (let count = 0; count < 3; count += 1) {
-    const mobile = newMobile(test.info().workerIndex);
-    await context.request.post("/user/appmobilebindverifysend", { form: { mobile } });
+  try {
+    const faults: string[] = [];
+    watch(context, [service.url, new URL(service.console).origin], faults);
+    for (let count = 0; count < 3; count += 1) {
+      const mobile = newMobile(test.info().workerIndex);
+      await context.request.post("/user/appmobilebindverifysend", { form: { mobile } });
+    }
+    const page = await context.newPage();
+    await enter(page, service);
+    const providers = page.getByRole("region", { name: "SMS providers" });
+    await expect(providers.getByRole("heading", { name: "fake in use" })).toBeVisible();
+    await expect(providers.getByText("accepted")).toBeVisible();
+    await expect(providers.getByText("unavailable")).toBeVisible();
+    await look(page, "14-console-providers");
+    expect(faults).toEqual([]);
+  } finally {
+    await context.close();
+    service.stop();
   }
-  const page = await context.newPage();
-  await enter(page, service);
-  const providers = page.getByRole("region", { name: "SMS providers" });
-  await expect(providers.getByRole("heading", { name: "fake in use" })).toBeVisible();
-  await expect(providers.getByText("accepted")).toBeVisible();
-  await look(page, "14-console-providers");
-  expect(faults).toEqual([]);
-  await context.close();
-  service.stop();
-  fake.kill("SIGINT");
 });
 
 test("the console weighs under 60 kB", async ({ page, service }) => {

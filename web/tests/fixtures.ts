@@ -68,11 +68,8 @@ export function watch(context: BrowserContext, origins: string[], faults: string
   context.on("weberror", (error) => faults.push(`throws ${error.error()}`));
 }
 
-/**
- * Looks at a page as it stands: axe finds nothing but what is excused by the id of its rule, nothing is wider than the screen;
- * and keeps a picture.
- */
-export async function look(page: Page, name: string, excused: string[] = []): Promise<void> {
+/** Looks at a page as it stands: axe finds nothing, nothing is wider than the screen; and keeps a picture. */
+export async function look(page: Page, name: string): Promise<void> {
   await page.evaluate(axe.source);
   const violations = await page.evaluate(async () => {
     const { axe } = window as unknown as {
@@ -81,7 +78,7 @@ export async function look(page: Page, name: string, excused: string[] = []): Pr
     const found = await axe.run();
     return found.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
   });
-  expect(violations.filter((violation) => !excused.includes(violation.split(":")[0] ?? ""))).toEqual([]);
+  expect(violations).toEqual([]);
   const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
   expect(overflow).toBeLessThanOrEqual(0);
   await page.screenshot({ path: `test-results/screens/${test.info().project.name}-${name}.png`, fullPage: true });

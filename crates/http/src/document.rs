@@ -1,12 +1,10 @@
 //! The OpenAPI document.
 
 use std::collections::HashMap;
-use std::sync::LazyLock;
 
-use bytes::Bytes;
 use poem::endpoint::BoxEndpoint;
-use poem::http::{HeaderValue, Method, header};
-use poem::{Endpoint, Response, Route, RouteMethod, get};
+use poem::http::Method;
+use poem::{Route, RouteMethod};
 use poem_openapi::registry::{MetaApi, MetaOperation, MetaOperationParam, MetaParamIn, MetaSecurityScheme, Registry};
 use poem_openapi::{LicenseObject, OpenApi, OpenApiService};
 use serde_json::Value;
@@ -75,39 +73,12 @@ fn add_what_is_common(operation: &mut MetaOperation) {
     operation.security = vec![HashMap::from([(BEARER, Vec::new())]), HashMap::new()];
 }
 
-/// The document, and the page to read it on.
-pub(crate) fn service() -> OpenApiService<Documented, ()> {
+/// The document as poem-openapi makes it.
+fn service() -> OpenApiService<Documented, ()> {
     OpenApiService::new(Documented, "mobile-bind", env!("CARGO_PKG_VERSION"))
         .description(DESCRIPTION)
         .license(LicenseObject::new(env!("CARGO_PKG_LICENSE")))
         .server("/")
-}
-
-/// The explorer asks nobody but this service; its page holds script and style in itself.
-const EXPLORER_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; \
-     base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-);
-
-/// The explorer, made when it is first asked for: it is large.
-static EXPLORER: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(explorer_page()));
-
-/// The explorer that poem-openapi brings, over the whole document: its own has no examples of answers.
-fn explorer_page() -> String {
-    let (service, whole) = (service(), openapi_document().replace("</", "<\\/"));
-    let page = service.swagger_ui_html().replacen(&service.spec(), &whole, 1);
-    let head = "<!doctype html>\n<html lang=\"en\">\n<head>\n    \
-                <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">";
-    let page = page.trim_start().replacen("<html charset=\"UTF-8\">\n<head>", head, 1);
-    page.replacen("<title>Swagger UI</title>", "<title>API explorer · mobile-bind</title>", 1)
-}
-
-/// The explorer.
-pub(crate) fn explorer() -> impl Endpoint<Output = Response> + 'static {
-    get(poem::endpoint::make_sync(|_| {
-        let response = Response::builder().content_type("text/html; charset=utf-8");
-        response.header(header::CONTENT_SECURITY_POLICY, EXPLORER_POLICY).body(EXPLORER.clone())
-    }))
 }
 
 /// Adds the operations to the routes, each by itself: a nest of its own would read path and query of every request again.
@@ -138,7 +109,7 @@ fn with_examples(written: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Value, explorer_page, openapi_document};
+    use super::{Value, openapi_document};
 
     fn document() -> Value {
         serde_json::from_str(&openapi_document()).unwrap()
@@ -164,19 +135,6 @@ mod tests {
         assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
         assert_eq!(document["info"]["license"]["name"], "MIT OR Apache-2.0");
         assert_eq!(document["servers"][0]["url"], "/");
-    }
-
-    #[test]
-    fn the_explorer_shows_the_whole_document() {
-        let page = explorer_page();
-        assert!(
-            page.starts_with("<!doctype html>\n<html lang=\"en\">\n<head>\n    <meta name=\"viewport\""),
-            "{}",
-            &page[..200]
-        );
-        assert!(page.contains("<title>API explorer · mobile-bind</title>"));
-        assert_eq!(page.matches("\"heldByOther\": {").count(), 1);
-        assert_eq!(page.matches("\"openapi\": \"3.0.0\"").count(), 1);
     }
 
     #[test]

@@ -30,8 +30,8 @@ pub fn endpoint(parts: Parts) -> BoxEndpoint<'static, Response> {
         .at("/readyz", get(Readiness(Arc::clone(&service))))
         .at("/openapi.json", get(constant(document::openapi_document())))
         .at("/favicon.ico", pages::icon())
-        .at("/docs", document::explorer())
-        .at("/docs/", document::explorer());
+        .at("/docs", pages::docs())
+        .at("/docs/", pages::docs());
     if let Some(key_set) = key_set {
         route = route.at("/.well-known/jwks.json", get(constant(key_set.to_string())));
     }
@@ -41,9 +41,8 @@ pub fn endpoint(parts: Parts) -> BoxEndpoint<'static, Response> {
     if bind_page {
         route = route.at("/", pages::bind(&service.policy, development.is_some()));
     }
-    if bind_page || development.is_some() {
-        route = route.nest("/pages", pages::assets());
-    }
+    let scripts = [Some("docs.js"), bind_page.then_some("bind.js"), development.as_ref().map(|_| "inbox.js")];
+    route = route.nest("/pages", pages::assets(&scripts.into_iter().flatten().collect::<Vec<_>>()));
     if let Some(development) = development {
         route = route.nest_no_strip("/dev", development::routes(development, Arc::clone(&service)));
     }

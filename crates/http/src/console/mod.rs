@@ -72,7 +72,7 @@ impl Console {
             .at("/", pages::console())
             .at("/console", pages::console())
             .at("/favicon.ico", pages::icon())
-            .nest("/pages", pages::assets())
+            .nest("/pages", pages::assets(&["console.js"]))
             .nest("/console/api", asked)
             .with(CatchPanic::new().with_handler(panicked));
         Observation { inner: Named(routes), service, answered: Answered::default() }.boxed()
