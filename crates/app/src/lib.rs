@@ -16,6 +16,7 @@ pub mod logging;
 pub mod metered_store;
 pub mod metrics;
 mod operators;
+mod outbox;
 mod providers;
 pub mod settings;
 mod sms_commands;

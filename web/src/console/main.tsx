@@ -322,6 +322,8 @@ function ProviderCard({ name, provider, words, tag, count }: ProviderProperties)
       </ul>
       <p class="quiet">
         {words.takes} {seconds(provider.seconds, tag)}
+        {provider.delivery_seconds.count > 0 && ` · ${words.delivery} ${seconds(provider.delivery_seconds, tag)}`}
+        {provider.cost > 0 && ` · ${words.cost} ${new Intl.NumberFormat(tag).format(provider.cost)}`}
       </p>
     </article>
   );

@@ -25,6 +25,9 @@ export interface Provider {
   outcomes: Record<string, number>;
   receipts: Record<string, number>;
   seconds: Mean;
+  delivery_seconds: Mean;
+  /** In whatever the prices in the settings are. */
+  cost: number;
 }
 
 /** What the service tells of itself. */

@@ -32,6 +32,8 @@ export interface Words {
   outcomes: Record<string, string>;
   receipt: string;
   takes: string;
+  delivery: string;
+  cost: string;
   service: string;
   store: string;
   ready: string;
@@ -107,6 +109,8 @@ export const WORDS: Record<Language, Words> = {
     },
     receipt: "回执",
     takes: "平均耗时",
+    delivery: "到达手机",
+    cost: "费用",
     service: "服务",
     store: "存储",
     ready: "正常",
@@ -192,6 +196,8 @@ export const WORDS: Record<Language, Words> = {
     },
     receipt: "Receipt",
     takes: "On average",
+    delivery: "to the phone",
+    cost: "cost",
     service: "Service",
     store: "Store",
     ready: "ready",
@@ -277,6 +283,8 @@ export const WORDS: Record<Language, Words> = {
     },
     receipt: "回條",
     takes: "平均耗時",
+    delivery: "到達手機",
+    cost: "費用",
     service: "服務",
     store: "儲存",
     ready: "正常",
@@ -368,6 +376,8 @@ export const WORDS: Record<Language, Words> = {
     },
     receipt: "Acuse",
     takes: "De media",
+    delivery: "hasta el teléfono",
+    cost: "coste",
     service: "Servicio",
     store: "Almacén",
     ready: "disponible",

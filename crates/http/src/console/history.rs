@@ -17,8 +17,8 @@ const STEPS_OF_AN_HOUR: usize = 360;
 const FOLDED: usize = 60;
 const STEPS_OF_A_DAY: usize = 144;
 
-/// Receipts, counted where the providers are.
-const RECEIPTS: &str = "mobile_bind_sms_provider_receipts_total";
+/// Messages by the state they came into, counted by the outbox.
+const MESSAGES: &str = "mobile_bind_sms_messages_total";
 
 /// Outcomes of a bind that only whoever had the right code hears of: the code is looked at before all of them.
 const AFTER_THE_CODE: [&str; 7] = [
@@ -63,7 +63,7 @@ impl Funnel {
                     funnel.verified += if AFTER_THE_CODE.contains(&outcome) { count } else { 0 };
                     funnel.outcome("bind", outcome, count, |funnel| &mut funnel.bound);
                 }
-                RECEIPTS if sample.label("state") == "delivered" => funnel.delivered += count,
+                MESSAGES if sample.label("state") == "delivered" => funnel.delivered += count,
                 _ => {}
             }
         }
@@ -175,8 +175,8 @@ mod tests {
              mobile_bind_binds_total{{client_type=\"pc\",outcome=\"code_wrong\"}} {wrong}\n\
              mobile_bind_binds_total{{client_type=\"pc\",outcome=\"held_by_other\"}} {other}\n\
              mobile_bind_binds_total{{client_type=\"pc\",outcome=\"done\"}} {bound}\n\
-             mobile_bind_sms_provider_receipts_total{{provider=\"a\",state=\"delivered\"}} {sent}\n\
-             mobile_bind_sms_provider_receipts_total{{provider=\"a\",state=\"failed\"}} 9\n"
+             mobile_bind_sms_messages_total{{provider=\"a\",country=\"86\",state=\"delivered\"}} {sent}\n\
+             mobile_bind_sms_messages_total{{provider=\"a\",country=\"86\",state=\"failed\"}} 9\n"
         ))
     }
 

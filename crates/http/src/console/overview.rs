@@ -18,6 +18,10 @@ use crate::rewriting::OPERATIONS;
 const PROVIDER_SENDS: &str = "mobile_bind_sms_provider_sends_total";
 const PROVIDER_SECONDS: &str = "mobile_bind_sms_provider_duration_seconds";
 const PROVIDER_RECEIPTS: &str = "mobile_bind_sms_provider_receipts_total";
+/// Millionths of whatever the settings' prices are in.
+const PROVIDER_COST: &str = "mobile_bind_sms_cost_micros_total";
+/// From a provider's acceptance to the phone.
+const DELIVERY: &str = "mobile_bind_sms_delivery_duration_seconds";
 const PROVIDER_HEALTH: &str = "mobile_bind_sms_provider_health";
 const DISK: &str = "mobile_bind_store_disk_bytes";
 const MEMORY: &str = "process_resident_memory_bytes";
@@ -48,6 +52,9 @@ struct Provider {
     outcomes: BTreeMap<String, u64>,
     receipts: BTreeMap<String, u64>,
     seconds: Mean,
+    delivery_seconds: Mean,
+    /// In whatever the settings' prices are.
+    cost: f64,
 }
 
 /// How the process does.
@@ -99,8 +106,8 @@ impl Endpoint for OverviewRoute {
         let overview = Overview {
             operator,
             now: now.as_millis(),
+            has_receipts: totals.delivered > 0 || samples.iter().any(|sample| sample.name == PROVIDER_RECEIPTS),
             totals,
-            has_receipts: samples.iter().any(|sample| sample.name == PROVIDER_RECEIPTS),
             step,
             frames,
             providers: providers(&samples),
@@ -121,6 +128,10 @@ fn providers(samples: &[Sample]) -> BTreeMap<String, Provider> {
             }
             PROVIDER_RECEIPTS => {
                 *provider.receipts.entry(sample.label("state").to_owned()).or_default() += sample.count()
+            }
+            PROVIDER_COST => provider.cost += sample.value / 1e6,
+            name if name.starts_with(DELIVERY) => {
+                provider.delivery_seconds.add(name.strip_prefix(DELIVERY).unwrap_or_default(), sample);
             }
             name => provider.seconds.add(name.strip_prefix(PROVIDER_SECONDS).unwrap_or_default(), sample),
         }
@@ -160,6 +171,9 @@ mod tests {
              mobile_bind_sms_provider_duration_seconds_bucket{provider=\"main\",le=\"1\"} 7\n\
              mobile_bind_sms_provider_duration_seconds_sum{provider=\"main\"} 1.5\n\
              mobile_bind_sms_provider_duration_seconds_count{provider=\"main\"} 7\n\
+             mobile_bind_sms_cost_micros_total{provider=\"main\",country=\"86\"} 1500000\n\
+             mobile_bind_sms_delivery_duration_seconds_sum{provider=\"main\",country=\"86\"} 8\n\
+             mobile_bind_sms_delivery_duration_seconds_count{provider=\"main\",country=\"86\"} 4\n\
              mobile_bind_http_request_duration_seconds_sum{route=\"/user/appmobilebind\"} 0.25\n\
              mobile_bind_http_request_duration_seconds_count{route=\"/user/appmobilebind\"} 5\n\
              mobile_bind_http_request_duration_seconds_sum{route=\"/metrics\"} 9\n\
@@ -169,6 +183,7 @@ mod tests {
         );
         let main = &providers(&samples)["main"];
         assert_eq!((main.health, main.outcomes["accepted"], main.seconds.count), (Some(0.5), 7, 7));
+        assert_eq!((main.cost, main.delivery_seconds.sum, main.delivery_seconds.count), (1.5, 8.0, 4));
         let state = state(&samples);
         assert_eq!(
             (state.in_flight, state.trusts_openids, state.memory_bytes, state.disk_bytes),
