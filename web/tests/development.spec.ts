@@ -31,7 +31,7 @@ test("the explorer binds a number, and asks nobody else", async ({ page, service
   await operation.getByLabel("Body, as JSON").fill(body);
   await operation.getByRole("button", { name: "Send" }).click();
   await expect(operation.getByRole("status")).toContainText("HTTP 200");
-  await expect(operation.getByRole("region", { name: "The answer" })).toContainText("绑定成功");
+  await expect(operation.getByRole("region", { name: "The answer" })).toContainText("Mobile number bound");
   await operation.getByText("What it takes").click();
   await operation.getByText("As curl").click();
   await look(page, "16-explorer-bound");
