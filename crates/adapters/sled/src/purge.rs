@@ -2,13 +2,13 @@
 
 use mobile_bind_domain::bind::BindReceipt;
 use mobile_bind_domain::{Challenge, Session, Tally, Timestamp};
+use sled::IVec;
 
 use crate::apply::end_session;
 use crate::fault::Fault;
 use crate::group::Scratch;
 use crate::layout::{CHALLENGE, ENDING, RECEIPT, SESSION, TALLY};
 use crate::records;
-use crate::source::Source;
 
 /// What to forget.
 #[derive(Clone, Copy, Debug)]
@@ -33,10 +33,12 @@ impl Cursor {
         // The first key that can come after the last one.
         let next = self.0.as_ref().map_or_else(|| start.clone(), |last| [&last[..], &[0]].concat());
         let mut forgotten = 0;
-        for entry in reader.range(next.clone()..end).chain(reader.range(start..next)).take(purge.limit) {
-            let (key, _) = entry?;
+        let rest = reader.range_before_long(next.clone()..end);
+        let from_the_start = std::iter::once(start..next).flat_map(|range| reader.range_before_long(range));
+        for entry in rest.chain(from_the_start).take(purge.limit) {
+            let (key, value) = entry?;
             let key = key.to_vec();
-            match forget(scratch, &key, purge) {
+            match forget(scratch, &key, value, purge) {
                 Ok(true) => forgotten += 1,
                 Ok(false) => {}
                 // One record that cannot be read must not keep all others for ever.
@@ -49,9 +51,9 @@ impl Cursor {
     }
 }
 
-/// Removes the record if it has ended. It is read through the scratch: the group may have written it anew.
-fn forget(scratch: &mut Scratch<'_>, key: &[u8], purge: &Purge) -> Result<bool, Fault> {
-    let Some(value) = scratch.value(key)? else { return Ok(false) };
+/// Removes the record if it has ended: it may have been written anew since it was stored like that.
+fn forget(scratch: &mut Scratch<'_>, key: &[u8], stored: IVec, purge: &Purge) -> Result<bool, Fault> {
+    let Some(value) = scratch.newest(key, stored) else { return Ok(false) };
     let ended = match key.first() {
         Some(&CHALLENGE) => records::decode::<Challenge>(&value)?.value.expires_at <= purge.now,
         Some(&RECEIPT) => records::decode::<BindReceipt>(&value)?.value.expires_at <= purge.now,
