@@ -6,7 +6,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::{ChallengeKey, CodeAttempt, VerificationCode};
+use crate::{ChallengeKey, Client, CodeAttempt, IdempotencyKey, IdempotencyName, Operation, VerificationCode};
 
 /// Names a key, so that records made with an older one stay readable after a change of keys.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -106,6 +106,19 @@ impl CodeKeys {
     #[must_use]
     pub fn fingerprint(&self, parts: &[&[u8]]) -> [u8; 32] {
         keyed(&self.current, b"fingerprint", parts).finalize().into_bytes().into()
+    }
+
+    /// The name of a client's request, by the client's own key for it.
+    #[must_use]
+    pub fn idempotency_name(&self, operation: Operation, client: &Client, key: &IdempotencyKey) -> IdempotencyName {
+        let operation: &[u8] = match operation {
+            Operation::Send => b"send",
+            Operation::Bind => b"bind",
+            Operation::Session => b"session",
+        };
+        let client = client.to_string();
+        let parts = [operation, client.as_bytes(), key.as_str().as_bytes()];
+        IdempotencyName(keyed(&self.current, b"idempotency", &parts).finalize().into_bytes().into())
     }
 
     fn find(&self, id: &KeyId) -> Option<&CodeKey> {

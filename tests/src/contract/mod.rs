@@ -6,6 +6,7 @@ pub mod challenges;
 pub mod claims;
 pub mod commits;
 pub mod counts;
+pub mod idempotency;
 pub mod memory;
 pub mod postgres;
 pub mod races;
@@ -91,6 +92,12 @@ macro_rules! store_contract {
             counts::an_event_is_taken_back
             counts::subjects_are_counted_apart
             counts::a_send_loads_what_is_counted_for_it
+            idempotency::a_request_is_recorded_once
+            idempotency::what_became_of_a_request_is_found_by_its_name
+            idempotency::one_of_many_requests_with_a_key_is_recorded
+            idempotency::a_spent_key_is_forgotten
+            idempotency::a_window_is_forgotten
+            idempotency::what_is_reserved_is_kept_from_strangers
             races::one_of_many_claims_of_a_number_wins
             races::one_of_many_claims_of_an_openid_wins
             races::a_challenge_is_used_once

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CallerQuery, ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
+    BindQuery, BindSnapshot, CallerQuery, EarlierBind, ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
 };
 use mobile_bind_domain::referrer::ReferrerName;
-use mobile_bind_domain::{Account, SessionId, Subject, Tally};
+use mobile_bind_domain::{Account, IdempotencyName, IdempotentOutcome, SessionId, Subject, Tally};
 
 use crate::state::{Claim, State};
 
@@ -15,7 +15,8 @@ impl State {
         let caller = query.session.and_then(|id| self.load_session(id));
         let of_account = caller.as_ref().map(|caller| Subject::SendsOf(caller.account.value.id));
         let tallies = self.load_tallies(query.subjects().into_iter().chain(of_account));
-        SendSnapshot { challenge: self.challenges.get(&query.key).cloned(), caller, tallies }
+        let earlier = query.idempotency.and_then(|name| self.idempotency.get(&name).cloned());
+        SendSnapshot { challenge: self.challenges.get(&query.key).cloned(), caller, earlier, tallies }
     }
 
     pub(crate) fn load_bind(&self, query: &BindQuery) -> BindSnapshot {
@@ -36,6 +37,7 @@ impl State {
         BindSnapshot {
             challenge: self.challenges.get(&query.key).cloned(),
             receipt,
+            earlier: query.idempotency.and_then(|name| self.load_earlier(name)),
             mobile_holder: self.holder(&Claim::Mobile(query.key.mobile.clone())),
             identity_holder,
             unionid_holder,
@@ -49,6 +51,15 @@ impl State {
         let session = self.sessions.get(&id)?.clone();
         let account = self.accounts.get(&session.account)?.clone();
         Some(SessionSnapshot { session, account })
+    }
+
+    fn load_earlier(&self, name: IdempotencyName) -> Option<EarlierBind> {
+        let record = self.idempotency.get(&name)?.clone();
+        let session = match record.value.outcome {
+            IdempotentOutcome::Bound { session: Some(id), .. } => self.load_session(id),
+            _ => None,
+        };
+        Some(EarlierBind { record, session })
     }
 
     fn load_referrer(&self, name: &ReferrerName) -> Option<Account> {

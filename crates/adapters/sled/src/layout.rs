@@ -19,6 +19,7 @@
 //! | `08` tally | *subject* | record `Tally` |
 //! | `09` session | session id, 16 bytes | record `Session` |
 //! | `0a` session of an account | account id, 8 bytes, client type | session id, 16 bytes |
+//! | `0d` idempotency key | keyed digest of operation, client and key, 32 bytes | record `Idempotency` |
 //!
 //! - *part*: its length in bytes (2 bytes), then its UTF-8 bytes. The domain's longest has 512.
 //! - platform, 1 byte: 1 weixin, 2 alipay, 3 baidu, 4 toutiao, 5 qq, 6 kuaishou.
@@ -27,7 +28,8 @@
 //! - *address*: `04` and the 4 bytes of an IPv4 address, or `06` and the 16 bytes of an IPv6 one (a /64, the rest 0).
 //! - *subject*: one byte and what is counted: `01` messages to a number (*part*), `02` messages an installation asked for
 //!   (*part*), `03` messages an address asked for (*address*), `04` messages of an account (id, 8 bytes), `05` all messages,
-//!   `06` wrong codes for a number (*part*), `07` tries without a code (*client*).
+//!   `06` wrong codes for a number (*part*), `07` tries without a code (*client*), `08` messages to a block of numbers
+//!   (*part*: a number less its last four digits).
 //!
 //! A record is its revision (8 bytes), then one postcard 1 enum whose variant is the version of the record's shape (`00`:
 //! V1). The shapes are in the `records` module. A revision is the commit sequence of the change that wrote the record. The
@@ -42,8 +44,8 @@ use std::net::IpAddr;
 use std::ops::{Range, RangeInclusive};
 
 use mobile_bind_domain::{
-    AccountId, AddressBlock, ChallengeKey, Client, ClientType, Identity, MemberCode, Mobile, Platform, SessionId,
-    Subject, UnionId,
+    AccountId, AddressBlock, ChallengeKey, Client, ClientType, IdempotencyName, Identity, MemberCode, Mobile, Platform,
+    SessionId, Subject, UnionId,
 };
 
 /// The format version that is written, and the newest that can be read.
@@ -59,12 +61,13 @@ pub(crate) const RECEIPT: u8 = 0x07;
 pub(crate) const TALLY: u8 = 0x08;
 pub(crate) const SESSION: u8 = 0x09;
 pub(crate) const SESSION_OF: u8 = 0x0a;
+pub(crate) const IDEMPOTENCY: u8 = 0x0d;
 
 /// The kinds of entries that lead to accounts.
 pub(crate) const INDEXES: RangeInclusive<u8> = 0x02..=0x05;
 
-/// The kinds of records that end by themselves, which stand in a row.
-pub(crate) const ENDING: Range<[u8; 1]> = [CHALLENGE]..[SESSION + 1];
+/// The kinds of records that end by themselves, as far as they stand in a row.
+pub(crate) const ENDING: [RangeInclusive<u8>; 2] = [CHALLENGE..=SESSION, SESSION_OF + 1..=IDEMPOTENCY];
 
 /// The keys of everything but the meta entries.
 pub(crate) fn everything() -> Range<Vec<u8>> {
@@ -73,7 +76,7 @@ pub(crate) fn everything() -> Range<Vec<u8>> {
 
 /// What an entry is, by its key.
 pub(crate) fn name_of(key: &[u8]) -> &'static str {
-    const NAMES: [&str; 11] = [
+    const NAMES: [&str; 14] = [
         "meta",
         "accounts",
         "numbers",
@@ -85,6 +88,9 @@ pub(crate) fn name_of(key: &[u8]) -> &'static str {
         "tallies",
         "sessions",
         "sessions of accounts",
+        "unknown",
+        "unknown",
+        "idempotency keys",
     ];
     key.first().and_then(|&kind| NAMES.get(usize::from(kind)).copied()).unwrap_or("unknown")
 }
@@ -188,7 +194,12 @@ pub(crate) fn tally(subject: &Subject) -> Key {
         Subject::Sends => key.byte(5),
         Subject::FailuresOn(mobile) => key.byte(6).part(mobile.as_str()),
         Subject::FailuresBy(client) => key.byte(7).client(client),
+        Subject::SendsToRange(range) => key.byte(8).part(range.as_str()),
     }
+}
+
+pub(crate) fn idempotency(name: IdempotencyName) -> Key {
+    Key::of_kind(IDEMPOTENCY).fixed(name.0)
 }
 
 pub(crate) fn session(id: SessionId) -> Key {
@@ -243,8 +254,8 @@ mod tests {
     use std::net::IpAddr;
 
     use mobile_bind_domain::{
-        AccountId, AppId, ChallengeKey, Client, ClientType, Identity, Installation, MemberCode, Mobile, OpenId,
-        Platform, SessionId, Subject, UnionId,
+        AccountId, AppId, ChallengeKey, Client, ClientType, IdempotencyName, Identity, Installation, MemberCode,
+        Mobile, OpenId, Platform, SessionId, Subject, UnionId,
     };
     use proptest::prelude::*;
 
@@ -262,6 +273,7 @@ mod tests {
         Tally(Subject),
         Session(SessionId),
         SessionOf(AccountId, ClientType),
+        Idempotency(IdempotencyName),
     }
 
     impl Named {
@@ -276,6 +288,7 @@ mod tests {
                 Self::Tally(subject) => super::tally(subject),
                 Self::Session(id) => super::session(*id),
                 Self::SessionOf(id, client_type) => super::session_of(*id, *client_type),
+                Self::Idempotency(name) => super::idempotency(*name),
             }
         }
     }
@@ -314,6 +327,7 @@ mod tests {
             Just(Subject::Sends),
             mobile().prop_map(Subject::FailuresOn),
             client().prop_map(Subject::FailuresBy),
+            "[0-9]{4,7}".prop_map(|text| Subject::SendsToRange(Mobile::restore(&text).unwrap().range())),
         ];
         prop_oneof![
             id().prop_map(Named::Account),
@@ -327,6 +341,7 @@ mod tests {
             any::<[u8; 16]>().prop_map(|id| Named::Session(SessionId(id))),
             (id(), prop::sample::select(&ClientType::ALL[..]))
                 .prop_map(|(id, client_type)| Named::SessionOf(id, client_type)),
+            any::<[u8; 32]>().prop_map(|name| Named::Idempotency(IdempotencyName(name))),
         ]
     }
 

@@ -5,14 +5,16 @@
 //! crate wires the service. A [`Store`] must pass the store contract suite in `tests`.
 
 mod ambient;
+mod facts;
 mod sms;
 mod store;
 mod tokens;
 
 pub use ambient::{Clock, CodeSource, RandomCodes, Randomness};
+pub use facts::{PoolFacts, ReplicationFacts, StoreFacts};
 pub use sms::{Accepted, Purpose, SendFailure, SmsSender, TextMessage};
 pub use store::{
-    BindQuery, BindSnapshot, CallerQuery, CommitError, ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
-    Store, StoreError,
+    BindQuery, BindSnapshot, CallerQuery, CommitError, EarlierBind, ReceiptSnapshot, SendQuery, SendSnapshot,
+    SessionSnapshot, Store, StoreError,
 };
 pub use tokens::{OpenedSession, TokenError, TokenIssuer};

@@ -6,6 +6,7 @@
 
 mod account;
 mod challenge;
+mod idempotency;
 mod session;
 mod tally;
 
