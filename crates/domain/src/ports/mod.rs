@@ -6,15 +6,19 @@
 
 mod ambient;
 mod facts;
+mod relay;
+mod sealing;
 mod sms;
 mod store;
 mod tokens;
 
 pub use ambient::{Clock, CodeSource, RandomCodes, Randomness};
 pub use facts::{PoolFacts, ReplicationFacts, StoreFacts};
-pub use sms::{Accepted, Purpose, SendFailure, SmsSender, TextMessage};
+pub use relay::{AnswerSlot, Outgoing, Relay};
+pub use sealing::{CodeSealer, SealError};
+pub use sms::{Accepted, Purpose, SendFailure, SmsSender, TextMessage, Trail};
 pub use store::{
-    BindQuery, BindSnapshot, CallerQuery, CommitError, EarlierBind, ReceiptSnapshot, SendQuery, SendSnapshot,
-    SessionSnapshot, Store, StoreError,
+    BindQuery, BindSnapshot, CallerQuery, CommitError, EarlierBind, Evidence, EvidenceQuery, LogInQuery, LogInSnapshot,
+    ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
 };
 pub use tokens::{OpenedSession, TokenError, TokenIssuer};
