@@ -7,6 +7,7 @@
 mod answer;
 mod api;
 mod asked;
+mod callbacks;
 mod catalogue;
 mod completion;
 mod connections;
@@ -33,6 +34,7 @@ mod user;
 
 use std::sync::Arc;
 
+pub use callbacks::{CallAnswer, ProviderCall, ProviderCalls};
 pub use connections::{Connection, ConnectionLimits, LimitedAcceptor};
 pub use development::{Behaviour, Development, DevelopmentMessage};
 pub use document::openapi_document;
@@ -70,6 +72,8 @@ pub struct Parts {
     pub metrics: Option<Arc<dyn Scrape>>,
     /// Whether the page to bind on is served, at `/`.
     pub bind_page: bool,
+    /// What takes providers' calls with receipts; without it the route does not exist.
+    pub callbacks: Option<Arc<dyn ProviderCalls>>,
     /// What the routes under `/dev` reach; without it they do not exist.
     pub development: Option<Arc<dyn Development>>,
 }
