@@ -10,6 +10,7 @@ use poem::{Endpoint, EndpointExt, Error, IntoEndpoint, Request, Response, Result
 use tracing::error;
 
 use crate::api::Api;
+use crate::callbacks::CallbackRoute;
 use crate::cors::{AllowedOrigins, Cors};
 use crate::envelope::EnvelopeCode;
 use crate::fault::WireFault;
@@ -23,7 +24,8 @@ use crate::{Parts, development, document, language, pages};
 
 /// The whole service, for a server to run.
 pub fn endpoint(parts: Parts) -> BoxEndpoint<'static, Response> {
-    let Parts { service, presentation, cors_origins, key_set, capacity, metrics, bind_page, development } = parts;
+    let Parts { service, presentation, cors_origins, key_set, capacity, metrics, bind_page, callbacks, development } =
+        parts;
     let operations = Api { service: Arc::clone(&service), presentation };
     let mut route = document::route(operations, Route::new())
         .at("/healthz", get(healthz))
@@ -43,6 +45,9 @@ pub fn endpoint(parts: Parts) -> BoxEndpoint<'static, Response> {
     }
     let scripts = [Some("docs.js"), bind_page.then_some("bind.js"), development.as_ref().map(|_| "inbox.js")];
     route = route.nest("/pages", pages::assets(&scripts.into_iter().flatten().collect::<Vec<_>>()));
+    if let Some(callbacks) = callbacks {
+        route = route.at("/sms/receipts/:provider/:key", poem::post(CallbackRoute(callbacks)));
+    }
     if let Some(development) = development {
         route = route.nest_no_strip("/dev", development::routes(development, Arc::clone(&service)));
     }
@@ -94,7 +99,7 @@ impl Head {
     fn allowed_methods(&self) -> &'static str {
         match self.uri.path() {
             path if OPERATIONS.contains(&path) => "GET, POST",
-            path if development::takes_post(path) => "POST",
+            path if development::takes_post(path) || path.starts_with("/sms/receipts/") => "POST",
             _ => "GET, HEAD",
         }
     }

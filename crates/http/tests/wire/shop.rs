@@ -95,6 +95,7 @@ impl Shop {
             capacity: Capacity::default(),
             metrics: None,
             bind_page: false,
+            callbacks: None,
             development: Some(shop()),
         }
     }
