@@ -6,11 +6,14 @@
 //! [`ports::Store`] and starts again when the snapshot no longer holds.
 
 pub mod account;
+pub mod address;
 pub mod bind;
 pub mod challenge;
 pub mod change;
 pub mod client;
 pub mod code;
+pub mod conversion;
+pub mod guard;
 pub mod idempotency;
 pub mod identity;
 pub mod key;
@@ -27,10 +30,13 @@ pub mod tally;
 pub mod time;
 
 pub use account::{Account, AccountId, AccountStatus, MemberCode, PlatformIdentity, ShopDetails};
+pub use address::{AddressRange, AddressRangeError};
 pub use challenge::{Challenge, ChallengeKey, VerifiedMobile};
 pub use change::{Change, Expectation, Revision, Versioned, Write};
 pub use client::{AddressBlock, Client, ClientType, Installation, Language, Platform, Requester};
 pub use code::{CodeAttempt, CodeLength, VerificationCode};
+pub use conversion::ConversionPolicy;
+pub use guard::{BudgetUse, Guard, Guards, Verdict};
 pub use idempotency::{
     FinalRefusal, IdempotencyKey, IdempotencyName, IdempotencyRecord, IdempotentOutcome, Repeatable,
 };
@@ -40,6 +46,7 @@ pub use mobile::{Mobile, MobileRule, NumberRange};
 pub use policy::{LimitMode, Limits, PlatformProof, Policy};
 pub use profile::{Avatar, Gender, Profile, ProfileText};
 pub use refusal::{Operation, Refusal};
+pub use send::SendParameters;
 pub use service::{SPANS, Service};
 pub use session::{Session, SessionId, SessionSeed, Token};
 pub use tally::{Quota, Subject, Tally};

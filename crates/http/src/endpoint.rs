@@ -1,6 +1,7 @@
 //! The routes, and what stands around them.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use poem::endpoint::BoxEndpoint;
 use poem::error::MethodNotAllowedError;
@@ -10,6 +11,7 @@ use poem::{Endpoint, EndpointExt, Error, IntoEndpoint, Request, Response, Result
 use tracing::error;
 
 use crate::api::Api;
+use crate::client_address::Addressed;
 use crate::cors::{AllowedOrigins, Cors};
 use crate::envelope::EnvelopeCode;
 use crate::fault::WireFault;
@@ -23,7 +25,8 @@ use crate::{Parts, development, document, language, pages};
 
 /// The whole service, for a server to run.
 pub fn endpoint(parts: Parts) -> BoxEndpoint<'static, Response> {
-    let Parts { service, presentation, cors_origins, key_set, capacity, metrics, bind_page, development } = parts;
+    let Parts { service, presentation, forwarding, cors_origins, key_set, capacity, metrics, bind_page, development } =
+        parts;
     let operations = Api { service: Arc::clone(&service), presentation };
     let mut route = document::route(operations, Route::new())
         .at("/healthz", get(healthz))
@@ -49,7 +52,8 @@ pub fn endpoint(parts: Parts) -> BoxEndpoint<'static, Response> {
     let guarded = Shedding::new(Faults(route.with(CatchPanic::new().with_handler(panicked))), capacity);
     let origins = AllowedOrigins::new(&cors_origins);
     let inner = Cors { inner: Rewriting(guarded), origins };
-    Observation { inner, service, answered: Answered::default() }.boxed()
+    let inner = Observation { inner, service, answered: Answered::default() };
+    Addressed { inner, forwarding, unlisted: AtomicU64::new(0) }.boxed()
 }
 
 /// An endpoint that always answers the same JSON.

@@ -14,8 +14,8 @@ use mobile_bind_domain::policy::SessionPolicy;
 use mobile_bind_domain::ports::Store;
 use mobile_bind_domain::service::LoggedIn;
 use mobile_bind_domain::{
-    Account, AccountId, AccountStatus, Change, ClientType, CodeKey, CodeKeys, Installation, KeyId, Language, LimitMode,
-    Platform, PlatformProof, Policy, Refusal, Requester, Service, Write,
+    Account, AccountId, AccountStatus, Change, ClientType, CodeKey, CodeKeys, Guards, Installation, KeyId, Language,
+    LimitMode, Platform, PlatformProof, Policy, Refusal, Requester, SendParameters, Service, Write,
 };
 use proptest_state_machine::StateMachineTest;
 use tokio::runtime::{Builder, Runtime};
@@ -101,7 +101,11 @@ impl<S: StoreUnderTest + 'static> System<S> {
 
     fn send(&mut self, client: &'static str, number: &'static str, delivery: Delivery) {
         self.ambience.deliver(delivery);
-        let sent = self.wait(self.service.send_code(requester(client, Kind::H5), number, ""));
+        let sent =
+            self.wait(self.service.send_code(
+                requester(client, Kind::H5),
+                &SendParameters { mobile: number, ..SendParameters::default() },
+            ));
         let answer = sent.map_or_else(Answer::Refused, |()| Answer::Done);
         self.keep(&format!("a send answered {answer:?}"), |reference| {
             reference.send(client, number, delivery) == answer
@@ -300,6 +304,7 @@ fn service_over(ambience: &Arc<Ambience>, store: Arc<dyn Store>) -> (Arc<Interle
         tokens: ambience.clone(),
         keys: CodeKeys::new(key, Vec::new()),
         policy,
+        guards: Guards::default(),
     };
     (store, Arc::new(service))
 }

@@ -6,12 +6,14 @@
 
 mod ambient;
 mod facts;
+mod guard;
 mod sms;
 mod store;
 mod tokens;
 
 pub use ambient::{Clock, CodeSource, RandomCodes, Randomness};
 pub use facts::{PoolFacts, ReplicationFacts, StoreFacts};
+pub use guard::{Captcha, CaptchaResponse, CaptchaUnavailable, GuardWatch, Pause};
 pub use sms::{Accepted, Purpose, SendFailure, SmsSender, TextMessage};
 pub use store::{
     BindQuery, BindSnapshot, CallerQuery, CommitError, EarlierBind, ReceiptSnapshot, SendQuery, SendSnapshot,

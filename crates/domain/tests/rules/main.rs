@@ -6,6 +6,8 @@
 mod caller;
 mod checks;
 mod codes;
+mod guards;
+mod repeats;
 mod sending;
 mod sessions;
 mod support;

@@ -13,11 +13,13 @@ use mobile_bind_domain::ports::{
     TextMessage, TokenError, TokenIssuer,
 };
 use mobile_bind_domain::{
-    Account, AccountId, Challenge, Change, ClientType, CodeKey, CodeKeys, KeyId, Mobile, MobileRule, PlatformProof,
-    Policy, Quota, Revision, Service, Session, SessionId, SessionSeed, Subject, Tally, Timestamp, Token,
+    Account, AccountId, Challenge, Change, ClientType, CodeKey, CodeKeys, Guards, KeyId, Mobile, MobileRule,
+    PlatformProof, Policy, Quota, Revision, Service, Session, SessionId, SessionSeed, Subject, Tally, Timestamp, Token,
     VerificationCode, Versioned,
 };
-use mobile_bind_http::{Behaviour, Capacity, Development, DevelopmentMessage, Parts, Presentation, endpoint};
+use mobile_bind_http::{
+    Behaviour, Capacity, Development, DevelopmentMessage, Forwarding, Parts, Presentation, endpoint,
+};
 use poem::endpoint::BoxEndpoint;
 use poem::test::{TestClient, TestResponse};
 use serde_json::Value;
@@ -68,16 +70,19 @@ impl Shop {
             tokens: shop(),
             keys: keys(),
             policy: Policy::new(rule, PlatformProof::Trust),
+            guards: Guards::default(),
         };
         let presentation = Presentation {
             default_avatar: "https://shop.example/default.jpg".to_owned(),
             attachment_host: "https://shop.example".to_owned(),
             time_zone: jiff::tz::TimeZone::UTC,
             mandatory_bind: false,
+            captcha: None,
         };
         Parts {
             service: Arc::new(service),
             presentation,
+            forwarding: Forwarding::default(),
             cors_origins: Vec::new(),
             key_set: Some(serde_json::json!({ "keys": [] })),
             capacity: Capacity::default(),

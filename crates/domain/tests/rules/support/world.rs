@@ -14,8 +14,8 @@ use mobile_bind_domain::ports::{
 };
 use mobile_bind_domain::service::LoggedIn;
 use mobile_bind_domain::{
-    Account, ChallengeKey, Change, ClientType, CodeLength, KeyId, PlatformProof, Policy, Refusal, Revision, Service,
-    Session, SessionId, SessionSeed, Timestamp, Token, VerificationCode, Write,
+    Account, ChallengeKey, Change, ClientType, CodeLength, Guards, KeyId, PlatformProof, Policy, Refusal, Revision,
+    SendParameters, Service, Session, SessionId, SessionSeed, Timestamp, Token, VerificationCode, Write,
 };
 use mobile_bind_memory::MemoryStore;
 
@@ -109,6 +109,7 @@ impl World {
             tokens: ambience.clone(),
             keys: keys(),
             policy: Policy { platform_proof: PlatformProof::Trust, ..Policy::default() },
+            guards: Guards::default(),
         };
         Self { ambience, store, service }
     }
@@ -126,7 +127,10 @@ impl World {
     }
 
     pub(crate) fn send(&self, number: &str, uuid: &str) -> Result<(), Refusal> {
-        ready(self.service.send_code(requester(ClientType::H5, uuid), number, ""))
+        ready(self.service.send_code(
+            requester(ClientType::H5, uuid),
+            &SendParameters { mobile: number, ..SendParameters::default() },
+        ))
     }
 
     /// The code of the last message.
