@@ -6,10 +6,12 @@ use std::time::Instant;
 use async_trait::async_trait;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError, StoreFacts,
+    BindQuery, BindSnapshot, CommitError, LogInQuery, LogInSnapshot, SendQuery, SendSnapshot, SessionSnapshot, Store,
+    StoreError, StoreFacts,
 };
 use mobile_bind_domain::{
-    Account, AccountId, Change, Revision, SPANS, Session, SessionId, Timestamp, Versioned, Write,
+    Account, AccountId, Change, Proof, ProofId, Revision, SPANS, Session, SessionId, SpentMark, Timestamp, Versioned,
+    Write,
 };
 
 use tracing::field::Empty;
@@ -102,6 +104,10 @@ impl Store for MeteredStore {
         self.inner.load_bind(query).instrument(loading()).await
     }
 
+    async fn load_log_in(&self, query: &LogInQuery) -> Result<LogInSnapshot, StoreError> {
+        self.inner.load_log_in(query).instrument(loading()).await
+    }
+
     async fn load_session(&self, id: SessionId) -> Result<Option<SessionSnapshot>, StoreError> {
         self.inner.load_session(id).instrument(loading()).await
     }
@@ -149,6 +155,14 @@ impl Store for MeteredStore {
 
     async fn sessions_of(&self, account: AccountId) -> Result<Vec<Session>, StoreError> {
         self.inner.sessions_of(account).await
+    }
+
+    async fn proofs(&self, after: Option<ProofId>, limit: usize) -> Result<Vec<(ProofId, Proof)>, StoreError> {
+        self.inner.proofs(after, limit).await
+    }
+
+    async fn spent(&self, after: Option<SpentMark>, limit: usize) -> Result<Vec<(SpentMark, Timestamp)>, StoreError> {
+        self.inner.spent(after, limit).await
     }
 
     async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::bind::BindReceipt;
 use crate::{
-    Account, AccountId, Challenge, ChallengeKey, IdempotencyName, IdempotencyRecord, Quota, Session, SessionId,
-    Subject, Timestamp,
+    Account, AccountId, Challenge, ChallengeKey, IdempotencyName, IdempotencyRecord, Proof, ProofId, Quota, Session,
+    SessionId, SpentMark, Subject, Timestamp,
 };
 
 /// Which version of a record was read. A store never gives the same revision to two versions of one record, not
@@ -119,6 +119,12 @@ pub enum Write {
         /// When.
         at: Timestamp,
     },
+    /// Keeps a proof in place of the one that the installation had for the identity.
+    Proof(ProofId, Proof),
+    /// Lets a proof count until then at least; nothing happens where it is gone.
+    UseProof(ProofId, Timestamp),
+    /// Marks something as spent, to be remembered until then. That it is marked already is a conflict.
+    Spend(SpentMark, Timestamp),
 }
 
 /// A set of writes that are committed together if everything expected still holds, else not at all.

@@ -9,6 +9,7 @@ pub mod counts;
 pub mod idempotency;
 pub mod memory;
 pub mod postgres;
+pub mod proofs;
 pub mod races;
 pub mod records;
 pub mod sessions;
@@ -92,6 +93,13 @@ macro_rules! store_contract {
             counts::an_event_is_taken_back
             counts::subjects_are_counted_apart
             counts::a_send_loads_what_is_counted_for_it
+            proofs::a_proof_is_read_as_it_was_stored
+            proofs::use_lets_a_proof_count_longer
+            proofs::a_mark_is_spent_once
+            proofs::one_of_many_spends_a_mark
+            proofs::proofs_and_marks_are_listed
+            proofs::ended_proofs_and_marks_are_forgotten
+            proofs::a_log_in_finds_who_holds_what
             idempotency::a_request_is_recorded_once
             idempotency::what_became_of_a_request_is_found_by_its_name
             idempotency::one_of_many_requests_with_a_key_is_recorded

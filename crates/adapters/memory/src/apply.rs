@@ -1,8 +1,8 @@
 //! Changes: checked as a whole, then applied as a whole.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use mobile_bind_domain::{Account, AccountId, Change, Expectation, Revision, Session, Versioned, Write};
+use mobile_bind_domain::{Account, AccountId, Change, Expectation, Revision, Session, SpentMark, Versioned, Write};
 
 use crate::state::{Claim, State};
 
@@ -10,8 +10,8 @@ impl State {
     /// Commits a change; `None` where something expected does not hold.
     pub(crate) fn commit(&mut self, change: Change) -> Option<Revision> {
         let expected = change.expectations.iter().all(|expectation| self.holds(expectation));
-        let mut claimed = HashMap::new();
-        if !expected || !change.writes.iter().all(|write| self.allows(write, &mut claimed)) {
+        let (mut claimed, mut spending) = (HashMap::new(), HashSet::new());
+        if !expected || !change.writes.iter().all(|write| self.allows(write, &mut claimed, &mut spending)) {
             return None;
         }
         self.sequence += 1;
@@ -34,8 +34,13 @@ impl State {
         }
     }
 
-    /// `claimed` is what earlier writes of the same change claimed, or let go.
-    fn allows(&self, write: &Write, claimed: &mut HashMap<Claim, Option<AccountId>>) -> bool {
+    /// `claimed` is what earlier writes of the same change claimed, or let go; `spending` what they mark.
+    fn allows(
+        &self,
+        write: &Write,
+        claimed: &mut HashMap<Claim, Option<AccountId>>,
+        spending: &mut HashSet<SpentMark>,
+    ) -> bool {
         match write {
             Write::Account { expected, account } => {
                 let old = self.accounts.get(&account.id);
@@ -57,12 +62,15 @@ impl State {
                 let tally = self.tallies.get(subject).cloned().unwrap_or_default();
                 tally.wait(kept, *at).is_none()
             }
+            Write::Spend(mark, _) => spending.insert(*mark) && !self.spent.contains_key(mark),
             Write::OpenSession(_)
             | Write::UseSession(..)
             | Write::EndSession(_)
             | Write::Receipt(..)
             | Write::Forget { .. }
-            | Write::Uncount { .. } => true,
+            | Write::Uncount { .. }
+            | Write::Proof(..)
+            | Write::UseProof(..) => true,
         }
     }
 
@@ -103,6 +111,17 @@ impl State {
                 if let Some(tally) = self.tallies.get_mut(&subject) {
                     tally.remove(at);
                 }
+            }
+            Write::Proof(id, proof) => {
+                self.proofs.insert(id, proof);
+            }
+            Write::UseProof(id, until) => {
+                if let Some(proof) = self.proofs.get_mut(&id) {
+                    proof.expires_at = proof.expires_at.max(until);
+                }
+            }
+            Write::Spend(mark, until) => {
+                self.spent.insert(mark, until);
             }
         }
     }

@@ -10,9 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError, StoreFacts,
+    BindQuery, BindSnapshot, CommitError, LogInQuery, LogInSnapshot, SendQuery, SendSnapshot, SessionSnapshot, Store,
+    StoreError, StoreFacts,
 };
-use mobile_bind_domain::{Account, AccountId, Change, Revision, Session, SessionId, Timestamp, Versioned};
+use mobile_bind_domain::{
+    Account, AccountId, Change, Proof, ProofId, Revision, Session, SessionId, SpentMark, Timestamp, Versioned,
+};
 
 use crate::state::State;
 
@@ -65,6 +68,10 @@ impl Store for MemoryStore {
         Ok(self.state().load_bind(query))
     }
 
+    async fn load_log_in(&self, query: &LogInQuery) -> Result<LogInSnapshot, StoreError> {
+        Ok(self.state().load_log_in(query))
+    }
+
     async fn load_session(&self, id: SessionId) -> Result<Option<SessionSnapshot>, StoreError> {
         Ok(self.state().load_session(id))
     }
@@ -94,6 +101,18 @@ impl Store for MemoryStore {
         let state = self.state();
         let of_account = state.sessions_of.iter().filter(|((holder, _), _)| *holder == account);
         Ok(of_account.filter_map(|(_, id)| state.sessions.get(id).cloned()).collect())
+    }
+
+    async fn proofs(&self, after: Option<ProofId>, limit: usize) -> Result<Vec<(ProofId, Proof)>, StoreError> {
+        let state = self.state();
+        let proofs = state.proofs.iter().filter(|(id, _)| after.is_none_or(|after| **id > after));
+        Ok(proofs.take(limit).map(|(id, proof)| (*id, proof.clone())).collect())
+    }
+
+    async fn spent(&self, after: Option<SpentMark>, limit: usize) -> Result<Vec<(SpentMark, Timestamp)>, StoreError> {
+        let state = self.state();
+        let spent = state.spent.iter().filter(|(mark, _)| after.is_none_or(|after| **mark > after));
+        Ok(spent.take(limit).map(|(mark, until)| (*mark, *until)).collect())
     }
 
     async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {

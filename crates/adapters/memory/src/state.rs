@@ -6,7 +6,7 @@ use std::ops::Bound;
 use mobile_bind_domain::bind::BindReceipt;
 use mobile_bind_domain::{
     Account, AccountId, Challenge, ChallengeKey, ClientType, IdempotencyName, IdempotencyRecord, Identity, MemberCode,
-    Mobile, Platform, Session, SessionId, Subject, Tally, Timestamp, UnionId, Versioned,
+    Mobile, Platform, Proof, ProofId, Session, SessionId, SpentMark, Subject, Tally, Timestamp, UnionId, Versioned,
 };
 
 /// What belongs to at most one live account.
@@ -32,6 +32,9 @@ pub(crate) struct State {
     pub(crate) tallies: BTreeMap<Subject, Tally>,
     pub(crate) sessions: BTreeMap<SessionId, Session>,
     pub(crate) sessions_of: BTreeMap<(AccountId, ClientType), SessionId>,
+    pub(crate) proofs: BTreeMap<ProofId, Proof>,
+    /// What is spent, and until when that is remembered.
+    pub(crate) spent: BTreeMap<SpentMark, Timestamp>,
     cursors: Cursors,
 }
 
@@ -61,7 +64,7 @@ impl State {
     /// Forgets what has ended among the next records, at most `limit` of them.
     pub(crate) fn purge(&mut self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> usize {
         let mut sweep = Sweep { left: limit, forgotten: 0 };
-        let Cursors { challenges, receipts, idempotency, tallies, sessions } = &mut self.cursors;
+        let Cursors { challenges, receipts, idempotency, tallies, sessions, .. } = &mut self.cursors;
         for key in sweep.ended(&self.challenges, challenges, |challenge| challenge.value.expires_at <= now) {
             self.challenges.remove(&key);
         }
@@ -77,6 +80,13 @@ impl State {
         for id in sweep.ended(&self.sessions, sessions, |session| session.used_at < sessions_before) {
             self.end_session(id);
         }
+        let Cursors { proofs, spent, .. } = &mut self.cursors;
+        for id in sweep.ended(&self.proofs, proofs, |proof| !proof.is_live(now)) {
+            self.proofs.remove(&id);
+        }
+        for mark in sweep.ended(&self.spent, spent, |until| *until <= now) {
+            self.spent.remove(&mark);
+        }
         sweep.forgotten
     }
 }
@@ -89,6 +99,8 @@ pub(crate) struct Cursors {
     idempotency: Option<IdempotencyName>,
     tallies: Option<Subject>,
     sessions: Option<SessionId>,
+    proofs: Option<ProofId>,
+    spent: Option<SpentMark>,
 }
 
 struct Sweep {

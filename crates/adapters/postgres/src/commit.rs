@@ -18,10 +18,10 @@ use mobile_bind_domain::{Change, Expectation, Revision, Write};
 use crate::fault::{Fault, Rejection};
 use crate::hosts::Warnings;
 use crate::query::{Parameter, Statement, references};
-use crate::records::{account, challenge, idempotency, receipt, session, tally};
+use crate::records::{account, challenge, idempotency, proof, receipt, session, tally};
 
 /// The statements of a change. Whatever the change's own order, idempotency keys come first, then challenges, accounts,
-/// sessions, receipts and counts: so changes that meet wait for each other, and do not lock each other out. What is expected comes before what is
+/// sessions, receipts, counts, proofs and marks: so changes that meet wait for each other, and do not lock each other out. What is expected comes before what is
 /// written.
 pub(crate) fn statements(change: &Change, revision: Revision) -> Result<Vec<Statement>, Fault> {
     let mut ordered: Vec<(u8, Statement)> = Vec::with_capacity(change.expectations.len() + change.writes.len());
@@ -62,6 +62,9 @@ pub(crate) fn statements(change: &Change, revision: Revision) -> Result<Vec<Stat
             }
             Write::Forget { subject, window } => ordered.push((7, tally::forget(subject, *window)?)),
             Write::Uncount { subject, at } => ordered.push((7, tally::uncount(subject, *at))),
+            Write::Proof(id, kept) => ordered.push((8, proof::write(*id, kept))),
+            Write::UseProof(id, until) => ordered.push((8, proof::use_until(*id, *until))),
+            Write::Spend(mark, until) => ordered.push((9, proof::spend(*mark, *until))),
         }
     }
     // Stable: within a kind the change's own order stands.

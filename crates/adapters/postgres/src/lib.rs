@@ -58,10 +58,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deadpool_postgres::{Client, Object, Pool};
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CommitError, PoolFacts, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
-    StoreFacts,
+    BindQuery, BindSnapshot, CommitError, LogInQuery, LogInSnapshot, PoolFacts, SendQuery, SendSnapshot,
+    SessionSnapshot, Store, StoreError, StoreFacts,
 };
-use mobile_bind_domain::{Account, AccountId, Change, Revision, Session, SessionId, Timestamp, Versioned, Write};
+use mobile_bind_domain::{
+    Account, AccountId, Change, Proof, ProofId, Revision, Session, SessionId, SpentMark, Timestamp, Versioned, Write,
+};
 use tokio::time::timeout;
 
 use crate::allotment::{Allotment, Block};
@@ -256,6 +258,10 @@ impl Store for PostgresStore {
         read!(self.inner, client => load::for_bind(client, query))
     }
 
+    async fn load_log_in(&self, query: &LogInQuery) -> Result<LogInSnapshot, StoreError> {
+        read!(self.inner, client => load::for_log_in(client, query))
+    }
+
     async fn load_session(&self, id: SessionId) -> Result<Option<SessionSnapshot>, StoreError> {
         read!(self.inner, client => load::session(client, id))
     }
@@ -281,6 +287,14 @@ impl Store for PostgresStore {
 
     async fn sessions_of(&self, account: AccountId) -> Result<Vec<Session>, StoreError> {
         read!(self.inner, client => load::sessions_of(client, account))
+    }
+
+    async fn proofs(&self, after: Option<ProofId>, limit: usize) -> Result<Vec<(ProofId, Proof)>, StoreError> {
+        read!(self.inner, client => load::proofs(client, after, limit))
+    }
+
+    async fn spent(&self, after: Option<SpentMark>, limit: usize) -> Result<Vec<(SpentMark, Timestamp)>, StoreError> {
+        read!(self.inner, client => load::spent(client, after, limit))
     }
 
     async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {

@@ -2,16 +2,22 @@
 
 use deadpool_postgres::Client;
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CallerQuery, EarlierBind, ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
+    BindQuery, BindSnapshot, CallerQuery, EarlierBind, LogInQuery, LogInSnapshot, ReceiptSnapshot, SendQuery,
+    SendSnapshot, SessionSnapshot,
 };
 use mobile_bind_domain::referrer::ReferrerName;
-use mobile_bind_domain::{Account, AccountId, ChallengeKey, IdempotencyName, Session, SessionId, Subject, Versioned};
+use mobile_bind_domain::{
+    Account, AccountId, ChallengeKey, IdempotencyName, Identity, Proof, ProofId, Session, SessionId, SpentMark,
+    Subject, Timestamp, UnionId, Versioned,
+};
 use tokio_postgres::Row;
 
 use crate::fault::Fault;
 use crate::query::{Columns, Selection, Statement};
 use crate::records::account::{live, platform_number};
-use crate::records::{account, challenge, idempotency, receipt, session, stored_client, stored_id, stored_text, tally};
+use crate::records::{
+    account, challenge, idempotency, proof, receipt, session, stored_client, stored_id, stored_text, tally,
+};
 
 async fn one(client: &Client, statement: Statement) -> Result<Row, Fault> {
     let prepared = client.prepare_cached(&statement.text).await?;
@@ -101,31 +107,55 @@ pub(crate) fn bind_statement(query: &BindQuery) -> Statement {
         selection.columns(&session::columns("es"));
         selection.columns(&account::columns("ea"));
     }
+    proof::join_evidence(&mut selection, &query.evidence);
     selection.into_statement()
 }
 
 fn join_caller(selection: &mut Selection, caller: &CallerQuery) {
     match caller {
         // A unionid comes without its platform; where there is no openid either, the bind is refused for that.
-        CallerQuery::Identity { identity: Some(identity), unionid } => {
-            let platform = selection.bind(platform_number(identity.platform), "smallint");
-            let app = selection.bind(stored_text(identity.app.as_str()), "text");
-            let openid = selection.bind(stored_text(identity.openid.as_str()), "text");
-            let held = format!("o.platform = {platform} AND o.app_id = {app} AND o.openid = {openid} AND o.held");
-            selection.join("identities", "o", &held);
-            selection.join("accounts", "oa", "oa.id = o.account_id");
-            selection.columns(&account::columns("oa"));
-            if let Some(unionid) = unionid {
-                let unionid = selection.bind(stored_text(unionid.as_str()), "text");
-                let held = format!("u.platform = {platform} AND u.unionid = {unionid} AND u.held");
-                selection.join("identities", "u", &held);
-                selection.join("accounts", "ua", "ua.id = u.account_id");
-                selection.columns(&account::columns("ua"));
+        CallerQuery::Identity { identity: Some(identity), unionid, session } => {
+            join_holders(selection, identity, unionid.as_ref());
+            if let Some(id) = session {
+                join_session(selection, *id);
             }
         }
         CallerQuery::Session(Some(id)) => join_session(selection, *id),
         CallerQuery::Identity { identity: None, .. } | CallerQuery::Session(None) => {}
     }
+}
+
+/// Who holds an identity, and who a unionid where one is given.
+fn join_holders(selection: &mut Selection, identity: &Identity, unionid: Option<&UnionId>) {
+    let platform = selection.bind(platform_number(identity.platform), "smallint");
+    let app = selection.bind(stored_text(identity.app.as_str()), "text");
+    let openid = selection.bind(stored_text(identity.openid.as_str()), "text");
+    let held = format!("o.platform = {platform} AND o.app_id = {app} AND o.openid = {openid} AND o.held");
+    selection.join("identities", "o", &held);
+    selection.join("accounts", "oa", "oa.id = o.account_id");
+    selection.columns(&account::columns("oa"));
+    if let Some(unionid) = unionid {
+        let unionid = selection.bind(stored_text(unionid.as_str()), "text");
+        let held = format!("u.platform = {platform} AND u.unionid = {unionid} AND u.held");
+        selection.join("identities", "u", &held);
+        selection.join("accounts", "ua", "ua.id = u.account_id");
+        selection.columns(&account::columns("ua"));
+    }
+}
+
+pub(crate) fn log_in_statement(query: &LogInQuery) -> Statement {
+    let mut selection = Selection::default();
+    join_holders(&mut selection, &query.identity, query.unionid.as_ref());
+    proof::join_evidence(&mut selection, &query.evidence);
+    selection.into_statement()
+}
+
+pub(crate) async fn for_log_in(client: &Client, query: &LogInQuery) -> Result<LogInSnapshot, Fault> {
+    let row = one(client, log_in_statement(query)).await?;
+    let columns = &mut Columns::new(&row);
+    let identity_holder = account::take(columns)?;
+    let unionid_holder = if query.unionid.is_some() { account::take(columns)? } else { None };
+    Ok(LogInSnapshot { identity_holder, unionid_holder, evidence: proof::take_evidence(columns, &query.evidence)? })
 }
 
 fn join_referrer(selection: &mut Selection, name: &ReferrerName) {
@@ -152,9 +182,10 @@ pub(crate) async fn for_bind(client: &Client, query: &BindQuery) -> Result<BindS
     let tallies = tally::take(columns, query.subjects())?;
     let (mut identity_holder, mut unionid_holder, mut session) = (None, None, None);
     match &query.caller {
-        CallerQuery::Identity { identity: Some(_), unionid } => {
+        CallerQuery::Identity { identity: Some(_), unionid, session: by_token } => {
             identity_holder = account::take(columns)?;
             unionid_holder = if unionid.is_some() { account::take(columns)? } else { None };
+            session = if by_token.is_some() { take_session(columns)? } else { None };
         }
         CallerQuery::Session(Some(_)) => session = take_session(columns)?,
         CallerQuery::Identity { identity: None, .. } | CallerQuery::Session(None) => {}
@@ -166,6 +197,7 @@ pub(crate) async fn for_bind(client: &Client, query: &BindQuery) -> Result<BindS
         let session = take_session(columns)?;
         earlier = record.map(|record| EarlierBind { record, session });
     }
+    let evidence = proof::take_evidence(columns, &query.evidence)?;
     Ok(BindSnapshot {
         challenge,
         earlier,
@@ -176,6 +208,7 @@ pub(crate) async fn for_bind(client: &Client, query: &BindQuery) -> Result<BindS
         session,
         referrer: referrer.map(|account| account.value),
         tallies,
+        evidence,
     })
 }
 
@@ -225,6 +258,30 @@ pub(crate) async fn accounts(
     let rows = client.query(&prepared, &statement.references()).await?;
     let found = rows.iter().map(|row| account::take(&mut Columns::new(row)));
     Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+/// The proofs after an id, in order.
+pub(crate) async fn proofs(
+    client: &Client,
+    after: Option<ProofId>,
+    limit: usize,
+) -> Result<Vec<(ProofId, Proof)>, Fault> {
+    let statement = proof::proofs_statement(after, limit);
+    let prepared = client.prepare_cached(&statement.text).await?;
+    let rows = client.query(&prepared, &statement.references()).await?;
+    rows.iter().map(|row| proof::take_named(&mut Columns::new(row))).collect()
+}
+
+/// The marks after another, in order.
+pub(crate) async fn spent(
+    client: &Client,
+    after: Option<SpentMark>,
+    limit: usize,
+) -> Result<Vec<(SpentMark, Timestamp)>, Fault> {
+    let statement = proof::spent_statement(after, limit);
+    let prepared = client.prepare_cached(&statement.text).await?;
+    let rows = client.query(&prepared, &statement.references()).await?;
+    rows.iter().map(|row| proof::take_spent(&mut Columns::new(row))).collect()
 }
 
 /// What became of reading some accounts.

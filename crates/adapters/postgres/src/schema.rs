@@ -7,8 +7,11 @@ use tokio_postgres::error::SqlState;
 use crate::fault::{Fault, OpenError};
 
 /// The steps, oldest first; the first has number 1. Never change one that a release has brought: add another.
-const STEPS: [&str; 2] =
-    [include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0003_idempotency.sql")];
+const STEPS: [&str; 3] = [
+    include_str!("../migrations/0001_first.sql"),
+    include_str!("../migrations/0002_proofs.sql"),
+    include_str!("../migrations/0003_idempotency.sql"),
+];
 
 /// The version that this program works with.
 #[expect(clippy::cast_possible_wrap, reason = "a handful of steps")]

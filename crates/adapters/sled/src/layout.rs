@@ -19,6 +19,8 @@
 //! | `08` tally | *subject* | record `Tally` |
 //! | `09` session | session id, 16 bytes | record `Session` |
 //! | `0a` session of an account | account id, 8 bytes, client type | session id, 16 bytes |
+//! | `0b` proof of an openid | proof id, 32 bytes | record `Proof` |
+//! | `0c` what is spent | mark, 32 bytes | record `Spent` |
 //! | `0d` idempotency key | keyed digest of operation, client and key, 32 bytes | record `Idempotency` |
 //!
 //! - *part*: its length in bytes (2 bytes), then its UTF-8 bytes. The domain's longest has 512.
@@ -45,7 +47,7 @@ use std::ops::{Range, RangeInclusive};
 
 use mobile_bind_domain::{
     AccountId, AddressBlock, ChallengeKey, Client, ClientType, IdempotencyName, Identity, MemberCode, Mobile, Platform,
-    SessionId, Subject, UnionId,
+    ProofId, SessionId, SpentMark, Subject, UnionId,
 };
 
 /// The format version that is written, and the newest that can be read.
@@ -61,13 +63,15 @@ pub(crate) const RECEIPT: u8 = 0x07;
 pub(crate) const TALLY: u8 = 0x08;
 pub(crate) const SESSION: u8 = 0x09;
 pub(crate) const SESSION_OF: u8 = 0x0a;
+pub(crate) const PROOF: u8 = 0x0b;
+pub(crate) const SPENT: u8 = 0x0c;
 pub(crate) const IDEMPOTENCY: u8 = 0x0d;
 
 /// The kinds of entries that lead to accounts.
 pub(crate) const INDEXES: RangeInclusive<u8> = 0x02..=0x05;
 
-/// The kinds of records that end by themselves, as far as they stand in a row.
-pub(crate) const ENDING: [RangeInclusive<u8>; 2] = [CHALLENGE..=SESSION, SESSION_OF + 1..=IDEMPOTENCY];
+/// The kinds of records that end by themselves, those that stand in a row together.
+pub(crate) const ENDING: [RangeInclusive<u8>; 2] = [CHALLENGE..=SESSION, PROOF..=IDEMPOTENCY];
 
 /// The keys of everything but the meta entries.
 pub(crate) fn everything() -> Range<Vec<u8>> {
@@ -88,8 +92,8 @@ pub(crate) fn name_of(key: &[u8]) -> &'static str {
         "tallies",
         "sessions",
         "sessions of accounts",
-        "unknown",
-        "unknown",
+        "proofs",
+        "spent marks",
         "idempotency keys",
     ];
     key.first().and_then(|&kind| NAMES.get(usize::from(kind)).copied()).unwrap_or("unknown")
@@ -210,6 +214,21 @@ pub(crate) fn session_of(account: AccountId, client_type: ClientType) -> Key {
     sessions_of(account).byte(client_type_number(client_type))
 }
 
+pub(crate) fn proof(id: ProofId) -> Key {
+    Key::of_kind(PROOF).fixed(id.0)
+}
+
+pub(crate) fn spent(mark: SpentMark) -> Key {
+    Key::of_kind(SPENT).fixed(mark.0)
+}
+
+/// The keys of a kind; those after one key where it is given.
+pub(crate) fn kind_after(kind: u8, key: Option<Key>) -> Range<Vec<u8>> {
+    // The first key that can come after it.
+    let start = key.map_or_else(|| vec![kind], |key| key.byte(0).into_bytes());
+    start..vec![kind + 1]
+}
+
 /// What the keys of an account's sessions start with.
 pub(crate) fn sessions_of(account: AccountId) -> Key {
     Key::of_kind(SESSION_OF).fixed(account.get().to_be_bytes())
@@ -255,7 +274,7 @@ mod tests {
 
     use mobile_bind_domain::{
         AccountId, AppId, ChallengeKey, Client, ClientType, IdempotencyName, Identity, Installation, MemberCode,
-        Mobile, OpenId, Platform, SessionId, Subject, UnionId,
+        Mobile, OpenId, Platform, ProofId, SessionId, SpentMark, Subject, UnionId,
     };
     use proptest::prelude::*;
 
@@ -273,6 +292,8 @@ mod tests {
         Tally(Subject),
         Session(SessionId),
         SessionOf(AccountId, ClientType),
+        Proof(ProofId),
+        Spent(SpentMark),
         Idempotency(IdempotencyName),
     }
 
@@ -288,6 +309,8 @@ mod tests {
                 Self::Tally(subject) => super::tally(subject),
                 Self::Session(id) => super::session(*id),
                 Self::SessionOf(id, client_type) => super::session_of(*id, *client_type),
+                Self::Proof(id) => super::proof(*id),
+                Self::Spent(mark) => super::spent(*mark),
                 Self::Idempotency(name) => super::idempotency(*name),
             }
         }
@@ -341,6 +364,8 @@ mod tests {
             any::<[u8; 16]>().prop_map(|id| Named::Session(SessionId(id))),
             (id(), prop::sample::select(&ClientType::ALL[..]))
                 .prop_map(|(id, client_type)| Named::SessionOf(id, client_type)),
+            (0_u8..2).prop_map(|byte| Named::Proof(ProofId([byte; 32]))),
+            (0_u8..2).prop_map(|byte| Named::Spent(SpentMark([byte; 32]))),
             any::<[u8; 32]>().prop_map(|name| Named::Idempotency(IdempotencyName(name))),
         ]
     }

@@ -41,9 +41,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError, StoreFacts,
+    BindQuery, BindSnapshot, CommitError, LogInQuery, LogInSnapshot, SendQuery, SendSnapshot, SessionSnapshot, Store,
+    StoreError, StoreFacts,
 };
-use mobile_bind_domain::{Account, AccountId, Change, Revision, Session, SessionId, Timestamp, Versioned};
+use mobile_bind_domain::{
+    Account, AccountId, Change, Proof, ProofId, Revision, Session, SessionId, SpentMark, Timestamp, Versioned,
+};
 use tokio::sync::oneshot;
 
 pub use crate::accept::accept_loss;
@@ -165,6 +168,10 @@ impl Store for SledStore {
         self.read(|reader| snapshot::for_bind(reader, query)).await
     }
 
+    async fn load_log_in(&self, query: &LogInQuery) -> Result<LogInSnapshot, StoreError> {
+        self.read(|reader| snapshot::for_log_in(reader, query)).await
+    }
+
     async fn load_session(&self, id: SessionId) -> Result<Option<SessionSnapshot>, StoreError> {
         self.read(|reader| snapshot::session(reader, id)).await
     }
@@ -189,6 +196,14 @@ impl Store for SledStore {
 
     async fn sessions_of(&self, account: AccountId) -> Result<Vec<Session>, StoreError> {
         self.read(|reader| snapshot::sessions_of(reader, account)).await
+    }
+
+    async fn proofs(&self, after: Option<ProofId>, limit: usize) -> Result<Vec<(ProofId, Proof)>, StoreError> {
+        self.read(|reader| snapshot::proofs(reader, after, limit)).await
+    }
+
+    async fn spent(&self, after: Option<SpentMark>, limit: usize) -> Result<Vec<(SpentMark, Timestamp)>, StoreError> {
+        self.read(|reader| snapshot::spent(reader, after, limit)).await
     }
 
     async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {

@@ -8,14 +8,16 @@ use crate::apply::claims;
 use crate::digest::Digest;
 use crate::fault::Fault;
 use crate::journal::replay;
-use crate::layout::{self, ACCOUNT, CHALLENGE, FORMAT, IDEMPOTENCY, INDEXES, RECEIPT, SESSION, SESSION_OF, TALLY};
+use crate::layout::{
+    self, ACCOUNT, CHALLENGE, FORMAT, IDEMPOTENCY, INDEXES, PROOF, RECEIPT, SESSION, SESSION_OF, SPENT, TALLY,
+};
 use crate::open::{OpenError, open_database};
 use crate::recent::Recent;
-use crate::records::{self, Record};
+use crate::records::{self, Record, Spent};
 use crate::source::Source;
 use crate::view::{Reader, caught};
 use mobile_bind_domain::bind::BindReceipt;
-use mobile_bind_domain::{Account, AccountId, Challenge, IdempotencyRecord, Session, Tally};
+use mobile_bind_domain::{Account, AccountId, Challenge, IdempotencyRecord, Proof, Session, Tally};
 
 /// What a store holds, and what is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -106,6 +108,8 @@ impl Verifier<'_> {
             Some(&CHALLENGE) => drop(self.record::<Challenge>(value, "a challenge cannot be read")),
             Some(&RECEIPT) => drop(self.record::<BindReceipt>(value, "a receipt cannot be read")),
             Some(&TALLY) => drop(self.record::<Tally>(value, "a tally cannot be read")),
+            Some(&PROOF) => drop(self.record::<Proof>(value, "a proof cannot be read")),
+            Some(&SPENT) => drop(self.record::<Spent>(value, "a spent mark cannot be read")),
             Some(&IDEMPOTENCY) => {
                 let _ = self.record::<IdempotencyRecord>(value, "an idempotency key's outcome cannot be read");
             }

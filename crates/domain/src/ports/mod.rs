@@ -16,7 +16,7 @@ pub use facts::{PoolFacts, ReplicationFacts, StoreFacts};
 pub use guard::{Captcha, CaptchaResponse, CaptchaUnavailable, GuardWatch, Pause};
 pub use sms::{Accepted, Purpose, SendFailure, SmsSender, TextMessage};
 pub use store::{
-    BindQuery, BindSnapshot, CallerQuery, CommitError, EarlierBind, ReceiptSnapshot, SendQuery, SendSnapshot,
-    SessionSnapshot, Store, StoreError,
+    BindQuery, BindSnapshot, CallerQuery, CommitError, EarlierBind, Evidence, EvidenceQuery, LogInQuery, LogInSnapshot,
+    ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
 };
 pub use tokens::{OpenedSession, TokenError, TokenIssuer};

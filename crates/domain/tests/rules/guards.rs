@@ -8,12 +8,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mobile_bind_domain::bind::{BindParameters, ProofOfIdentity};
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CaptchaResponse, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError, StoreFacts,
+    BindQuery, BindSnapshot, CaptchaResponse, CommitError, LogInQuery, LogInSnapshot, SendQuery, SendSnapshot,
+    SessionSnapshot, Store, StoreError, StoreFacts,
 };
 use mobile_bind_domain::send::{self, CaptchaState, Circumstances, Permission, Send, SendParameters};
 use mobile_bind_domain::{
-    Account, AccountId, Change, ClientType, Expectation, Guard, Policy, Quota, Refusal, Revision, Session, SessionId,
-    Subject, Tally, Timestamp, VerificationCode, Versioned, Write,
+    Account, AccountId, Change, ClientType, Expectation, Guard, Policy, Proof, ProofId, Quota, Refusal, Revision,
+    Session, SessionId, SpentMark, Subject, Tally, Timestamp, VerificationCode, Versioned, Write,
 };
 use proptest::prelude::*;
 
@@ -299,6 +300,19 @@ impl<S: Store> Store for CountingStore<S> {
 
     async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
         self.0.purge(now, sessions_before, limit).await
+    }
+
+    async fn load_log_in(&self, query: &LogInQuery) -> Result<LogInSnapshot, StoreError> {
+        self.note("load_log_in");
+        self.0.load_log_in(query).await
+    }
+
+    async fn proofs(&self, after: Option<ProofId>, limit: usize) -> Result<Vec<(ProofId, Proof)>, StoreError> {
+        self.0.proofs(after, limit).await
+    }
+
+    async fn spent(&self, after: Option<SpentMark>, limit: usize) -> Result<Vec<(SpentMark, Timestamp)>, StoreError> {
+        self.0.spent(after, limit).await
     }
 
     fn facts(&self) -> StoreFacts {

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mobile_bind_domain::ports::{
-    Accepted, BindQuery, BindSnapshot, Clock, CommitError, OpenedSession, PoolFacts, RandomCodes, Randomness,
-    ReplicationFacts, SendFailure, SendQuery, SendSnapshot, SessionSnapshot, SmsSender, Store, StoreError, StoreFacts,
-    TextMessage, TokenError, TokenIssuer,
+    Accepted, BindQuery, BindSnapshot, Clock, CommitError, LogInQuery, LogInSnapshot, OpenedSession, PoolFacts,
+    RandomCodes, Randomness, ReplicationFacts, SendFailure, SendQuery, SendSnapshot, SessionSnapshot, SmsSender, Store,
+    StoreError, StoreFacts, TextMessage, TokenError, TokenIssuer,
 };
 use mobile_bind_domain::{
     Account, AccountId, Challenge, Change, ClientType, CodeKey, CodeKeys, Guards, KeyId, Mobile, MobileRule,
-    PlatformProof, Policy, Quota, Revision, Service, Session, SessionId, SessionSeed, Subject, Tally, Timestamp, Token,
-    VerificationCode, Versioned,
+    PlatformProof, Policy, Proof, ProofId, Quota, Revision, Service, Session, SessionId, SessionSeed, SpentMark,
+    Subject, Tally, Timestamp, Token, VerificationCode, Versioned,
 };
 use mobile_bind_http::{
     Behaviour, Capacity, Development, DevelopmentMessage, Forwarding, Parts, Presentation, endpoint,
@@ -159,6 +159,11 @@ impl Store for Shop {
         Ok(BindSnapshot { challenge, ..BindSnapshot::default() })
     }
 
+    async fn load_log_in(&self, _: &LogInQuery) -> Result<LogInSnapshot, StoreError> {
+        self.check()?;
+        Ok(LogInSnapshot::default())
+    }
+
     async fn load_session(&self, id: SessionId) -> Result<Option<SessionSnapshot>, StoreError> {
         self.check()?;
         let session = Session {
@@ -192,6 +197,14 @@ impl Store for Shop {
     }
 
     async fn sessions_of(&self, _: AccountId) -> Result<Vec<Session>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn proofs(&self, _: Option<ProofId>, _: usize) -> Result<Vec<(ProofId, Proof)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn spent(&self, _: Option<SpentMark>, _: usize) -> Result<Vec<(SpentMark, Timestamp)>, StoreError> {
         Ok(Vec::new())
     }
 

@@ -7,16 +7,18 @@ use std::fmt::Write as _;
 
 use deadpool_postgres::Client;
 use mobile_bind_domain::bind::BindReceipt;
-use mobile_bind_domain::ports::{BindQuery, CallerQuery, SendQuery};
+use mobile_bind_domain::ports::{BindQuery, CallerQuery, EvidenceQuery, LogInQuery, SendQuery};
 use mobile_bind_domain::referrer::ReferrerName;
 use mobile_bind_domain::{
     Account, AccountId, AppId, Challenge, ChallengeKey, Change, Client as Asking, ClientType, CodeMac, Expectation,
     IdempotencyName, IdempotencyRecord, IdempotentOutcome, Identity, Installation, KeyId, MemberCode, Mobile, OpenId,
-    Platform, PlatformIdentity, Quota, Revision, Session, SessionId, SessionSeed, Subject, Timestamp, UnionId, Write,
+    Platform, PlatformIdentity, Proof, ProofId, Quota, Revision, Session, SessionId, SessionSeed, SpentMark, Subject,
+    Timestamp, UnionId, Write,
 };
 
 use super::{drop_schema, empty_schema};
 use crate::query::Statement;
+use crate::records::proof;
 use crate::{commit, load, migrate, purge};
 
 const PLANS: &str = include_str!("plans.txt");
@@ -34,6 +36,8 @@ INSERT INTO receipts SELECT (13000000000 + n)::text, 'uuid:' || n, '', n, n, dec
     FROM generate_series(1, $N) AS n;
 INSERT INTO sessions SELECT decode(md5(n::text), 'hex'), n, 2, '', 'key', n, n FROM generate_series(1, $N) AS n;
 INSERT INTO meters SELECT 'sends_to:' || (13000000000 + n), 3600000, ARRAY[n], ARRAY[1], n FROM generate_series(1, $N) AS n;
+INSERT INTO proofs SELECT sha256(n::text::bytea), NULL, NULL, n, n FROM generate_series(1, $N) AS n;
+INSERT INTO spent SELECT sha256(n::text::bytea), n FROM generate_series(1, $N) AS n;
 INSERT INTO idempotency_keys SELECT decode(md5(n::text), 'hex'), n, '', n, n, 1, NULL, NULL, NULL FROM generate_series(1, $N) AS n;
 ANALYZE";
 
@@ -61,8 +65,11 @@ fn statements() -> Vec<(String, Statement)> {
     let callers = [
         ("nobody", CallerQuery::Session(None)),
         ("a session", CallerQuery::Session(Some(SessionId([1; 16])))),
-        ("an openid", CallerQuery::Identity { identity: Some(identity.clone()), unionid: None }),
-        ("a unionid", CallerQuery::Identity { identity: Some(identity), unionid: UnionId::new("u") }),
+        ("an openid", CallerQuery::Identity { identity: Some(identity.clone()), unionid: None, session: None }),
+        (
+            "a unionid",
+            CallerQuery::Identity { identity: Some(identity.clone()), unionid: UnionId::new("u"), session: None },
+        ),
     ];
     let referrers = [
         ("nobody", None),
@@ -73,10 +80,29 @@ fn statements() -> Vec<(String, Statement)> {
     let mut all = Vec::new();
     for (caller_name, caller) in &callers {
         for (name, referrer) in &referrers {
-            let query = BindQuery { key: key(), caller: caller.clone(), referrer: referrer.clone(), idempotency: None };
+            let evidence = EvidenceQuery::default();
+            let query = BindQuery {
+                key: key(),
+                caller: caller.clone(),
+                referrer: referrer.clone(),
+                evidence,
+                idempotency: None,
+            };
             all.push((format!("load a bind by {caller_name}, invited by {name}"), load::bind_statement(&query)));
         }
     }
+    let evidence = EvidenceQuery { proof: Some(ProofId([1; 32])), marks: vec![SpentMark([1; 32])] };
+    let caller = CallerQuery::Identity {
+        identity: Some(identity.clone()),
+        unionid: UnionId::new("u"),
+        session: Some(SessionId([1; 16])),
+    };
+    let query = BindQuery { key: key(), caller, referrer: None, evidence: evidence.clone(), idempotency: None };
+    all.push(("load a bind by a proved openid".to_owned(), load::bind_statement(&query)));
+    let query = LogInQuery { identity, unionid: UnionId::new("u"), evidence };
+    all.push(("load a log-in".to_owned(), load::log_in_statement(&query)));
+    all.push(("list proofs".to_owned(), proof::proofs_statement(None, 100)));
+    all.push(("list spent marks".to_owned(), proof::spent_statement(None, 100)));
     for session in [None, Some(SessionId([1; 16]))] {
         let address = std::net::IpAddr::from([192, 0, 2, 1]).into();
         let name = if session.is_some() { "a session" } else { "nobody" };
@@ -87,7 +113,13 @@ fn statements() -> Vec<(String, Statement)> {
     let address = std::net::IpAddr::from([192, 0, 2, 1]).into();
     let query = SendQuery { key: key(), address, session: None, idempotency };
     all.push(("load a send with an idempotency key".to_owned(), load::send_statement(&query)));
-    let query = BindQuery { key: key(), caller: CallerQuery::Session(None), referrer: None, idempotency };
+    let query = BindQuery {
+        key: key(),
+        caller: CallerQuery::Session(None),
+        referrer: None,
+        evidence: EvidenceQuery::default(),
+        idempotency,
+    };
     all.push(("load a bind with an idempotency key".to_owned(), load::bind_statement(&query)));
     all.push(("load a session".to_owned(), load::session_statement(SessionId([1; 16]))));
     all.push(("load an account".to_owned(), load::account_statement(AccountId::MIN)));
@@ -147,6 +179,9 @@ fn change(openid: OpenId) -> Change {
             Write::Count { subject: subject.clone(), at, kept: vec![quota], watched: Vec::new() },
             Write::Forget { subject: subject.clone(), window: quota.window },
             Write::Uncount { subject, at },
+            Write::Proof(ProofId([1; 32]), Proof { unionid: None, session_key: None, proved_at: at, expires_at: at }),
+            Write::UseProof(ProofId([1; 32]), at),
+            Write::Spend(SpentMark([1; 32]), at),
             earlier(absent, Some(kept.clone())),
             earlier(known, Some(kept)),
             earlier(known, None),

@@ -7,11 +7,14 @@
 mod account;
 mod challenge;
 mod idempotency;
+mod proof;
 mod session;
 mod tally;
 
 use mobile_bind_domain::{Revision, Versioned};
 use serde::{Deserialize, Serialize};
+
+pub(crate) use proof::Spent;
 
 use crate::fault::Fault;
 

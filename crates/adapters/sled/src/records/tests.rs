@@ -8,12 +8,12 @@ use mobile_bind_domain::tally::Meter;
 use mobile_bind_domain::{
     Account, AccountId, AccountStatus, AppId, Avatar, Challenge, ChallengeKey, Client, ClientType, CodeMac,
     FinalRefusal, Gender, IdempotencyName, IdempotencyRecord, IdempotentOutcome, Installation, KeyId, MemberCode,
-    Mobile, OpenId, Platform, PlatformIdentity, Profile, ProfileText, Refusal, Revision, Session, SessionId,
-    SessionSeed, ShopDetails, Subject, Tally, Timestamp, UnionId,
+    Mobile, OpenId, Platform, PlatformIdentity, Profile, ProfileText, Proof, ProofId, Refusal, Revision,
+    SealedSessionKey, Session, SessionId, SessionSeed, ShopDetails, SpentMark, Subject, Tally, Timestamp, UnionId,
 };
 use proptest::prelude::*;
 
-use super::{Record, decode, encode};
+use super::{Record, Spent, decode, encode};
 use crate::fault::Fault;
 use crate::layout::{self, Key};
 
@@ -115,6 +115,15 @@ fn tally() -> Tally {
     Tally { meters: vec![Meter { window: Duration::from_secs(86_400), events }, halves] }
 }
 
+fn proof(whole: bool) -> Proof {
+    Proof {
+        unionid: whole.then(|| UnionId::new("o1Ang5xo5tiJD").unwrap()),
+        session_key: whole.then(|| SealedSessionKey::new(&[0xc3; 3]).unwrap()),
+        proved_at: at(1_634_727_340),
+        expires_at: at(1_637_319_340),
+    }
+}
+
 fn idempotency(outcome: IdempotentOutcome) -> IdempotencyRecord {
     let (at, expires_at) = (at(1_634_727_340), at(1_634_727_940));
     IdempotencyRecord { fingerprint: [0x5a; 32], at, expires_at, outcome }
@@ -163,6 +172,9 @@ fn version_1_is_read_and_written_as_it_was_committed() {
     check.record(&layout::idempotency(IdempotencyName([0x3c; 32])), 9, &idempotency(bound));
     let wrong = IdempotentOutcome::Refused(FinalRefusal::of(&Refusal::CodeWrong).unwrap());
     check.record(&layout::idempotency(IdempotencyName([0x3d; 32])), 10, &idempotency(wrong));
+    check.record(&layout::proof(ProofId([0x0f; 32])), 11, &proof(true));
+    check.record(&layout::proof(ProofId([0xf0; 32])), 12, &proof(false));
+    check.record(&layout::spent(SpentMark([0x3c; 32])), 13, &Spent { until: at(1_634_727_940) });
     assert!(check.fixture.next().is_none());
 }
 
@@ -205,6 +217,8 @@ proptest! {
         let _ = decode::<BindReceipt>(&value);
         let _ = decode::<Session>(&value);
         let _ = decode::<Tally>(&value);
+        let _ = decode::<Proof>(&value);
+        let _ = decode::<Spent>(&value);
         let _ = decode::<IdempotencyRecord>(&value);
     }
 }
