@@ -7,7 +7,7 @@ use tracing::trace_span;
 use super::{LoggedIn, SPANS, Service, not_stored};
 use crate::bind::{self, Bind, BindParameters, Bound, Fresh, ProofOfIdentity};
 use crate::ports::{CommitError, OpenedSession};
-use crate::{Change, Operation, Refusal, Requester, SessionSeed};
+use crate::{ChallengeKey, Change, Operation, Refusal, Requester, SessionSeed, Write};
 
 impl Service {
     /// Binds a number.
@@ -45,11 +45,15 @@ impl Service {
                 Ok(bound) => Ok(self.logged_in(bound)?),
                 Err(refusal) => Err(refusal),
             };
+            let used = decision.change.writes.iter().find_map(used_code).filter(|_| answer.is_ok());
             match self.commit(decision.change).await {
                 Ok(()) => {
                     self.guards.observed(&decision.observed);
                     if decision.verified {
                         self.note_verified(command);
+                    }
+                    if let Some(key) = used {
+                        self.relay.verified(key);
                     }
                     return answer;
                 }
@@ -85,5 +89,13 @@ impl Service {
             return Ok(());
         }
         self.store.commit(change).await.map(|_| ())
+    }
+}
+
+/// The challenge that a write ends.
+fn used_code(write: &Write) -> Option<ChallengeKey> {
+    match write {
+        Write::Challenge { key, challenge: None, .. } => Some(key.clone()),
+        _ => None,
     }
 }

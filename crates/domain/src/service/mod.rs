@@ -1,6 +1,7 @@
 //! The use cases: load, decide, commit, and start again where the snapshot no longer holds.
 
 mod bind;
+mod outbox;
 mod send;
 mod session;
 
@@ -8,7 +9,8 @@ use std::sync::Arc;
 
 use tracing::warn;
 
-use crate::ports::{Clock, CodeSource, Randomness, SmsSender, Store, StoreError, TokenIssuer};
+pub use self::outbox::{Heard, Outbox};
+use crate::ports::{Clock, CodeSealer, CodeSource, Randomness, Relay, Store, StoreError, TokenIssuer};
 use crate::{Account, CodeKeys, Guards, Operation, Policy, Refusal, SessionId, Timestamp, Token};
 
 /// The target of the spans that are made for operators alone, at the level of traces: they cost next to nothing where nobody
@@ -20,7 +22,9 @@ pub struct Service {
     /// Keeps everything.
     pub store: Arc<dyn Store>,
     /// Sends messages.
-    pub sms: Arc<dyn SmsSender>,
+    pub relay: Arc<dyn Relay>,
+    /// Keeps the codes of messages until they are sent.
+    pub sealer: Arc<dyn CodeSealer>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Gives randomness.

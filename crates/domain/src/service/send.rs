@@ -3,20 +3,21 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use tracing::field::Empty;
-use tracing::{Instrument, trace_span, warn};
+use tracing::{trace_span, warn};
 
 use super::{SPANS, Service, error_text, not_stored};
 use crate::conversion::Conversions;
-use crate::ports::{Accepted, CaptchaResponse, CommitError, Purpose, SendFailure, TextMessage};
+use crate::outbox::{MessageId, MessageKey};
+use crate::ports::{CaptchaResponse, CommitError, Outgoing, Purpose, SendFailure};
 use crate::send::{self, CaptchaState, Circumstances, Earlier, Permission, Send, SendParameters};
-use crate::{Change, Operation, Refusal, Requester, Revision};
+use crate::{Change, Operation, OutboxMessage, Refusal, Requester, Revision, Timestamp, VerificationCode, Write};
 
 /// How long to wait before looking again what became of the same request.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 impl Service {
-    /// Sends a code to a number. Answers when a provider has accepted the message.
+    /// Sends a code to a number. The message is stored with the code, before it leaves. Answers when a provider has accepted
+    /// it, or after a while; then the outbox goes on.
     ///
     /// # Errors
     /// Where the number is malformed or still rests, a quota is used up, or no message went out.
@@ -33,6 +34,7 @@ impl Service {
     async fn send_once(&self, command: &Send, response: Option<&CaptchaResponse>) -> Result<(), Refusal> {
         let code = self.codes.draw(self.policy.code_length);
         let mac = self.keys.seal(&command.key, &code);
+        let message = self.queued(command, &code)?;
         let query = command.query();
         let mut captcha = if self.guards.captcha.is_some() { CaptchaState::Open } else { CaptchaState::Unavailable };
         let mut response = response;
@@ -65,21 +67,18 @@ impl Service {
                 }
                 decided => decided?,
             };
-            match self.store.commit(permission.change.clone()).await {
-                Ok(committed) => {
+            let mut change = permission.change.clone();
+            change.writes.push(Write::Message { expected: Revision::ABSENT, message: Box::new(message.clone()) });
+            match self.store.commit(change).await {
+                Ok(revision) => {
                     self.note_sending(&permission, command);
-                    let message = TextMessage {
-                        mobile: command.key.mobile.clone(),
-                        code,
-                        purpose: Purpose::Bind,
-                        language: command.requester.language,
-                        lifetime: self.policy.code_lifetime,
-                    };
-                    let outcome = match self.text(message).await {
-                        Ok(_) => Ok(()),
-                        Err(failure) => Err(self.not_sent(&permission, committed, command, failure).await),
-                    };
-                    if let Some(change) = permission.concluded(committed, &outcome) {
+                    let outgoing = Outgoing { message, revision, code, permission: Some(permission.clone()) };
+                    let relayed = self.relay.relay(outgoing).await;
+                    if relayed.is_err_and(|failure| failure != SendFailure::Unknown) {
+                        self.with_conversions(command, Conversions::unsent);
+                    }
+                    let outcome = relayed.map_err(refusal);
+                    if let Some(change) = permission.concluded(revision, &outcome) {
                         self.commit_late(change, "what became of a message is not known to who asks again").await;
                     }
                     return outcome;
@@ -125,43 +124,15 @@ impl Service {
         note(&mut conversions, country, command.requester.address, self.clock.now(), &self.policy.limits.conversion)
     }
 
-    async fn text(&self, message: TextMessage) -> Result<Accepted, SendFailure> {
-        let span = trace_span!(target: SPANS, "sms", mobile_bind.outcome = Empty, otel.status_code = Empty);
-        let sent = self.sms.send(message).instrument(span.clone()).await;
-        let outcome = match &sent {
-            Ok(_) => "sent",
-            Err(SendFailure::Refused) => "refused",
-            Err(SendFailure::Limited) => "limited",
-            Err(SendFailure::Unavailable) => "unavailable",
-            Err(SendFailure::Unknown) => "unknown",
-        };
-        span.record("mobile_bind.outcome", outcome);
-        if sent.is_err() {
-            span.record("otel.status_code", "ERROR");
-        }
-        sent
-    }
-
-    /// A message that certainly did not leave is as if it had never been asked for; one that may have left is not.
-    async fn not_sent(
-        &self,
-        permission: &Permission,
-        committed: Revision,
-        command: &Send,
-        failure: SendFailure,
-    ) -> Refusal {
-        let refusal = match failure {
-            SendFailure::Refused => Refusal::SmsRefused,
-            SendFailure::Limited => Refusal::SmsLimited,
-            SendFailure::Unavailable => Refusal::SmsUnavailable,
-            SendFailure::Unknown => return Refusal::SmsUnknown,
-        };
-        self.with_conversions(command, Conversions::unsent);
-        for change in [permission.uncount(), permission.restore(committed)] {
-            // A conflict means that the challenge was tried in between: it stays, and its code is known to nobody.
-            self.commit_late(change, "a refused message stays counted").await;
-        }
-        refusal
+    fn queued(&self, command: &Send, code: &VerificationCode) -> Result<OutboxMessage, Refusal> {
+        let now: Timestamp = self.clock.now();
+        let mut random = [0; 10];
+        self.randomness.fill(&mut random);
+        let key = MessageKey { mobile: command.key.mobile.clone(), id: MessageId::new(now, random) };
+        let sealed = self.sealer.seal(&key, code).map_err(|error| not_stored(Operation::Send, &error))?;
+        let (client, language) = (command.key.client.clone(), command.requester.language);
+        let lasts = (now, now.after(self.policy.code_lifetime));
+        Ok(OutboxMessage::queued(key, client, Purpose::Bind, language, sealed, lasts, &self.policy.outbox))
     }
 
     /// Commits what the answer does not depend on.
@@ -169,5 +140,14 @@ impl Service {
         if let Err(CommitError::Store(error)) = self.store.commit(change).await {
             warn!(error = error_text(&error), "{otherwise}");
         }
+    }
+}
+
+fn refusal(failure: SendFailure) -> Refusal {
+    match failure {
+        SendFailure::Refused => Refusal::SmsRefused,
+        SendFailure::Limited => Refusal::SmsLimited,
+        SendFailure::Unavailable => Refusal::SmsUnavailable,
+        SendFailure::Unknown => Refusal::SmsUnknown,
     }
 }

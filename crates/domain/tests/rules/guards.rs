@@ -13,8 +13,9 @@ use mobile_bind_domain::ports::{
 };
 use mobile_bind_domain::send::{self, CaptchaState, Circumstances, Permission, Send, SendParameters};
 use mobile_bind_domain::{
-    Account, AccountId, Change, ClientType, Expectation, Guard, Policy, Proof, ProofId, Quota, Refusal, Revision,
-    Session, SessionId, SpentMark, Subject, Tally, Timestamp, VerificationCode, Versioned, Write,
+    Account, AccountId, Change, ClientType, Expectation, Guard, MessageKey, Mobile, OutboxMessage, Policy, Proof,
+    ProofId, Quota, Refusal, Revision, Session, SessionId, SpentMark, Subject, Tally, Timestamp, VerificationCode,
+    Versioned, Write,
 };
 use proptest::prelude::*;
 
@@ -305,6 +306,27 @@ impl<S: Store> Store for CountingStore<S> {
     async fn load_log_in(&self, query: &LogInQuery) -> Result<LogInSnapshot, StoreError> {
         self.note("load_log_in");
         self.0.load_log_in(query).await
+    }
+
+    async fn message(&self, key: &MessageKey) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        self.note("message");
+        self.0.message(key).await
+    }
+
+    async fn messages_to(&self, mobile: &Mobile, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        self.0.messages_to(mobile, limit).await
+    }
+
+    async fn message_by_reference(
+        &self,
+        provider: &str,
+        reference: &str,
+    ) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        self.0.message_by_reference(provider, reference).await
+    }
+
+    async fn due_messages(&self, now: Timestamp, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        self.0.due_messages(now, limit).await
     }
 
     async fn proofs(&self, after: Option<ProofId>, limit: usize) -> Result<Vec<(ProofId, Proof)>, StoreError> {

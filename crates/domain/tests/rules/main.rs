@@ -7,6 +7,7 @@ mod caller;
 mod checks;
 mod codes;
 mod guards;
+mod outbox;
 mod repeats;
 mod sending;
 mod sessions;
