@@ -33,6 +33,17 @@ pub(crate) fn describe_metrics() {
 /// # Errors
 /// With the name of the setting that cannot be used.
 pub(crate) fn guards(settings: &Settings) -> Result<Guards> {
+    // Seen from the start on, so that the first event is a rise.
+    for guard in Guard::ALL {
+        for verdict in [Verdict::Refused, Verdict::CaptchaWanted, Verdict::WouldRefuse] {
+            counter!(GUARDS, "guard" => guard.name(), "verdict" => verdict.name()).increment(0);
+        }
+    }
+    for &quota in &settings.limits.sends {
+        let window = String::from(quota);
+        gauge!(BUDGET_USED, "window" => window.clone()).set(0.0);
+        counter!(BUDGET_ALARMS, "window" => window).increment(0);
+    }
     Ok(Guards {
         watch: Arc::new(Watch::default()),
         captcha: captcha(settings)?,

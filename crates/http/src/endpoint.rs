@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use metrics::counter;
 use poem::endpoint::BoxEndpoint;
 use poem::error::MethodNotAllowedError;
 use poem::http::{StatusCode, Uri, header};
@@ -15,7 +16,7 @@ use crate::client_address::Addressed;
 use crate::cors::{AllowedOrigins, Cors};
 use crate::envelope::EnvelopeCode;
 use crate::fault::WireFault;
-use crate::metrics::{Answered, MetricsRoute};
+use crate::metrics::{Answered, MetricsRoute, UNLISTED_PROXY};
 use crate::observation::Observation;
 use crate::parameters::{Parameter, Parameters};
 use crate::readiness::Readiness;
@@ -25,6 +26,7 @@ use crate::{Parts, development, document, language, pages};
 
 /// The whole service, for a server to run.
 pub fn endpoint(parts: Parts) -> BoxEndpoint<'static, Response> {
+    counter!(UNLISTED_PROXY).increment(0);
     let Parts { service, presentation, forwarding, cors_origins, key_set, capacity, metrics, bind_page, development } =
         parts;
     let operations = Api { service: Arc::clone(&service), presentation };

@@ -36,6 +36,7 @@ async fn at_once(mode: LimitMode) -> (usize, usize) {
             settings.limits.mode = mode;
             settings.code.send_interval_s = 0;
             settings.limits.sends_to_number = Vec::new();
+            settings.limits.sends_from_address = Vec::new();
             settings.limits.keep_half_for_owners = false;
         })
         .await,

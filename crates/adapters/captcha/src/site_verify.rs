@@ -104,10 +104,13 @@ impl SiteVerify {
 
     /// What the provider says of a response.
     async fn ask(&self, response: &CaptchaResponse) -> Result<Answer, &'static str> {
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("secret", &self.secret).append_pair("response", response.expose());
+        let form = {
+            let mut form = form_urlencoded::Serializer::new(String::new());
+            form.append_pair("secret", &self.secret).append_pair("response", response.expose());
+            form.finish()
+        };
         let request = self.client.post(self.url.clone()).timeout(self.timeout);
-        let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.finish());
+        let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
         // The error's own text is not used: it may hold what was sent.
         let mut answer = request.send().await.map_err(|_| "no answer")?;
         let mut body = Vec::new();

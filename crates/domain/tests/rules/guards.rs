@@ -188,11 +188,9 @@ fn guess(world: &World, days: u64) -> u32 {
     let (mut tried, mut waited) = (0, 0);
     while waited < days * DAY {
         let _ = world.send(MOBILE, "guesser");
-        loop {
-            match world.bind(ClientType::H5, "guesser", &BindParameters { verify: "wrong", ..BIND }) {
-                Err(Refusal::CodeWrong) => tried += 1,
-                _ => break,
-            }
+        let wrong = BindParameters { verify: "wrong", ..BIND };
+        while let Err(Refusal::CodeWrong) = world.bind(ClientType::H5, "guesser", &wrong) {
+            tried += 1;
         }
         world.advance(300);
         waited += 300;
