@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
+use mobile_bind_domain::outbox::DeliveryReceipt;
 use mobile_bind_domain::ports::{Clock, CodeSource, RandomCodes, Randomness, SmsSender, TokenIssuer};
 use mobile_bind_domain::{Outbox, PlatformProof, Service};
 use mobile_bind_http::{Parts, Presentation};
 use mobile_bind_jwt::{JwtIssuer, OpaqueIssuer};
 use mobile_bind_sealing::AeadSealer;
-use mobile_bind_sms::{Deadline, FakeSms};
+use mobile_bind_sms::{Deadline, FakeSms, HearReceipt};
 use poem::EndpointExt;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
@@ -25,7 +26,7 @@ use crate::keys::{self, KeyPlace};
 use crate::listening::{Listening, raise_file_limit};
 use crate::metered_store::MeteredStore;
 use crate::metrics::Measured;
-use crate::outbox::{self, BackgroundRelay, Measures};
+use crate::outbox::{self, BackgroundRelay, Callbacks, Measures, Receipts};
 use crate::providers;
 use crate::settings::{Environment, Settings, SmsSenderName, TokenFormat, refuse_unsafe};
 use crate::stores::{OpenStore, cache_bytes, store_folder};
@@ -35,6 +36,9 @@ use crate::telemetry::TracedRequests;
 const PURGE_EVERY: Duration = Duration::from_secs(1);
 const PURGE_LIMIT: usize = 400;
 const PURGES: usize = 10;
+
+/// How many receipts wait to be stored.
+const RECEIPTS_WAITING: usize = 4_096;
 
 /// Ports that a caller plugs in himself; what is absent is the machine's own.
 #[derive(Default)]
@@ -63,7 +67,7 @@ pub struct App {
     /// Where operators' orders come in, if they can.
     control: Option<Control>,
     /// What goes on beside the requests.
-    chores: [JoinHandle<()>; 3],
+    chores: [JoinHandle<()>; 4],
     relay: Arc<BackgroundRelay>,
 }
 
@@ -91,10 +95,19 @@ impl App {
         let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
         let (tokens, key_set) = token_issuer(settings, &keys, randomness.as_ref()).await?;
         let sms = Arc::new(FakeSms::new(Arc::clone(&clock), ports.printer));
-        let sender: Arc<dyn SmsSender> = match settings.sms.sender {
-            SmsSenderName::Fake => Arc::clone(&sms) as Arc<dyn SmsSender>,
-            SmsSenderName::Providers => Arc::new(providers::failover(settings, &clock, &randomness)?),
+        // Bounded: a provider that floods loses receipts, and nothing else waits for it.
+        let (heard, to_hear) = mpsc::channel::<DeliveryReceipt>(RECEIPTS_WAITING);
+        let hear: HearReceipt = Arc::new(move |provider, receipt| {
+            if heard.try_send(outbox::delivery(provider, receipt)).is_err() {
+                warn!(provider, "a receipt is lost: too many wait");
+            }
+        });
+        let failover = match settings.sms.sender {
+            SmsSenderName::Fake => None,
+            SmsSenderName::Providers => Some(Arc::new(providers::failover(settings, &clock, &randomness, hear)?)),
         };
+        let providers = failover.as_ref().map(|failover| failover.providers().to_vec()).unwrap_or_default();
+        let sender = failover.map_or_else(|| Arc::clone(&sms) as Arc<dyn SmsSender>, |failover| failover);
         if policy.platform_proof == PlatformProof::Trust {
             warn!("platform_proof is \"trust\": openids are believed, and whoever knows one enters its account");
         }
@@ -112,7 +125,8 @@ impl App {
         // The fake's messages are nobody's money, and to follow them costs a look-up for each bind.
         let follows_codes = settings.sms.sender == SmsSenderName::Providers;
         let answer_after = Duration::from_millis(settings.sms.answer_after_ms);
-        let relay = Arc::new(BackgroundRelay::new(outbox, measures, answer_after, follows_codes));
+        let receipts = Receipts::new(Arc::clone(&outbox), Arc::clone(&measures), providers.clone());
+        let relay = Arc::new(BackgroundRelay::new(outbox, measures, answer_after, follows_codes, providers));
         let service = Arc::new(Service {
             store,
             relay: Arc::clone(&relay) as Arc<_>,
@@ -139,6 +153,7 @@ impl App {
             capacity,
             metrics: (development && metrics_listen.is_none()).then(|| Arc::clone(&measured) as Arc<_>),
             bind_page: development || settings.pages.bind,
+            callbacks: follows_codes.then(|| Arc::new(Callbacks(Arc::clone(&receipts))) as Arc<_>),
             development: development.then(desk),
         });
         let endpoint = if tracing.is_some() { TracedRequests(endpoint).boxed() } else { endpoint };
@@ -159,6 +174,7 @@ impl App {
         });
         let purge = tokio::spawn(purge(Arc::clone(&service)));
         let sweep = tokio::spawn(outbox::sweep(Arc::clone(&relay)));
+        let hearing = tokio::spawn(take_receipts(receipts, to_hear));
         let upkeep = tokio::spawn(async move { measured.keep_up().await });
         let metrics_address = metrics_server.as_ref().map(|server| server.address);
         let address = server.address;
@@ -171,7 +187,7 @@ impl App {
             server,
             metrics_server,
             control,
-            chores: [purge, upkeep, sweep],
+            chores: [purge, upkeep, sweep, hearing],
             relay,
         })
     }
@@ -202,6 +218,17 @@ impl App {
         info!("stopped");
         Ok(())
     }
+}
+
+/// Takes receipts that come over providers' own connections.
+async fn take_receipts(receipts: Arc<Receipts>, mut to_hear: mpsc::Receiver<DeliveryReceipt>) {
+    while let Some(receipt) = to_hear.recv().await {
+        if let Err(error) = receipts.hear(receipt).await {
+            warn!(%error, "a receipt could not be stored");
+        }
+    }
+    // Without such connections there is nothing to do until the end.
+    std::future::pending::<()>().await;
 }
 
 async fn purge(service: Arc<Service>) {

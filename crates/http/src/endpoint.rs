@@ -12,6 +12,7 @@ use poem::{Endpoint, EndpointExt, Error, IntoEndpoint, Request, Response, Result
 use tracing::error;
 
 use crate::api::Api;
+use crate::callbacks::CallbackRoute;
 use crate::client_address::Addressed;
 use crate::cors::{AllowedOrigins, Cors};
 use crate::envelope::EnvelopeCode;
@@ -27,8 +28,18 @@ use crate::{Parts, development, document, language, pages};
 /// The whole service, for a server to run.
 pub fn endpoint(parts: Parts) -> BoxEndpoint<'static, Response> {
     counter!(UNLISTED_PROXY).increment(0);
-    let Parts { service, presentation, forwarding, cors_origins, key_set, capacity, metrics, bind_page, development } =
-        parts;
+    let Parts {
+        service,
+        presentation,
+        forwarding,
+        cors_origins,
+        key_set,
+        capacity,
+        metrics,
+        bind_page,
+        callbacks,
+        development,
+    } = parts;
     let operations = Api { service: Arc::clone(&service), presentation };
     let mut route = document::route(operations, Route::new())
         .at("/healthz", get(healthz))
@@ -47,6 +58,9 @@ pub fn endpoint(parts: Parts) -> BoxEndpoint<'static, Response> {
     }
     if bind_page || development.is_some() {
         route = route.nest("/pages", pages::assets());
+    }
+    if let Some(callbacks) = callbacks {
+        route = route.at("/sms/receipts/:provider/:key", poem::post(CallbackRoute(callbacks)));
     }
     if let Some(development) = development {
         route = route.nest_no_strip("/dev", development::routes(development, Arc::clone(&service)));
@@ -100,7 +114,7 @@ impl Head {
     fn allowed_methods(&self) -> &'static str {
         match self.uri.path() {
             path if OPERATIONS.contains(&path) => "GET, POST",
-            path if development::takes_post(path) => "POST",
+            path if development::takes_post(path) || path.starts_with("/sms/receipts/") => "POST",
             _ => "GET, HEAD",
         }
     }

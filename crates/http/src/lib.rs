@@ -7,6 +7,7 @@
 mod answer;
 mod api;
 mod asked;
+mod callbacks;
 mod catalogue;
 mod client_address;
 mod completion;
@@ -35,6 +36,7 @@ mod user;
 use std::sync::Arc;
 
 pub use answer::CaptchaWidget;
+pub use callbacks::{CallAnswer, ProviderCall, ProviderCalls};
 pub use client_address::{ForwardedHeader, Forwarding, UnlistedProxy};
 pub use connections::{Connection, ConnectionLimits, LimitedAcceptor};
 pub use development::{Behaviour, Development, DevelopmentMessage};
@@ -77,6 +79,8 @@ pub struct Parts {
     pub metrics: Option<Arc<dyn Scrape>>,
     /// Whether the page to bind on is served, at `/`.
     pub bind_page: bool,
+    /// What takes providers' calls with receipts; without it the route does not exist.
+    pub callbacks: Option<Arc<dyn ProviderCalls>>,
     /// What the routes under `/dev` reach; without it they do not exist.
     pub development: Option<Arc<dyn Development>>,
 }

@@ -263,6 +263,12 @@ section! {
         purposes: Vec<String> = Vec::new(),
         rank: u16 = 1,
         weight: u32 = 1,
+        price: String = String::new(),
+        prices: BTreeMap<String, String> = BTreeMap::new(),
+        receipts_key: SecretText = SecretText::default(),
+        #[serde(deserialize_with = "list")]
+        receipts_from: Vec<String> = Vec::new(),
+        receipts_url: String = String::new(),
     }
 }
 section! {

@@ -16,7 +16,7 @@ mod tokens;
 pub use ambient::{Clock, CodeSource, RandomCodes, Randomness};
 pub use facts::{PoolFacts, ReplicationFacts, StoreFacts};
 pub use guard::{Captcha, CaptchaResponse, CaptchaUnavailable, GuardWatch, Pause};
-pub use relay::{AnswerSlot, Outgoing, Relay};
+pub use relay::{AnswerSlot, Outgoing, ProviderFacts, Relay};
 pub use sealing::{CodeSealer, SealError};
 pub use sms::{Accepted, Purpose, SendFailure, SmsSender, TextMessage, Trail};
 pub use store::{

@@ -100,6 +100,7 @@ impl Shop {
             capacity: Capacity::default(),
             metrics: None,
             bind_page: false,
+            callbacks: None,
             development: Some(shop()),
         }
     }
