@@ -64,9 +64,8 @@ impl Steps {
 }
 
 /// What a change is made of. Whatever the change's own order, idempotency keys come first, then challenges, accounts, sessions,
-/// receipts, counts, proofs, marks and messages: so changes that meet wait for each other, and do not lock each other out. What is expected comes
-/// before what is
-/// written.
+/// receipts, counts, proofs, marks and messages: so changes that meet wait for each other, and do not lock each other out. What is
+/// expected comes before what is written.
 pub(crate) fn steps(change: &Change, revision: Revision) -> Result<Steps, Fault> {
     let mut steps = Steps { rows: Vec::new(), others: Vec::new(), touches: HashSet::new(), is_regular: true };
     for expectation in &change.expectations {
@@ -78,6 +77,11 @@ pub(crate) fn steps(change: &Change, revision: Revision) -> Result<Steps, Fault>
             Expectation::Challenge(key, known) => steps.add(challenge::unchanged(key, *known)),
             Expectation::Account(id, known) => steps.add(account::unchanged(*id, *known)),
             Expectation::Session(id) => steps.add(session::there(*id)),
+            Expectation::Room { subject, at, kept } => {
+                for quota in kept {
+                    steps.others.push((AFTER, tally::room(subject, *at, quota)?));
+                }
+            }
         }
     }
     for write in &change.writes {
