@@ -21,6 +21,7 @@ use tracing::{info, warn};
 use crate::ambient::{SystemClock, SystemRandomness};
 use crate::control::Control;
 use crate::development::DevelopmentDesk;
+use crate::guards;
 use crate::keys::{self, KeyPlace};
 use crate::listening::{Listening, raise_file_limit};
 use crate::metered_store::MeteredStore;
@@ -136,6 +137,7 @@ impl App {
             randomness,
             tokens,
             policy,
+            guards: guards::guards(settings)?,
         });
 
         let development = settings.environment == Environment::Development;
@@ -145,6 +147,7 @@ impl App {
         let endpoint = mobile_bind_http::endpoint(Parts {
             service: Arc::clone(&service),
             presentation,
+            forwarding: guards::forwarding(settings)?,
             cors_origins: settings.cors.origins.clone(),
             key_set,
             capacity,
@@ -249,6 +252,7 @@ fn presentation(settings: &Settings) -> Result<Presentation> {
         attachment_host: settings.shop.attachment_host.trim_end_matches('/').to_owned(),
         time_zone: time_zone.context("shop.time_zone is not known")?,
         mandatory_bind: settings.shop.mandatory_bind,
+        captcha: guards::widget(settings),
     })
 }
 

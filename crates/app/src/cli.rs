@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::ambient::SystemRandomness;
 use crate::copy::copy;
+use crate::doctor;
 use crate::fill::fill;
 use crate::keys::{self, KeyPlace, Purpose};
 use crate::settings::{Environment, Overrides, Settings, SmsSenderName, load, refuse_unsafe};
@@ -58,6 +59,8 @@ enum Command {
     /// Looks after the database.
     #[command(subcommand)]
     Db(DbCommand),
+    /// Looks for what makes the service work worse than it seems to; fails where it finds something.
+    Doctor,
     /// Writes a backup of the store and the keys, also while the service runs.
     Backup {
         /// A folder that is not there yet.
@@ -160,6 +163,10 @@ impl CommandLine {
             Command::Sms(command) => runtime()?.block_on(sms_commands::run(&load(&overrides)?, command)),
             Command::Store(StoreCommand::Copy { from, to }) => {
                 print(&runtime()?.block_on(copy(&load(&overrides)?, &from, &to))?)
+            }
+            Command::Doctor => {
+                let settings = load(&overrides)?;
+                runtime()?.block_on(doctor::doctor(&settings, &mut std::io::stdout()))
             }
             Command::Backup { to } => {
                 let told = runtime()?.block_on(store_commands::back_up(&load(&overrides)?, &to))?;

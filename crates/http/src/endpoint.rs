@@ -1,7 +1,9 @@
 //! The routes, and what stands around them.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
+use metrics::counter;
 use poem::endpoint::BoxEndpoint;
 use poem::error::MethodNotAllowedError;
 use poem::http::{StatusCode, Uri, header};
@@ -11,10 +13,11 @@ use tracing::error;
 
 use crate::api::Api;
 use crate::callbacks::CallbackRoute;
+use crate::client_address::Addressed;
 use crate::cors::{AllowedOrigins, Cors};
 use crate::envelope::EnvelopeCode;
 use crate::fault::WireFault;
-use crate::metrics::{Answered, MetricsRoute};
+use crate::metrics::{Answered, MetricsRoute, UNLISTED_PROXY};
 use crate::observation::Observation;
 use crate::parameters::{Parameter, Parameters};
 use crate::readiness::Readiness;
@@ -24,8 +27,19 @@ use crate::{Parts, development, document, language, pages};
 
 /// The whole service, for a server to run.
 pub fn endpoint(parts: Parts) -> BoxEndpoint<'static, Response> {
-    let Parts { service, presentation, cors_origins, key_set, capacity, metrics, bind_page, callbacks, development } =
-        parts;
+    counter!(UNLISTED_PROXY).increment(0);
+    let Parts {
+        service,
+        presentation,
+        forwarding,
+        cors_origins,
+        key_set,
+        capacity,
+        metrics,
+        bind_page,
+        callbacks,
+        development,
+    } = parts;
     let operations = Api { service: Arc::clone(&service), presentation };
     let mut route = document::route(operations, Route::new())
         .at("/healthz", get(healthz))
@@ -54,7 +68,8 @@ pub fn endpoint(parts: Parts) -> BoxEndpoint<'static, Response> {
     let guarded = Shedding::new(Faults(route.with(CatchPanic::new().with_handler(panicked))), capacity);
     let origins = AllowedOrigins::new(&cors_origins);
     let inner = Cors { inner: Rewriting(guarded), origins };
-    Observation { inner, service, answered: Answered::default() }.boxed()
+    let inner = Observation { inner, service, answered: Answered::default() };
+    Addressed { inner, forwarding, unlisted: AtomicU64::new(0) }.boxed()
 }
 
 /// An endpoint that always answers the same JSON.

@@ -9,6 +9,7 @@ mod api;
 mod asked;
 mod callbacks;
 mod catalogue;
+mod client_address;
 mod completion;
 mod connections;
 mod cors;
@@ -34,7 +35,9 @@ mod user;
 
 use std::sync::Arc;
 
+pub use answer::CaptchaWidget;
 pub use callbacks::{CallAnswer, ProviderCall, ProviderCalls};
+pub use client_address::{ForwardedHeader, Forwarding, UnlistedProxy};
 pub use connections::{Connection, ConnectionLimits, LimitedAcceptor};
 pub use development::{Behaviour, Development, DevelopmentMessage};
 pub use document::openapi_document;
@@ -54,6 +57,8 @@ pub struct Presentation {
     pub time_zone: jiff::tz::TimeZone,
     /// What `is_mandatory_bind_mobile` answers.
     pub mandatory_bind: bool,
+    /// The captcha that clients show where one is wanted.
+    pub captcha: Option<CaptchaWidget>,
 }
 
 /// What the service is made of.
@@ -62,6 +67,8 @@ pub struct Parts {
     pub service: Arc<mobile_bind_domain::Service>,
     /// How accounts are shown.
     pub presentation: Presentation,
+    /// Whose word on clients' addresses counts.
+    pub forwarding: Forwarding,
     /// The origins that browsers may call from: none where empty, any where `*` is among them.
     pub cors_origins: Vec<String>,
     /// A JWK set (RFC 7517) to publish at `/.well-known/jwks.json`.

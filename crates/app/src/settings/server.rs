@@ -5,9 +5,19 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use mobile_bind_domain::AddressRange;
 use mobile_bind_http::{Capacity, ConnectionLimits};
 
-use super::Settings;
+use super::{ForwardedHeader, Settings};
+
+impl From<ForwardedHeader> for mobile_bind_http::ForwardedHeader {
+    fn from(header: ForwardedHeader) -> Self {
+        match header {
+            ForwardedHeader::XForwardedFor => Self::XForwardedFor,
+            ForwardedHeader::Forwarded => Self::Forwarded,
+        }
+    }
+}
 
 impl Settings {
     /// How many requests are worked on at once.
@@ -42,6 +52,15 @@ impl Settings {
             idle: Duration::from_secs(server.idle_timeout_s),
             request: Duration::from_secs(server.request_timeout_s),
         })
+    }
+
+    /// The proxies whose word on clients' addresses counts.
+    ///
+    /// # Errors
+    /// With the name of the setting that cannot be used.
+    pub fn trusted_proxies(&self) -> Result<Vec<AddressRange>> {
+        let ranges = self.server.trusted_proxies.iter().map(|text| text.parse::<AddressRange>());
+        ranges.collect::<Result<_, _>>().context("server.trusted_proxies cannot be used")
     }
 
     /// The store, like a URL: as it is set, or as the file says.
