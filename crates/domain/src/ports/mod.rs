@@ -6,6 +6,7 @@
 
 mod ambient;
 mod facts;
+mod guard;
 mod relay;
 mod sealing;
 mod sms;
@@ -14,7 +15,8 @@ mod tokens;
 
 pub use ambient::{Clock, CodeSource, RandomCodes, Randomness};
 pub use facts::{PoolFacts, ReplicationFacts, StoreFacts};
-pub use relay::{AnswerSlot, Outgoing, Relay};
+pub use guard::{Captcha, CaptchaResponse, CaptchaUnavailable, GuardWatch, Pause};
+pub use relay::{AnswerSlot, Outgoing, ProviderFacts, Relay};
 pub use sealing::{CodeSealer, SealError};
 pub use sms::{Accepted, Purpose, SendFailure, SmsSender, TextMessage, Trail};
 pub use store::{
