@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow};
 use mobile_bind_domain::outbox::DeliveryReceipt;
 use mobile_bind_domain::ports::{Clock, CodeSource, RandomCodes, Randomness, SmsSender, TokenIssuer};
 use mobile_bind_domain::{Outbox, PlatformProof, Service};
-use mobile_bind_http::{Parts, Presentation};
+use mobile_bind_http::{Console, ConsoleParts, Parts, Presentation, Recorder};
 use mobile_bind_jwt::{JwtIssuer, OpaqueIssuer};
 use mobile_bind_sealing::AeadSealer;
 use mobile_bind_sms::{Deadline, FakeSms, HearReceipt};
@@ -57,6 +57,8 @@ pub struct App {
     pub address: SocketAddr,
     /// Where the metrics have an address of their own.
     pub metrics_address: Option<SocketAddr>,
+    /// Where the operators' console is.
+    pub console_address: Option<SocketAddr>,
     /// The use cases, over the ports.
     pub service: Arc<Service>,
     /// The fake provider.
@@ -64,10 +66,11 @@ pub struct App {
     stop: watch::Sender<bool>,
     server: Listening,
     metrics_server: Option<Listening>,
+    console_server: Option<Listening>,
     /// Where operators' orders come in, if they can.
     control: Option<Control>,
     /// What goes on beside the requests.
-    chores: [JoinHandle<()>; 4],
+    chores: Vec<JoinHandle<()>>,
     relay: Arc<BackgroundRelay>,
 }
 
@@ -82,6 +85,7 @@ impl App {
         let presentation = presentation(settings)?;
         let (capacity, connections) = (settings.capacity()?, settings.connection_limits()?);
         let (metrics_listen, tracing) = (settings.metrics_listen()?, settings.tracing()?);
+        let console = settings.console()?;
         let measured = Arc::new(Measured::start(store_folder(settings))?);
         measured.note_settings(policy.platform_proof, cache_bytes(settings));
         raise_file_limit(connections.open);
@@ -168,26 +172,40 @@ impl App {
             }
             None => None,
         };
+        let mut chores = vec![tokio::spawn(purge(Arc::clone(&service)))];
+        let console_server = match console {
+            Some((address, operators)) => {
+                let (service, scrape) = (Arc::clone(&service), Arc::clone(&measured) as Arc<_>);
+                let console = Console::new(ConsoleParts { service, scrape, operators: Arc::new(operators) });
+                chores.push(tokio::spawn(record(console.recorder())));
+                let server = listen(address, console.endpoint()).await?;
+                info!(address = %server.address, "the operators' console listens");
+                Some(server)
+            }
+            None => None,
+        };
         let control = opened.embedded().and_then(|store| {
             let control = Control::start(&settings.data_dir, store);
             control.inspect_err(|error| warn!(error = format!("{error:#}"), "no orders are taken")).ok()
         });
-        let purge = tokio::spawn(purge(Arc::clone(&service)));
-        let sweep = tokio::spawn(outbox::sweep(Arc::clone(&relay)));
-        let hearing = tokio::spawn(take_receipts(receipts, to_hear));
-        let upkeep = tokio::spawn(async move { measured.keep_up().await });
+        chores.push(tokio::spawn(async move { measured.keep_up().await }));
+        chores.push(tokio::spawn(outbox::sweep(Arc::clone(&relay))));
+        chores.push(tokio::spawn(take_receipts(receipts, to_hear)));
         let metrics_address = metrics_server.as_ref().map(|server| server.address);
+        let console_address = console_server.as_ref().map(|server| server.address);
         let address = server.address;
         Ok(Self {
             address,
             metrics_address,
+            console_address,
             service,
             sms,
             stop,
             server,
             metrics_server,
+            console_server,
             control,
-            chores: [purge, upkeep, sweep, hearing],
+            chores,
             relay,
         })
     }
@@ -199,10 +217,10 @@ impl App {
     pub async fn stop(self) -> Result<()> {
         self.stop.send_replace(true);
         let served = self.server.ended().await;
-        let metrics_served = match self.metrics_server {
-            Some(server) => server.ended().await,
-            None => Ok(()),
-        };
+        let mut others_served = Ok(());
+        for server in [self.metrics_server, self.console_server].into_iter().flatten() {
+            others_served = others_served.and(server.ended().await);
+        }
         if let Some(control) = self.control {
             control.stop().await;
         }
@@ -214,7 +232,7 @@ impl App {
         // Each message ends in bounded time, and what came of it is to be stored.
         self.relay.finish().await;
         self.service.store.close().await.map_err(|error| anyhow!(error).context("the store could not be closed"))?;
-        served.and(metrics_served)?;
+        served.and(others_served)?;
         info!("stopped");
         Ok(())
     }
@@ -242,6 +260,16 @@ async fn purge(service: Arc<Service>) {
                 break;
             }
         }
+    }
+}
+
+/// Keeps for the console what was measured.
+async fn record(recorder: Recorder) {
+    let mut interval = tokio::time::interval(Recorder::EVERY);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        recorder.record();
     }
 }
 

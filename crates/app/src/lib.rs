@@ -17,6 +17,7 @@ mod listening;
 pub mod logging;
 pub mod metered_store;
 pub mod metrics;
+mod operators;
 mod outbox;
 mod providers;
 pub mod settings;

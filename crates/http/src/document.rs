@@ -95,8 +95,8 @@ fn add_what_is_common(operation: &mut MetaOperation) {
     operation.security = vec![HashMap::from([(BEARER, Vec::new())]), HashMap::new()];
 }
 
-/// The document, and the page to read it on.
-pub(crate) fn service() -> OpenApiService<Documented, ()> {
+/// The document as poem-openapi makes it.
+fn service() -> OpenApiService<Documented, ()> {
     OpenApiService::new(Documented, "mobile-bind", env!("CARGO_PKG_VERSION"))
         .description(DESCRIPTION)
         .license(LicenseObject::new(env!("CARGO_PKG_LICENSE")))

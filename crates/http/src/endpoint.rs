@@ -46,7 +46,8 @@ pub fn endpoint(parts: Parts) -> BoxEndpoint<'static, Response> {
         .at("/readyz", get(Readiness(Arc::clone(&service))))
         .at("/openapi.json", get(constant(document::openapi_document())))
         .at("/favicon.ico", pages::icon())
-        .nest("/docs", document::service().swagger_ui());
+        .at("/docs", pages::docs())
+        .at("/docs/", pages::docs());
     if let Some(key_set) = key_set {
         route = route.at("/.well-known/jwks.json", get(constant(key_set.to_string())));
     }
@@ -54,11 +55,10 @@ pub fn endpoint(parts: Parts) -> BoxEndpoint<'static, Response> {
         route = route.at("/metrics", get(MetricsRoute { service: Arc::clone(&service), scrape }));
     }
     if bind_page {
-        route = route.at("/", pages::bind(&service.policy));
+        route = route.at("/", pages::bind(&service.policy, development.is_some()));
     }
-    if bind_page || development.is_some() {
-        route = route.nest("/pages", pages::assets());
-    }
+    let scripts = [Some("docs.js"), bind_page.then_some("bind.js"), development.as_ref().map(|_| "inbox.js")];
+    route = route.nest("/pages", pages::assets(&scripts.into_iter().flatten().collect::<Vec<_>>()));
     if let Some(callbacks) = callbacks {
         route = route.at("/sms/receipts/:provider/:key", poem::post(CallbackRoute(callbacks)));
     }

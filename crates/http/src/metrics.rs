@@ -17,9 +17,9 @@ use crate::envelope::EnvelopeCode;
 use crate::rewriting::RouteName;
 
 const REQUESTS: &str = "mobile_bind_http_requests_total";
-const REQUEST_DURATION: &str = "mobile_bind_http_request_duration_seconds";
-const SENDS: &str = "mobile_bind_sends_total";
-const BINDS: &str = "mobile_bind_binds_total";
+pub(crate) const REQUEST_DURATION: &str = "mobile_bind_http_request_duration_seconds";
+pub(crate) const SENDS: &str = "mobile_bind_sends_total";
+pub(crate) const BINDS: &str = "mobile_bind_binds_total";
 /// Requests forwarded by a private address that is not listed as a proxy.
 pub(crate) const UNLISTED_PROXY: &str = "mobile_bind_unlisted_proxy_requests_total";
 const STORE_READY: &str = "mobile_bind_store_ready";

@@ -137,6 +137,7 @@ pub struct Settings {
     pub cors: Cors,
     pub pages: Pages,
     pub metrics: Metrics,
+    pub console: ConsoleSettings,
     pub telemetry: Telemetry,
     pub sled: SledSettings,
     pub postgres: PostgresSettings,
@@ -333,6 +334,13 @@ section! {
     Metrics { listen: String = String::new() }
 }
 section! {
+    /// The operators' console.
+    ConsoleSettings {
+        listen: String = String::new(),
+        operators: BTreeMap<String, String> = BTreeMap::new(),
+    }
+}
+section! {
     /// Spans for operators.
     Telemetry {
         otlp_endpoint: String = String::new(),
@@ -344,7 +352,7 @@ section! {
 section! {
     /// The embedded store.
     SledSettings {
-        cache_mib: u64 = 64,
+        cache_mib: u64 = 48,
         journal_mib: u64 = 8,
     }
 }
@@ -395,6 +403,7 @@ impl Default for Settings {
             cors: Cors::default(),
             pages: Pages::default(),
             metrics: Metrics::default(),
+            console: ConsoleSettings::default(),
             telemetry: Telemetry::default(),
             sled: SledSettings::default(),
             postgres: PostgresSettings::default(),
