@@ -66,6 +66,7 @@ impl Nodes {
         policy.send_interval = Duration::ZERO;
         let service = |store| {
             Arc::new(Service {
+                platforms: Arc::new(mobile_bind_domain::ports::NoPlatforms),
                 store,
                 sms: outbox.clone(),
                 clock: ambience.clone(),

@@ -94,6 +94,7 @@ impl App {
             warn!("platform_proof is \"trust\": openids are believed, and whoever knows one enters its account");
         }
         let service = Arc::new(Service {
+            platforms: Arc::new(mobile_bind_domain::ports::NoPlatforms),
             store,
             sms: Arc::new(Deadline::new(sender, Duration::from_secs(settings.sms.timeout_s))),
             clock,

@@ -292,6 +292,7 @@ fn service_over(ambience: &Arc<Ambience>, store: Arc<dyn Store>) -> (Arc<Interle
     let key = CodeKey::new(KeyId::new("model").expect("a key id"), [7; 32]);
     let store = Arc::new(Interleaved::new(store));
     let service = Service {
+        platforms: Arc::new(mobile_bind_domain::ports::NoPlatforms),
         store: store.clone(),
         sms: ambience.clone(),
         clock: ambience.clone(),

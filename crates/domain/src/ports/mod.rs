@@ -6,12 +6,14 @@
 
 mod ambient;
 mod facts;
+mod platforms;
 mod sms;
 mod store;
 mod tokens;
 
 pub use ambient::{Clock, CodeSource, RandomCodes, Randomness};
 pub use facts::{PoolFacts, ReplicationFacts, StoreFacts};
+pub use platforms::{NoPlatforms, NumberEvidence, PlatformFailure, PlatformUser, Platforms, VouchedNumber};
 pub use sms::{Accepted, Purpose, SendFailure, SmsSender, TextMessage};
 pub use store::{
     BindQuery, BindSnapshot, CallerQuery, CommitError, EarlierBind, Evidence, EvidenceQuery, LogInQuery, LogInSnapshot,

@@ -3,9 +3,9 @@
 use tracing::trace_span;
 
 use super::{LoggedIn, SPANS, Service, not_stored, observe};
-use crate::bind::{self, Bind, BindParameters, Bound, Fresh, ProofOfIdentity};
+use crate::bind::{self, Bind, BindParameters, Bound, Fresh};
 use crate::ports::{CommitError, OpenedSession};
-use crate::{Change, Operation, Refusal, Requester, SessionSeed};
+use crate::{Change, Operation, Refusal, Requester, SessionSeed, Ticket};
 
 impl Service {
     /// Binds a number.
@@ -14,7 +14,8 @@ impl Service {
     /// As the contract's table of checks says, in its order.
     pub async fn bind(&self, requester: Requester, parameters: &BindParameters<'_>) -> Result<LoggedIn, Refusal> {
         let session = self.read_token(parameters.token);
-        let command = Bind::parse(requester, parameters, session, ProofOfIdentity::None, &self.policy, &self.keys)?;
+        let ticket = Ticket::read(parameters.auth_ticket, &self.keys, self.clock.now());
+        let command = Bind::parse(requester, parameters, session, ticket, &self.policy, &self.keys)?;
         let query = command.query();
         for _ in 0..self.policy.attempts {
             let snapshot = self.store.load_bind(&query).await.map_err(|error| not_stored(Operation::Bind, &error))?;
@@ -25,7 +26,7 @@ impl Service {
             } else {
                 None
             };
-            let fresh = Fresh { account, session: self.open_session()? };
+            let fresh = Fresh { account, session: self.open_session(Operation::Bind)? };
             let decide = || bind::decide(&snapshot, &command, &fresh, &self.keys, &self.policy, now);
             let decision = trace_span!(target: SPANS, "decide").in_scope(decide);
             observe(decision.observed.as_ref());
@@ -43,20 +44,20 @@ impl Service {
         Err(Refusal::NotStored(Operation::Bind))
     }
 
-    fn open_session(&self) -> Result<OpenedSession, Refusal> {
+    pub(super) fn open_session(&self, operation: Operation) -> Result<OpenedSession, Refusal> {
         let mut seed = [0; 16];
         self.randomness.fill(&mut seed);
-        self.tokens.open(SessionSeed(seed)).map_err(|error| not_stored(Operation::Bind, &error))
+        self.tokens.open(SessionSeed(seed)).map_err(|error| not_stored(operation, &error))
     }
 
-    fn logged_in(&self, bound: Bound) -> Result<LoggedIn, Refusal> {
+    pub(super) fn logged_in(&self, bound: Bound) -> Result<LoggedIn, Refusal> {
         let expires_at = bound.session.expires_at(&self.policy.session);
         let token = self.tokens.issue(&bound.session, expires_at);
         let token = token.map_err(|error| not_stored(Operation::Bind, &error))?;
         Ok(LoggedIn { account: bound.account, token })
     }
 
-    async fn commit(&self, change: Change) -> Result<(), CommitError> {
+    pub(super) async fn commit(&self, change: Change) -> Result<(), CommitError> {
         if change.is_empty() {
             return Ok(());
         }

@@ -1,6 +1,7 @@
 //! The use cases: load, decide, commit, and start again where the snapshot no longer holds.
 
 mod bind;
+mod mini_program;
 mod send;
 mod session;
 
@@ -8,7 +9,9 @@ use std::sync::Arc;
 
 use tracing::{info, warn};
 
-use crate::ports::{Clock, CodeSource, Randomness, SmsSender, Store, StoreError, TokenIssuer};
+pub use mini_program::{PlatformLogIn, VouchParameters};
+
+use crate::ports::{Clock, CodeSource, Platforms, Randomness, SmsSender, Store, StoreError, TokenIssuer};
 use crate::{Account, CodeKeys, Operation, Policy, Refusal, SessionId, Timestamp, Token};
 
 /// The target of the spans that are made for operators alone, at the level of traces: they cost next to nothing where nobody
@@ -27,6 +30,8 @@ pub struct Service {
     pub randomness: Arc<dyn Randomness>,
     /// Gives codes.
     pub codes: Arc<dyn CodeSource>,
+    /// Asks platforms.
+    pub platforms: Arc<dyn Platforms>,
     /// Makes tokens.
     pub tokens: Arc<dyn TokenIssuer>,
     /// MACs codes.

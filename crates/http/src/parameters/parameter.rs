@@ -19,6 +19,12 @@ pub(crate) enum Parameter {
     Gender,
     Nickname,
     Referrer,
+    AuthTicket,
+    AuthCode,
+    Code,
+    EncryptedData,
+    Iv,
+    OpenId,
     WeixinOpenid,
     WeixinUnionid,
     AlipayOpenid,
@@ -32,7 +38,7 @@ pub(crate) enum Parameter {
 
 impl Parameter {
     /// Every parameter, in the order of the variants.
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 29] = [
         Self::Application,
         Self::ClientType,
         Self::Token,
@@ -47,6 +53,12 @@ impl Parameter {
         Self::Gender,
         Self::Nickname,
         Self::Referrer,
+        Self::AuthTicket,
+        Self::AuthCode,
+        Self::Code,
+        Self::EncryptedData,
+        Self::Iv,
+        Self::OpenId,
         Self::WeixinOpenid,
         Self::WeixinUnionid,
         Self::AlipayOpenid,
@@ -78,6 +90,12 @@ impl Parameter {
             Self::Gender => "gender",
             Self::Nickname => "nickname",
             Self::Referrer => "referrer",
+            Self::AuthTicket => "auth_ticket",
+            Self::AuthCode => "authcode",
+            Self::Code => "code",
+            Self::EncryptedData => "encrypted_data",
+            Self::Iv => "iv",
+            Self::OpenId => "openid",
             Self::WeixinOpenid => "weixin_openid",
             Self::WeixinUnionid => "weixin_unionid",
             Self::AlipayOpenid => "alipay_openid",

@@ -60,6 +60,7 @@ impl Shop {
         let rule = MobileRule::new(r"^1[3-9]\d{9}$").unwrap();
         let shop = || Arc::clone(self);
         let service = Service {
+            platforms: Arc::new(mobile_bind_domain::ports::NoPlatforms),
             store: shop(),
             sms: shop(),
             clock: shop(),

@@ -9,8 +9,8 @@ use std::task::{Context, Poll, Waker};
 use async_trait::async_trait;
 use mobile_bind_domain::bind::BindParameters;
 use mobile_bind_domain::ports::{
-    Accepted, Clock, CodeSource, OpenedSession, Randomness, SendFailure, SendQuery, SendSnapshot, SmsSender, Store,
-    TextMessage, TokenError, TokenIssuer,
+    Accepted, Clock, CodeSource, NoPlatforms, OpenedSession, Randomness, SendFailure, SendQuery, SendSnapshot,
+    SmsSender, Store, TextMessage, TokenError, TokenIssuer,
 };
 use mobile_bind_domain::service::LoggedIn;
 use mobile_bind_domain::{
@@ -106,6 +106,7 @@ impl World {
             clock: ambience.clone(),
             randomness: ambience.clone(),
             codes: ambience.clone(),
+            platforms: Arc::new(NoPlatforms),
             tokens: ambience.clone(),
             keys: keys(),
             policy: Policy { platform_proof: PlatformProof::Trust, ..Policy::default() },
