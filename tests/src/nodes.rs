@@ -16,6 +16,8 @@ use mobile_bind_domain::{
     Requester, Service,
 };
 
+use mobile_bind_sealing::AeadSealer;
+
 use crate::model::ambience::Ambience;
 
 /// The last code that went to each number.
@@ -64,16 +66,27 @@ impl Nodes {
         let mut policy = Policy { platform_proof: PlatformProof::Trust, ..Policy::default() };
         policy.limits.mode = LimitMode::Off;
         policy.send_interval = Duration::ZERO;
-        let service = |store| {
+        let keys = CodeKeys::new(key, Vec::new());
+        let sealer = Arc::new(AeadSealer::new(keys.derived(b"outbox"), ambience.clone())?);
+        let service = |store: Arc<dyn Store>| {
+            let relay = mobile_bind_domain::Outbox {
+                store: store.clone(),
+                sms: outbox.clone(),
+                sealer: sealer.clone(),
+                clock: ambience.clone(),
+                policy: policy.outbox,
+                attempts: policy.attempts,
+            };
             Arc::new(Service {
                 platforms: Arc::new(mobile_bind_domain::ports::NoPlatforms),
                 store,
-                sms: outbox.clone(),
+                relay: Arc::new(relay),
+                sealer: sealer.clone(),
                 clock: ambience.clone(),
                 randomness: ambience.clone(),
                 codes: ambience.clone(),
                 tokens: ambience.clone(),
-                keys: CodeKeys::new(key.clone(), Vec::new()),
+                keys: keys.clone(),
                 policy: policy.clone(),
             })
         };

@@ -10,8 +10,8 @@ use mobile_bind_domain::ports::{
     StoreError, StoreFacts,
 };
 use mobile_bind_domain::{
-    Account, AccountId, Change, Proof, ProofId, Revision, SPANS, Session, SessionId, SpentMark, Timestamp, Versioned,
-    Write,
+    Account, AccountId, Change, MessageKey, Mobile, OutboxMessage, Proof, ProofId, Revision, SPANS, Session, SessionId,
+    SpentMark, Timestamp, Versioned, Write,
 };
 
 use tracing::field::Empty;
@@ -163,6 +163,26 @@ impl Store for MeteredStore {
 
     async fn spent(&self, after: Option<SpentMark>, limit: usize) -> Result<Vec<(SpentMark, Timestamp)>, StoreError> {
         self.inner.spent(after, limit).await
+    }
+
+    async fn message(&self, key: &MessageKey) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        self.inner.message(key).await
+    }
+
+    async fn messages_to(&self, mobile: &Mobile, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        self.inner.messages_to(mobile, limit).await
+    }
+
+    async fn message_by_reference(
+        &self,
+        provider: &str,
+        reference: &str,
+    ) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        self.inner.message_by_reference(provider, reference).await
+    }
+
+    async fn due_messages(&self, now: Timestamp, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        self.inner.due_messages(now, limit).await
     }
 
     async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::bind::BindReceipt;
 use crate::{
-    Account, AccountId, Challenge, ChallengeKey, IdempotencyName, IdempotencyRecord, Proof, ProofId, Quota, Session,
-    SessionId, SpentMark, Subject, Timestamp,
+    Account, AccountId, Challenge, ChallengeKey, IdempotencyName, IdempotencyRecord, OutboxMessage, Proof, ProofId,
+    Quota, Session, SessionId, SpentMark, Subject, Timestamp,
 };
 
 /// Which version of a record was read. A store never gives the same revision to two versions of one record, not
@@ -116,6 +116,13 @@ pub enum Write {
     UseProof(ProofId, Timestamp),
     /// Marks something as spent, to be remembered until then. That it is marked already is a conflict.
     Spend(SpentMark, Timestamp),
+    /// Stores a message that is as it was read. It can be found by every reference that its attempts have.
+    Message {
+        /// The revision that was read; [`Revision::ABSENT`] for a new message.
+        expected: Revision,
+        /// The message as it shall be.
+        message: Box<OutboxMessage>,
+    },
 }
 
 /// A set of writes that are committed together if everything expected still holds, else not at all.

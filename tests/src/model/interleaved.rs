@@ -10,7 +10,8 @@ use mobile_bind_domain::ports::{
     StoreError, StoreFacts,
 };
 use mobile_bind_domain::{
-    Account, AccountId, Change, Proof, ProofId, Revision, Session, SessionId, SpentMark, Timestamp, Versioned,
+    Account, AccountId, Change, MessageKey, Mobile, OutboxMessage, Proof, ProofId, Revision, Session, SessionId,
+    SpentMark, Timestamp, Versioned,
 };
 
 /// A store, and when to step aside before using it.
@@ -95,6 +96,26 @@ impl Store for Interleaved {
 
     async fn spent(&self, after: Option<SpentMark>, limit: usize) -> Result<Vec<(SpentMark, Timestamp)>, StoreError> {
         self.store.spent(after, limit).await
+    }
+
+    async fn message(&self, key: &MessageKey) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        self.store.message(key).await
+    }
+
+    async fn messages_to(&self, mobile: &Mobile, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        self.store.messages_to(mobile, limit).await
+    }
+
+    async fn message_by_reference(
+        &self,
+        provider: &str,
+        reference: &str,
+    ) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        self.store.message_by_reference(provider, reference).await
+    }
+
+    async fn due_messages(&self, now: Timestamp, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        self.store.due_messages(now, limit).await
     }
 
     async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {

@@ -60,6 +60,9 @@ impl State {
                 tally.wait(kept, *at).is_none()
             }
             Write::Spend(mark, _) => spending.insert(*mark) && !self.spent.contains_key(mark),
+            Write::Message { expected, message } => {
+                Versioned::revision_of(self.messages.all().get(&message.key)) == *expected
+            }
             Write::OpenSession(_)
             | Write::UseSession(..)
             | Write::EndSession(_)
@@ -120,6 +123,7 @@ impl State {
             Write::Spend(mark, until) => {
                 self.spent.insert(mark, until);
             }
+            Write::Message { message, .. } => self.messages.put(Versioned { revision, value: *message }),
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod apply;
 mod load;
+mod messages;
 mod state;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +15,8 @@ use mobile_bind_domain::ports::{
     StoreError, StoreFacts,
 };
 use mobile_bind_domain::{
-    Account, AccountId, Change, Proof, ProofId, Revision, Session, SessionId, SpentMark, Timestamp, Versioned,
+    Account, AccountId, Change, MessageKey, Mobile, OutboxMessage, Proof, ProofId, Revision, Session, SessionId,
+    SpentMark, Timestamp, Versioned,
 };
 
 use crate::state::State;
@@ -113,6 +115,26 @@ impl Store for MemoryStore {
         let state = self.state();
         let spent = state.spent.iter().filter(|(mark, _)| after.is_none_or(|after| **mark > after));
         Ok(spent.take(limit).map(|(mark, until)| (*mark, *until)).collect())
+    }
+
+    async fn message(&self, key: &MessageKey) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        Ok(self.state().messages.all().get(key).cloned())
+    }
+
+    async fn messages_to(&self, mobile: &Mobile, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        Ok(self.state().messages.to(mobile, limit))
+    }
+
+    async fn message_by_reference(
+        &self,
+        provider: &str,
+        reference: &str,
+    ) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        Ok(self.state().messages.by_reference(provider, reference))
+    }
+
+    async fn due_messages(&self, now: Timestamp, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        Ok(self.state().messages.due(now, limit))
     }
 
     async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {

@@ -18,10 +18,10 @@ use mobile_bind_domain::{Change, Expectation, Revision, Write};
 use crate::fault::{Fault, Rejection};
 use crate::hosts::Warnings;
 use crate::query::{Parameter, Statement, references};
-use crate::records::{account, challenge, idempotency, proof, receipt, session, tally};
+use crate::records::{account, challenge, idempotency, message, proof, receipt, session, tally};
 
 /// The statements of a change. Whatever the change's own order, idempotency keys come first, then challenges, accounts,
-/// sessions, receipts, counts, proofs and marks: so changes that meet wait for each other, and do not lock each other out. What is expected comes before what is
+/// sessions, receipts, counts, proofs, marks and messages: so changes that meet wait for each other, and do not lock each other out. What is expected comes before what is
 /// written.
 pub(crate) fn statements(change: &Change, revision: Revision) -> Result<Vec<Statement>, Fault> {
     let mut ordered: Vec<(u8, Statement)> = Vec::with_capacity(change.expectations.len() + change.writes.len());
@@ -59,6 +59,10 @@ pub(crate) fn statements(change: &Change, revision: Revision) -> Result<Vec<Stat
             Write::Proof(id, kept) => ordered.push((8, proof::write(*id, kept))),
             Write::UseProof(id, until) => ordered.push((8, proof::use_until(*id, *until))),
             Write::Spend(mark, until) => ordered.push((9, proof::spend(*mark, *until))),
+            Write::Message { expected, message: written } => {
+                ordered.push((8, message::write(*expected, written, revision)));
+                ordered.extend(message::refer(written).map(|statement| (9, statement)));
+            }
         }
     }
     // Stable: within a kind the change's own order stands.

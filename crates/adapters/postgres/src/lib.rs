@@ -62,13 +62,15 @@ use mobile_bind_domain::ports::{
     SessionSnapshot, Store, StoreError, StoreFacts,
 };
 use mobile_bind_domain::{
-    Account, AccountId, Change, Proof, ProofId, Revision, Session, SessionId, SpentMark, Timestamp, Versioned, Write,
+    Account, AccountId, Change, MessageKey, Mobile, OutboxMessage, Proof, ProofId, Revision, Session, SessionId,
+    SpentMark, Timestamp, Versioned, Write,
 };
 use tokio::time::timeout;
 
 use crate::allotment::{Allotment, Block};
 use crate::fault::{Fault, MayBeFault, Rejection};
 use crate::hosts::Warnings;
+use crate::records::message;
 use crate::replication::Replication;
 
 pub use crate::fault::OpenError;
@@ -295,6 +297,29 @@ impl Store for PostgresStore {
 
     async fn spent(&self, after: Option<SpentMark>, limit: usize) -> Result<Vec<(SpentMark, Timestamp)>, StoreError> {
         read!(self.inner, client => load::spent(client, after, limit))
+    }
+
+    async fn message(&self, key: &MessageKey) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        let found: Result<Vec<_>, StoreError> = read!(self.inner, client => load::messages(client, message::one(key)));
+        Ok(found?.pop())
+    }
+
+    async fn messages_to(&self, mobile: &Mobile, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        read!(self.inner, client => load::messages(client, message::to(mobile, limit)))
+    }
+
+    async fn message_by_reference(
+        &self,
+        provider: &str,
+        reference: &str,
+    ) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        let find = || message::by_reference(provider, reference);
+        let found: Result<Vec<_>, StoreError> = read!(self.inner, client => load::messages(client, find()));
+        Ok(found?.pop())
+    }
+
+    async fn due_messages(&self, now: Timestamp, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        read!(self.inner, client => load::messages(client, message::due(now, limit)))
     }
 
     async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {

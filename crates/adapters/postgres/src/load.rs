@@ -7,8 +7,8 @@ use mobile_bind_domain::ports::{
 };
 use mobile_bind_domain::referrer::ReferrerName;
 use mobile_bind_domain::{
-    Account, AccountId, ChallengeKey, IdempotencyName, Identity, Proof, ProofId, Session, SessionId, SpentMark,
-    Subject, Timestamp, UnionId, Versioned,
+    Account, AccountId, ChallengeKey, IdempotencyName, Identity, OutboxMessage, Proof, ProofId, Session, SessionId,
+    SpentMark, Subject, Timestamp, UnionId, Versioned,
 };
 use tokio_postgres::Row;
 
@@ -16,7 +16,7 @@ use crate::fault::Fault;
 use crate::query::{Columns, Selection, Statement};
 use crate::records::account::{live, platform_number};
 use crate::records::{
-    account, challenge, idempotency, proof, receipt, session, stored_client, stored_id, stored_text, tally,
+    account, challenge, idempotency, message, proof, receipt, session, stored_client, stored_id, stored_text, tally,
 };
 
 async fn one(client: &Client, statement: Statement) -> Result<Row, Fault> {
@@ -320,4 +320,11 @@ pub(crate) async fn sessions_of(client: &Client, account: AccountId) -> Result<V
     let rows = client.query(&prepared, &statement.references()).await?;
     let found = rows.iter().map(|row| session::take(&mut Columns::new(row)));
     Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+/// The messages that a statement selects, in its order.
+pub(crate) async fn messages(client: &Client, statement: Statement) -> Result<Vec<Versioned<OutboxMessage>>, Fault> {
+    let prepared = client.prepare_cached(&statement.text).await?;
+    let rows = client.query(&prepared, &statement.references()).await?;
+    rows.iter().map(|row| message::take(&mut Columns::new(row))).collect()
 }

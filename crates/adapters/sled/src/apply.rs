@@ -8,6 +8,7 @@ use mobile_bind_domain::{
 use crate::fault::{Fault, Rejection};
 use crate::group::Scratch;
 use crate::layout::{self, Key};
+use crate::messages;
 use crate::records::Spent;
 use crate::source::Source;
 
@@ -25,7 +26,7 @@ pub(crate) fn apply(scratch: &mut Scratch<'_>, change: &Change) -> Result<(), Re
     change.writes.iter().try_for_each(|write| apply_write(scratch, write))
 }
 
-fn demand(holds: bool) -> Result<(), Rejection> {
+pub(crate) fn demand(holds: bool) -> Result<(), Rejection> {
     if holds { Ok(()) } else { Err(Rejection::Conflict) }
 }
 
@@ -46,6 +47,7 @@ fn apply_write(scratch: &mut Scratch<'_>, write: &Write) -> Result<(), Rejection
         Write::Proof(id, proof) => scratch.put(layout::proof(*id), proof)?,
         Write::UseProof(id, until) => use_proof(scratch, *id, *until)?,
         Write::Spend(mark, until) => spend(scratch, *mark, *until)?,
+        Write::Message { expected, message } => messages::put(scratch, *expected, message)?,
     }
     Ok(())
 }

@@ -22,12 +22,16 @@
 //! | `0b` proof of an openid | proof id, 32 bytes | record `Proof` |
 //! | `0c` what is spent | mark, 32 bytes | record `Spent` |
 //! | `0d` idempotency key | keyed digest of operation, client and key, 32 bytes | record `Idempotency` |
+//! | `10` message | *message* | record `OutboxMessage` |
+//! | `11` due message | `01`, when it is due, 8 bytes, *message* | none |
+//! | `11` message by reference | `02`, *part*: provider, *part*: the provider's reference | *message* |
 //!
 //! - *part*: its length in bytes (2 bytes), then its UTF-8 bytes. The domain's longest has 512.
 //! - platform, 1 byte: 1 weixin, 2 alipay, 3 baidu, 4 toutiao, 5 qq, 6 kuaishou.
 //! - client type, 1 byte: 1 pc, 2 h5, 3 ios, 4 android; a mini-program is 16 plus its platform.
 //! - *client*: `01` and a *part*, the installation's id; or *address*.
 //! - *address*: `04` and the 4 bytes of an IPv4 address, or `06` and the 16 bytes of an IPv6 one (a /64, the rest 0).
+//! - *message*: *part*: mobile number, the message's id, 16 bytes, which begins with the time.
 //! - *subject*: one byte and what is counted: `01` messages to a number (*part*), `02` messages an installation asked for
 //!   (*part*), `03` messages an address asked for (*address*), `04` messages of an account (id, 8 bytes), `05` all messages,
 //!   `06` wrong codes for a number (*part*), `07` tries without a code (*client*), `08` messages to a block of numbers
@@ -37,7 +41,7 @@
 //! V1). The shapes are in the `records` module. A revision is the commit sequence of the change that wrote the record. The
 //! sequence stands in the journal with what it counts, so no revision is ever given twice.
 //!
-//! Kinds `02` to `05` and `0a` are indexes. Kinds `02` to `05` lead to live accounts alone, and `0a` to sessions that are
+//! Kinds `02` to `05`, `0a` and `11` are indexes. Kinds `02` to `05` lead to live accounts alone, and `0a` to sessions that are
 //! there. A new record version keeps the format version as long as an older program may refuse what it cannot read; a
 //! change of keys, or of what an older program would silently get wrong, needs a new format version. Formats 1 and 2 were
 //! never released, and are refused.
@@ -46,8 +50,8 @@ use std::net::IpAddr;
 use std::ops::{Range, RangeInclusive};
 
 use mobile_bind_domain::{
-    AccountId, AddressBlock, ChallengeKey, Client, ClientType, IdempotencyName, Identity, MemberCode, Mobile, Platform,
-    ProofId, SessionId, SpentMark, Subject, UnionId,
+    AccountId, AddressBlock, ChallengeKey, Client, ClientType, IdempotencyName, Identity, MemberCode, MessageKey,
+    Mobile, Platform, ProofId, SessionId, SpentMark, Subject, Timestamp, UnionId,
 };
 
 /// The format version that is written, and the newest that can be read.
@@ -66,12 +70,18 @@ pub(crate) const SESSION_OF: u8 = 0x0a;
 pub(crate) const PROOF: u8 = 0x0b;
 pub(crate) const SPENT: u8 = 0x0c;
 pub(crate) const IDEMPOTENCY: u8 = 0x0d;
+pub(crate) const MESSAGE: u8 = 0x10;
+pub(crate) const MESSAGE_INDEX: u8 = 0x11;
+
+/// What the indexes of messages begin with.
+const DUE: [u8; 2] = [MESSAGE_INDEX, 1];
+const BY_REFERENCE: [u8; 2] = [MESSAGE_INDEX, 2];
 
 /// The kinds of entries that lead to accounts.
 pub(crate) const INDEXES: RangeInclusive<u8> = 0x02..=0x05;
 
 /// The kinds of records that end by themselves, those that stand in a row together.
-pub(crate) const ENDING: [RangeInclusive<u8>; 2] = [CHALLENGE..=SESSION, PROOF..=IDEMPOTENCY];
+pub(crate) const ENDING: [RangeInclusive<u8>; 3] = [CHALLENGE..=SESSION, PROOF..=IDEMPOTENCY, MESSAGE..=MESSAGE];
 
 /// The keys of everything but the meta entries.
 pub(crate) fn everything() -> Range<Vec<u8>> {
@@ -80,7 +90,7 @@ pub(crate) fn everything() -> Range<Vec<u8>> {
 
 /// What an entry is, by its key.
 pub(crate) fn name_of(key: &[u8]) -> &'static str {
-    const NAMES: [&str; 14] = [
+    const NAMES: [&str; 18] = [
         "meta",
         "accounts",
         "numbers",
@@ -95,6 +105,10 @@ pub(crate) fn name_of(key: &[u8]) -> &'static str {
         "proofs",
         "spent marks",
         "idempotency keys",
+        "unknown",
+        "unknown",
+        "messages",
+        "indexes of messages",
     ];
     key.first().and_then(|&kind| NAMES.get(usize::from(kind)).copied()).unwrap_or("unknown")
 }
@@ -237,6 +251,50 @@ pub(crate) fn sessions_of(account: AccountId) -> Key {
 /// The keys of an account's sessions.
 pub(crate) fn all_sessions_of(account: AccountId) -> Range<Vec<u8>> {
     sessions_of(account).into_bytes()..sessions_of(account).byte(u8::MAX).into_bytes()
+}
+
+impl Key {
+    fn message(self, key: &MessageKey) -> Self {
+        self.part(key.mobile.as_str()).fixed(key.id.0)
+    }
+}
+
+pub(crate) fn message(key: &MessageKey) -> Key {
+    Key::of_kind(MESSAGE).message(key)
+}
+
+/// The key of the message that an index leads to.
+pub(crate) fn message_at(name: &[u8]) -> Vec<u8> {
+    [&[MESSAGE], name].concat()
+}
+
+/// The keys of all messages to a number, in the order of time.
+pub(crate) fn messages_to(mobile: &Mobile) -> Range<Vec<u8>> {
+    let all = Key::of_kind(MESSAGE).part(mobile.as_str()).into_bytes();
+    let end = [&all[..], &[u8::MAX; 17]].concat();
+    all..end
+}
+
+pub(crate) fn due_message(due: Timestamp, key: &MessageKey) -> Key {
+    due_from(due).message(key)
+}
+
+fn due_from(due: Timestamp) -> Key {
+    Key::of_kind(DUE[0]).byte(DUE[1]).fixed(due.as_millis().to_be_bytes())
+}
+
+/// The keys of what leads to messages that are due by then.
+pub(crate) fn due_by(now: Timestamp) -> Range<Vec<u8>> {
+    DUE.to_vec()..due_from(now.after(std::time::Duration::from_millis(1))).into_bytes()
+}
+
+/// What such a key leads to, in the form that [`message_at`] takes.
+pub(crate) fn due_name(key: &[u8]) -> Option<&[u8]> {
+    key.strip_prefix(&DUE).and_then(|rest| rest.get(8..))
+}
+
+pub(crate) fn message_by_reference(provider: &str, reference: &str) -> Key {
+    Key::of_kind(BY_REFERENCE[0]).byte(BY_REFERENCE[1]).part(provider).part(reference)
 }
 
 pub(crate) const fn platform_number(platform: Platform) -> u8 {

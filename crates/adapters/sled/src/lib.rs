@@ -17,6 +17,7 @@ mod group;
 mod journal;
 mod layout;
 mod measured;
+mod messages;
 mod open;
 mod purge;
 mod recent;
@@ -45,7 +46,8 @@ use mobile_bind_domain::ports::{
     StoreError, StoreFacts,
 };
 use mobile_bind_domain::{
-    Account, AccountId, Change, Proof, ProofId, Revision, Session, SessionId, SpentMark, Timestamp, Versioned,
+    Account, AccountId, Change, MessageKey, Mobile, OutboxMessage, Proof, ProofId, Revision, Session, SessionId,
+    SpentMark, Timestamp, Versioned,
 };
 use tokio::sync::oneshot;
 
@@ -204,6 +206,26 @@ impl Store for SledStore {
 
     async fn spent(&self, after: Option<SpentMark>, limit: usize) -> Result<Vec<(SpentMark, Timestamp)>, StoreError> {
         self.read(|reader| snapshot::spent(reader, after, limit)).await
+    }
+
+    async fn message(&self, key: &MessageKey) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        self.read(|reader| reader.record(&layout::message(key))).await
+    }
+
+    async fn messages_to(&self, mobile: &Mobile, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        self.read(|reader| messages::to(reader, mobile, limit)).await
+    }
+
+    async fn message_by_reference(
+        &self,
+        provider: &str,
+        reference: &str,
+    ) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        self.read(|reader| messages::by_reference(reader, provider, reference)).await
+    }
+
+    async fn due_messages(&self, now: Timestamp, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        self.read(|reader| messages::due(reader, now, limit)).await
     }
 
     async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {

@@ -6,14 +6,15 @@ use mobile_bind_domain::{Challenge, IdempotencyRecord, Proof, Session, Tally, Ti
 use crate::apply::end_session;
 use crate::fault::Fault;
 use crate::group::Scratch;
-use crate::layout::{CHALLENGE, ENDING, IDEMPOTENCY, PROOF, RECEIPT, SESSION, SPENT, TALLY};
+use crate::layout::{CHALLENGE, ENDING, IDEMPOTENCY, MESSAGE, PROOF, RECEIPT, SESSION, SPENT, TALLY};
+use crate::messages;
 use crate::records::{self, Spent};
 use crate::source::Source;
 
 /// What to forget.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Purge {
-    /// Challenges, receipts, idempotency keys, tallies, proofs and marks that have ended by then.
+    /// Challenges, receipts, idempotency keys, tallies, proofs, marks and messages that have ended by then.
     pub(crate) now: Timestamp,
     /// Sessions not used since.
     pub(crate) sessions_before: Timestamp,
@@ -70,6 +71,7 @@ fn forget(scratch: &mut Scratch<'_>, key: &[u8], purge: &Purge) -> Result<bool, 
             }
             return Ok(unused);
         }
+        Some(&MESSAGE) => return messages::forget(scratch, key, &value, purge.now),
         _ => false,
     };
     if ended {

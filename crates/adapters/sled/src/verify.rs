@@ -9,15 +9,17 @@ use crate::digest::Digest;
 use crate::fault::Fault;
 use crate::journal::replay;
 use crate::layout::{
-    self, ACCOUNT, CHALLENGE, FORMAT, IDEMPOTENCY, INDEXES, PROOF, RECEIPT, SESSION, SESSION_OF, SPENT, TALLY,
+    self, ACCOUNT, CHALLENGE, FORMAT, IDEMPOTENCY, INDEXES, MESSAGE, MESSAGE_INDEX, PROOF, RECEIPT, SESSION,
+    SESSION_OF, SPENT, TALLY,
 };
+use crate::messages;
 use crate::open::{OpenError, open_database};
 use crate::recent::Recent;
 use crate::records::{self, Record, Spent};
 use crate::source::Source;
 use crate::view::{Reader, caught};
 use mobile_bind_domain::bind::BindReceipt;
-use mobile_bind_domain::{Account, AccountId, Challenge, IdempotencyRecord, Proof, Session, Tally};
+use mobile_bind_domain::{Account, AccountId, Challenge, IdempotencyRecord, OutboxMessage, Proof, Session, Tally};
 
 /// What a store holds, and what is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -115,6 +117,8 @@ impl Verifier<'_> {
             }
             Some(&SESSION) => self.session(key, value)?,
             Some(&SESSION_OF) => self.session_index(key, value)?,
+            Some(&MESSAGE) => self.message(key, value)?,
+            Some(&MESSAGE_INDEX) => self.message_index(key, value)?,
             _ => self.expect(false, "an entry is of no known kind"),
         }
         Ok(layout::name_of(key))
@@ -172,6 +176,29 @@ impl Verifier<'_> {
             None => false,
         };
         self.expect(leads, "an account leads to a session that is not its own");
+        Ok(())
+    }
+
+    fn message(&mut self, key: &[u8], value: &[u8]) -> Result<(), Fault> {
+        let Some(message) = self.record::<OutboxMessage>(value, "a message cannot be read") else { return Ok(()) };
+        self.expect(layout::message(&message.key).as_bytes() == key, "a message stands under another's name");
+        for index in messages::indexes(&message) {
+            // A reference may lead to a later message that was given the same.
+            let there = self.reader.value(index.as_bytes())?.is_some();
+            self.expect(there, "a message is not led to by its reference or the time that it is due");
+        }
+        Ok(())
+    }
+
+    fn message_index(&mut self, key: &[u8], value: &[u8]) -> Result<(), Fault> {
+        let name = layout::due_name(key).unwrap_or(value);
+        let stored = self.reader.value(&layout::message_at(name))?;
+        let leads = match stored.map(|stored| records::decode::<OutboxMessage>(&stored)) {
+            Some(Ok(message)) => messages::indexes(&message.value).any(|index| index.as_bytes() == key),
+            Some(Err(_)) => true,
+            None => false,
+        };
+        self.expect(leads, "an index leads to no message that has it");
         Ok(())
     }
 }

@@ -7,6 +7,8 @@
 mod ambient;
 mod facts;
 mod platforms;
+mod relay;
+mod sealing;
 mod sms;
 mod store;
 mod tokens;
@@ -14,7 +16,9 @@ mod tokens;
 pub use ambient::{Clock, CodeSource, RandomCodes, Randomness};
 pub use facts::{PoolFacts, ReplicationFacts, StoreFacts};
 pub use platforms::{NoPlatforms, NumberEvidence, PlatformFailure, PlatformUser, Platforms, VouchedNumber};
-pub use sms::{Accepted, Purpose, SendFailure, SmsSender, TextMessage};
+pub use relay::{AnswerSlot, Outgoing, Relay};
+pub use sealing::{CodeSealer, SealError};
+pub use sms::{Accepted, Purpose, SendFailure, SmsSender, TextMessage, Trail};
 pub use store::{
     BindQuery, BindSnapshot, CallerQuery, CommitError, EarlierBind, Evidence, EvidenceQuery, LogInQuery, LogInSnapshot,
     ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,

@@ -9,7 +9,8 @@ use crate::bind::BindReceipt;
 use crate::referrer::ReferrerName;
 use crate::{
     Account, AccountId, AddressBlock, Challenge, ChallengeKey, Change, Client, IdempotencyName, IdempotencyRecord,
-    Identity, Proof, ProofId, Revision, Session, SessionId, SpentMark, Subject, Tally, Timestamp, UnionId, Versioned,
+    Identity, MessageKey, Mobile, OutboxMessage, Proof, ProofId, Revision, Session, SessionId, SpentMark, Subject,
+    Tally, Timestamp, UnionId, Versioned,
 };
 
 /// The store could not be read or written.
@@ -237,13 +238,29 @@ pub trait Store: Send + Sync {
     /// The sessions of an account, live or not.
     async fn sessions_of(&self, account: AccountId) -> Result<Vec<Session>, StoreError>;
 
+    /// One message.
+    async fn message(&self, key: &MessageKey) -> Result<Option<Versioned<OutboxMessage>>, StoreError>;
+
+    /// The messages to a number, newest first: at most `limit`.
+    async fn messages_to(&self, mobile: &Mobile, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError>;
+
+    /// The message that a provider knows by this reference; the last one, where it gave the same to several.
+    async fn message_by_reference(
+        &self,
+        provider: &str,
+        reference: &str,
+    ) -> Result<Option<Versioned<OutboxMessage>>, StoreError>;
+
+    /// Messages that are due by then, those that have been so for longest first: at most `limit`.
+    async fn due_messages(&self, now: Timestamp, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError>;
+
     /// Proofs in the order of their ids, ended or not: at most `limit` after the id `after`.
     async fn proofs(&self, after: Option<ProofId>, limit: usize) -> Result<Vec<(ProofId, Proof)>, StoreError>;
 
     /// What is spent and until when that is remembered, in the order of the marks: at most `limit` after the mark `after`.
     async fn spent(&self, after: Option<SpentMark>, limit: usize) -> Result<Vec<(SpentMark, Timestamp)>, StoreError>;
 
-    /// Forgets some of what has ended: challenges, receipts, idempotency keys, proofs, marks and counts that are spent, sessions
+    /// Forgets some of what has ended: challenges, receipts, idempotency keys, proofs, marks, counts and messages that are spent, sessions
     /// not used since `sessions_before`. Looks at no more than `limit` records; the next call goes on from there. Answers how many were
     /// forgotten.
     async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError>;

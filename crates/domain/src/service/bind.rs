@@ -5,7 +5,7 @@ use tracing::trace_span;
 use super::{LoggedIn, SPANS, Service, not_stored, observe};
 use crate::bind::{self, Bind, BindParameters, Bound, Fresh};
 use crate::ports::{CommitError, OpenedSession};
-use crate::{Change, Operation, Refusal, Requester, SessionSeed, Ticket};
+use crate::{ChallengeKey, Change, Operation, Refusal, Requester, SessionSeed, Ticket, Write};
 
 impl Service {
     /// Binds a number.
@@ -35,8 +35,14 @@ impl Service {
                 Ok(bound) => Ok(self.logged_in(bound)?),
                 Err(refusal) => Err(refusal),
             };
+            let used = decision.change.writes.iter().find_map(used_code).filter(|_| answer.is_ok());
             match self.commit(decision.change).await {
-                Ok(()) => return answer,
+                Ok(()) => {
+                    if let Some(key) = used {
+                        self.relay.verified(key);
+                    }
+                    return answer;
+                }
                 Err(CommitError::Conflict) => {}
                 Err(CommitError::Store(error)) => return Err(not_stored(Operation::Bind, &error)),
             }
@@ -62,5 +68,13 @@ impl Service {
             return Ok(());
         }
         self.store.commit(change).await.map(|_| ())
+    }
+}
+
+/// The challenge that a write ends.
+fn used_code(write: &Write) -> Option<ChallengeKey> {
+    match write {
+        Write::Challenge { key, challenge: None, .. } => Some(key.clone()),
+        _ => None,
     }
 }

@@ -2,6 +2,7 @@
 
 mod bind;
 mod mini_program;
+mod outbox;
 mod send;
 mod session;
 
@@ -9,9 +10,9 @@ use std::sync::Arc;
 
 use tracing::{info, warn};
 
-pub use mini_program::{PlatformLogIn, VouchParameters};
-
-use crate::ports::{Clock, CodeSource, Platforms, Randomness, SmsSender, Store, StoreError, TokenIssuer};
+pub use self::mini_program::{PlatformLogIn, VouchParameters};
+pub use self::outbox::{Heard, Outbox};
+use crate::ports::{Clock, CodeSealer, CodeSource, Platforms, Randomness, Relay, Store, StoreError, TokenIssuer};
 use crate::{Account, CodeKeys, Operation, Policy, Refusal, SessionId, Timestamp, Token};
 
 /// The target of the spans that are made for operators alone, at the level of traces: they cost next to nothing where nobody
@@ -23,7 +24,9 @@ pub struct Service {
     /// Keeps everything.
     pub store: Arc<dyn Store>,
     /// Sends messages.
-    pub sms: Arc<dyn SmsSender>,
+    pub relay: Arc<dyn Relay>,
+    /// Keeps the codes of messages until they are sent.
+    pub sealer: Arc<dyn CodeSealer>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Gives randomness.

@@ -13,11 +13,12 @@ use mobile_bind_domain::ports::{
     StoreError, StoreFacts, TextMessage, TokenError, TokenIssuer,
 };
 use mobile_bind_domain::{
-    Account, AccountId, Challenge, Change, ClientType, CodeKey, CodeKeys, KeyId, Mobile, MobileRule, PlatformProof,
-    Policy, Proof, ProofId, Quota, Revision, Service, Session, SessionId, SessionSeed, SpentMark, Subject, Tally,
-    Timestamp, Token, VerificationCode, Versioned,
+    Account, AccountId, Challenge, Change, ClientType, CodeKey, CodeKeys, KeyId, MessageKey, Mobile, MobileRule,
+    Outbox, OutboxMessage, PlatformProof, Policy, Proof, ProofId, Quota, Revision, Service, Session, SessionId,
+    SessionSeed, SpentMark, Subject, Tally, Timestamp, Token, VerificationCode, Versioned,
 };
 use mobile_bind_http::{Behaviour, Capacity, Development, DevelopmentMessage, Parts, Presentation, endpoint};
+use mobile_bind_sealing::AeadSealer;
 use poem::endpoint::BoxEndpoint;
 use poem::test::{TestClient, TestResponse};
 use serde_json::Value;
@@ -59,16 +60,27 @@ impl Shop {
     pub(crate) fn parts(self: &Arc<Self>) -> Parts {
         let rule = MobileRule::new(r"^1[3-9]\d{9}$").unwrap();
         let shop = || Arc::clone(self);
+        let sealer = Arc::new(AeadSealer::new(keys().derived(b"outbox"), shop()).unwrap());
+        let policy = Policy::new(rule, PlatformProof::Trust);
+        let outbox = Outbox {
+            store: shop(),
+            sms: shop(),
+            sealer: sealer.clone(),
+            clock: shop(),
+            policy: policy.outbox,
+            attempts: policy.attempts,
+        };
         let service = Service {
             platforms: Arc::new(mobile_bind_domain::ports::NoPlatforms),
             store: shop(),
-            sms: shop(),
+            relay: Arc::new(outbox),
+            sealer,
             clock: shop(),
             randomness: shop(),
             codes: Arc::new(RandomCodes(shop())),
             tokens: shop(),
             keys: keys(),
-            policy: Policy::new(rule, PlatformProof::Trust),
+            policy,
         };
         let presentation = Presentation {
             default_avatar: "https://shop.example/default.jpg".to_owned(),
@@ -201,6 +213,22 @@ impl Store for Shop {
     }
 
     async fn spent(&self, _: Option<SpentMark>, _: usize) -> Result<Vec<(SpentMark, Timestamp)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn message(&self, _: &MessageKey) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        Ok(None)
+    }
+
+    async fn messages_to(&self, _: &Mobile, _: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn message_by_reference(&self, _: &str, _: &str) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        Ok(None)
+    }
+
+    async fn due_messages(&self, _: Timestamp, _: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
         Ok(Vec::new())
     }
 

@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod challenge;
 pub(crate) mod idempotency;
+pub(crate) mod message;
 pub(crate) mod proof;
 pub(crate) mod receipt;
 pub(crate) mod session;

@@ -7,17 +7,20 @@ use std::fmt::Write as _;
 
 use deadpool_postgres::Client;
 use mobile_bind_domain::bind::BindReceipt;
-use mobile_bind_domain::ports::{BindQuery, CallerQuery, EvidenceQuery, LogInQuery, SendQuery};
+use mobile_bind_domain::outbox::{Attempt, MessageId, SealedCode};
+use mobile_bind_domain::policy::OutboxPolicy;
+use mobile_bind_domain::ports::{BindQuery, CallerQuery, EvidenceQuery, LogInQuery, Purpose, SendQuery};
 use mobile_bind_domain::referrer::ReferrerName;
 use mobile_bind_domain::{
     Account, AccountId, AppId, Challenge, ChallengeKey, Change, Client as Asking, ClientType, CodeMac, Expectation,
-    IdempotencyName, IdempotencyRecord, IdempotentOutcome, Identity, Installation, KeyId, MemberCode, Mobile, OpenId,
-    Platform, PlatformIdentity, Proof, ProofId, Quota, Revision, Session, SessionId, SessionSeed, SpentMark, Subject,
-    Timestamp, UnionId, Write,
+    IdempotencyName, IdempotencyRecord, IdempotentOutcome, Identity, Installation, KeyId, Language, MemberCode,
+    MessageKey, Mobile, OpenId, OutboxMessage, Platform, PlatformIdentity, Proof, ProofId, Quota, Revision, Session,
+    SessionId, SessionSeed, SpentMark, Subject, Timestamp, UnionId, Write,
 };
 
 use super::{drop_schema, empty_schema};
 use crate::query::Statement;
+use crate::records::message;
 use crate::records::proof;
 use crate::{commit, load, migrate, purge};
 
@@ -35,6 +38,10 @@ INSERT INTO challenges SELECT (13000000000 + n)::text, 'uuid:' || n, n, 'key', '
 INSERT INTO receipts SELECT (13000000000 + n)::text, 'uuid:' || n, '', n, n, decode(md5(n::text), 'hex')
     FROM generate_series(1, $N) AS n;
 INSERT INTO sessions SELECT decode(md5(n::text), 'hex'), n, 2, '', 'key', n, n FROM generate_series(1, $N) AS n;
+INSERT INTO messages SELECT (13000000000 + n)::text, decode(md5(n::text), 'hex'), n, 'uuid:' || n, 1, 1, 4, '', NULL, NULL,
+    '[]', n, n, n, CASE WHEN n % 100 = 0 THEN n END, n FROM generate_series(1, $N) AS n;
+INSERT INTO message_references SELECT 'p', n::text, (13000000000 + n)::text, decode(md5(n::text), 'hex'), n
+    FROM generate_series(1, $N) AS n;
 INSERT INTO meters SELECT 'sends_to:' || (13000000000 + n), 3600000, ARRAY[n], ARRAY[1], n FROM generate_series(1, $N) AS n;
 INSERT INTO proofs SELECT sha256(n::text::bytea), NULL, NULL, n, n FROM generate_series(1, $N) AS n;
 INSERT INTO spent SELECT sha256(n::text::bytea), n FROM generate_series(1, $N) AS n;
@@ -44,6 +51,16 @@ ANALYZE";
 fn key() -> ChallengeKey {
     let client = Asking::Installation(Installation::new("u").unwrap());
     ChallengeKey { mobile: Mobile::restore("17602128368").unwrap(), client }
+}
+
+/// A message that one provider has.
+fn queued() -> OutboxMessage {
+    let key = MessageKey { mobile: key().mobile, id: MessageId([1; 16]) };
+    let sealed = SealedCode { key: KeyId::new("key").unwrap(), bytes: [0; 32].into() };
+    let (client, now) = (self::key().client, Timestamp::default());
+    let policy = OutboxPolicy::default();
+    let queued = OutboxMessage::queued(key, client, Purpose::Bind, Language::Zh, sealed, (now, now), &policy);
+    queued.asked(vec![Attempt::new("p", Ok("r"), now)], now, &policy)
 }
 
 fn session() -> Session {
@@ -77,7 +94,12 @@ fn statements() -> Vec<(String, Statement)> {
         ("number", Some(ReferrerName::Mobile(key().mobile))),
         ("code", Some(ReferrerName::Code(MemberCode::of(AccountId::MIN)))),
     ];
-    let mut all = Vec::new();
+    let mut all = vec![
+        ("find a message".to_owned(), message::one(&queued().key)),
+        ("list messages to a number".to_owned(), message::to(&key().mobile, 10)),
+        ("find a message by its reference".to_owned(), message::by_reference("p", "r")),
+        ("list messages that are due".to_owned(), message::due(Timestamp::default(), 10)),
+    ];
     for (caller_name, caller) in &callers {
         for (name, referrer) in &referrers {
             let evidence = EvidenceQuery::default();
@@ -184,6 +206,8 @@ fn change(openid: OpenId) -> Change {
             earlier(absent, Some(kept.clone())),
             earlier(known, Some(kept)),
             earlier(known, None),
+            Write::Message { expected: absent, message: Box::new(queued()) },
+            Write::Message { expected: known, message: Box::new(queued()) },
         ],
     }
 }

@@ -7,6 +7,7 @@
 mod account;
 mod challenge;
 mod idempotency;
+mod message;
 mod proof;
 mod session;
 mod tally;

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mobile_bind_domain::bind::BindReceipt;
+use mobile_bind_domain::outbox::{Attempt, AttemptOutcome, MessageId, MessageState, SealedCode};
+use mobile_bind_domain::ports::Purpose;
 use mobile_bind_domain::tally::Meter;
 use mobile_bind_domain::{
     Account, AccountId, AccountStatus, AppId, Avatar, Challenge, ChallengeKey, Client, ClientType, CodeMac,
-    FinalRefusal, Gender, IdempotencyName, IdempotencyRecord, IdempotentOutcome, Installation, KeyId, MemberCode,
-    Mobile, OpenId, Platform, PlatformIdentity, Profile, ProfileText, Proof, ProofId, Refusal, Revision,
-    SealedSessionKey, Session, SessionId, SessionSeed, ShopDetails, SpentMark, Subject, Tally, Timestamp, UnionId,
+    FinalRefusal, Gender, IdempotencyName, IdempotencyRecord, IdempotentOutcome, Installation, KeyId, Language,
+    MemberCode, MessageKey, Mobile, OpenId, OutboxMessage, Platform, PlatformIdentity, Profile, ProfileText, Proof,
+    ProofId, Refusal, Revision, SealedSessionKey, Session, SessionId, SessionSeed, ShopDetails, SpentMark, Subject,
+    Tally, Timestamp, UnionId,
 };
 use proptest::prelude::*;
 
@@ -115,6 +118,45 @@ fn tally() -> Tally {
     Tally { meters: vec![Meter { window: Duration::from_secs(86_400), events }, halves] }
 }
 
+/// Accepted, with its code kept.
+fn message() -> OutboxMessage {
+    let attempt = |provider: &str, reference: &str, outcome| Attempt {
+        provider: provider.into(),
+        reference: reference.into(),
+        outcome,
+        at: at(1_634_727_341),
+    };
+    OutboxMessage {
+        key: MessageKey { mobile: by_uuid().mobile, id: MessageId([3; 16]) },
+        client: by_uuid().client,
+        purpose: Purpose::Bind,
+        language: Language::Spa,
+        state: MessageState::Accepted,
+        error: "".into(),
+        sealed: Some(SealedCode { key: KeyId::new("code-1").unwrap(), bytes: [0xa5; 32].into() }),
+        attempts: vec![attempt("main", "", AttemptOutcome::Limited), attempt("spare", "r-1", AttemptOutcome::Accepted)],
+        queued_at: at(1_634_727_340),
+        changed_at: at(1_634_727_341),
+        expires_at: at(1_634_727_940),
+        due_at: Some(at(1_634_727_371)),
+        keep_until: at(1_635_332_140),
+    }
+}
+
+fn message_by_address() -> OutboxMessage {
+    let client = by_address("2001:db8::1").client;
+    OutboxMessage {
+        client,
+        language: Language::Zh,
+        state: MessageState::Failed,
+        error: "UNDELIV".into(),
+        sealed: None,
+        attempts: Vec::new(),
+        due_at: None,
+        ..message()
+    }
+}
+
 fn proof(whole: bool) -> Proof {
     Proof {
         unionid: whole.then(|| UnionId::new("o1Ang5xo5tiJD").unwrap()),
@@ -175,6 +217,8 @@ fn version_1_is_read_and_written_as_it_was_committed() {
     check.record(&layout::proof(ProofId([0x0f; 32])), 11, &proof(true));
     check.record(&layout::proof(ProofId([0xf0; 32])), 12, &proof(false));
     check.record(&layout::spent(SpentMark([0x3c; 32])), 13, &Spent { until: at(1_634_727_940) });
+    check.record(&layout::message(&message().key), 101, &message());
+    check.record(&layout::message(&message_by_address().key), 102, &message_by_address());
     assert!(check.fixture.next().is_none());
 }
 
@@ -219,6 +263,7 @@ proptest! {
         let _ = decode::<Tally>(&value);
         let _ = decode::<Proof>(&value);
         let _ = decode::<Spent>(&value);
+        let _ = decode::<OutboxMessage>(&value);
         let _ = decode::<IdempotencyRecord>(&value);
     }
 }
