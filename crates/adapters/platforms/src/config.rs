@@ -86,7 +86,8 @@ impl PlatformConfig {
             }
         }
         let tls = self.url.is_empty() || self.url.starts_with("https://");
-        let local = ["http://127.0.0.1", "http://localhost", "http://[::1]"].iter().any(|near| self.url.starts_with(near));
+        let local =
+            ["http://127.0.0.1", "http://localhost", "http://[::1]"].iter().any(|near| self.url.starts_with(near));
         if !tls && !local && !self.plain_http {
             return bad("the address must begin with https: secrets would go out in the clear");
         }

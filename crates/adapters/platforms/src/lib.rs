@@ -12,4 +12,4 @@ mod vendors;
 
 pub use config::{BadConfig, PlatformConfig, Secret};
 pub use platforms::{MiniPrograms, Shared, describe_metrics};
-pub use sealing::{SealingKey, SealingKeys};
+pub use sealing::SealingKeys;

@@ -1,14 +1,12 @@
 //! The platforms that are configured, behind the port.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
-use mobile_bind_domain::ports::{
-    Clock, NumberEvidence, PlatformFailure, PlatformUser, Platforms, VouchedNumber,
-};
+use mobile_bind_domain::ports::{Clock, NumberEvidence, PlatformFailure, PlatformUser, Platforms, VouchedNumber};
 use mobile_bind_domain::{Identity, OpenId, Platform, Timestamp, UnionId};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -46,7 +44,8 @@ pub struct Shared {
 /// The mini-programs of all platforms that are configured.
 pub struct MiniPrograms {
     apps: BTreeMap<Platform, App>,
-    client: HttpClient,
+    /// Made when it is needed: it reads the machine's certificates.
+    client: OnceLock<HttpClient>,
     shared: Shared,
 }
 
@@ -56,29 +55,18 @@ struct App {
     token: Mutex<Option<(Zeroizing<String>, Timestamp)>>,
 }
 
-/// The mini-programs cannot be asked.
-#[derive(Debug, thiserror::Error)]
-pub enum SetUpError {
-    /// One is not configured well.
-    #[error(transparent)]
-    Config(#[from] BadConfig),
-    /// The HTTP client could not be made.
-    #[error("the HTTP client cannot be made")]
-    Client(#[source] reqwest::Error),
-}
-
 impl MiniPrograms {
     /// The mini-programs of these platforms.
     ///
     /// # Errors
-    /// Where one is not configured well, or the machine has no root certificates.
-    pub fn new(configs: Vec<PlatformConfig>, shared: Shared) -> Result<Self, SetUpError> {
+    /// Where one is not configured well.
+    pub fn new(configs: Vec<PlatformConfig>, shared: Shared) -> Result<Self, BadConfig> {
         let mut apps = BTreeMap::new();
         for config in configs {
             config.check()?;
             apps.insert(config.platform, App { config, token: Mutex::default() });
         }
-        Ok(Self { apps, client: HttpClient::new().map_err(SetUpError::Client)?, shared })
+        Ok(Self { apps, client: OnceLock::new(), shared })
     }
 
     fn app(&self, platform: Platform) -> Result<&App, PlatformFailure> {
@@ -86,8 +74,19 @@ impl MiniPrograms {
     }
 
     async fn ask(&self, config: &PlatformConfig, request: &Outgoing) -> Result<Vec<u8>, PlatformFailure> {
+        let client = match self.client.get() {
+            Some(client) => client,
+            None => {
+                let made = HttpClient::new().map_err(|error| {
+                    warn!(%error, "platforms cannot be asked: no HTTP client can be made");
+                    PlatformFailure::Unavailable
+                });
+                let made = made?;
+                self.client.get_or_init(|| made)
+            }
+        };
         let began = now();
-        let answer = self.client.send(request, config.timeout).await;
+        let answer = client.send(request, config.timeout).await;
         histogram!(DURATION, "platform" => config.platform.name()).record(began.elapsed());
         answer
     }
@@ -98,8 +97,7 @@ impl MiniPrograms {
         let body = self.ask(config, &request).await?;
         let Answered { openid, unionid, session_key } = vendors::read(config, &body)?;
         let owner = Owner { platform, app: &config.app_id, openid: &openid };
-        let session_key =
-            if session_key.is_empty() { None } else { self.shared.keys.seal(&session_key, owner) };
+        let session_key = if session_key.is_empty() { None } else { self.shared.keys.seal(&session_key, owner) };
         let openid = OpenId::new(&openid).ok_or(PlatformFailure::Unreadable)?;
         Ok(PlatformUser { openid, unionid: UnionId::new(&unionid), session_key })
     }
@@ -137,7 +135,8 @@ impl MiniPrograms {
         let mut refused = None;
         loop {
             let token = self.access_token(app, refused.as_ref()).await?;
-            let url = format!("{url}?access_token={}", form_urlencoded::byte_serialize(token.as_bytes()).collect::<String>());
+            let url =
+                format!("{url}?access_token={}", form_urlencoded::byte_serialize(token.as_bytes()).collect::<String>());
             let body = self.ask(config, &Outgoing::post_json(url, &json!({ "code": code }))).await?;
             let answer: PhoneAnswer = vendors::parsed(&body)?;
             match answer.errcode {
@@ -204,11 +203,7 @@ impl Platforms for MiniPrograms {
         counted(platform, "log_in", self.exchange(platform, code).await)
     }
 
-    async fn vouch(
-        &self,
-        identity: &Identity,
-        evidence: NumberEvidence<'_>,
-    ) -> Result<VouchedNumber, PlatformFailure> {
+    async fn vouch(&self, identity: &Identity, evidence: NumberEvidence<'_>) -> Result<VouchedNumber, PlatformFailure> {
         counted(identity.platform, "number", self.number(identity, evidence).await)
     }
 }
@@ -230,7 +225,8 @@ fn counted<T>(
         Err(PlatformFailure::Unreadable) => "unreadable",
     };
     counter!(REQUESTS, "platform" => platform.name(), "operation" => operation, "outcome" => name).increment(1);
-    if matches!(outcome, Err(PlatformFailure::AppRefused | PlatformFailure::Unavailable | PlatformFailure::Unreadable)) {
+    if matches!(outcome, Err(PlatformFailure::AppRefused | PlatformFailure::Unavailable | PlatformFailure::Unreadable))
+    {
         warn!(platform = platform.name(), operation, outcome = name, "a platform did not do what it was asked");
     }
     outcome

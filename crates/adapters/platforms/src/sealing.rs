@@ -11,17 +11,9 @@ use zeroize::Zeroizing;
 
 /// A key: 32 bytes from a CSPRNG.
 #[derive(Clone)]
-pub struct SealingKey {
+pub(crate) struct SealingKey {
     id: KeyId,
     secret: Zeroizing<[u8; 32]>,
-}
-
-impl SealingKey {
-    /// A key of these bytes.
-    #[must_use]
-    pub fn new(id: KeyId, secret: [u8; 32]) -> Self {
-        Self { id, secret: Zeroizing::new(secret) }
-    }
 }
 
 impl fmt::Debug for SealingKey {
@@ -32,12 +24,7 @@ impl fmt::Debug for SealingKey {
 
 /// The keys in use: the current one seals, older ones still open.
 #[derive(Clone, Debug)]
-pub struct SealingKeys {
-    /// Seals.
-    pub current: SealingKey,
-    /// Only open.
-    pub older: Vec<SealingKey>,
-}
+pub struct SealingKeys(Vec<SealingKey>);
 
 /// Whose a session key is.
 #[derive(Clone, Copy, Debug)]
@@ -59,8 +46,14 @@ impl Owner<'_> {
 }
 
 impl SealingKeys {
+    /// These keys, the current one first.
+    #[must_use]
+    pub fn new(keys: Vec<(KeyId, Zeroizing<[u8; 32]>)>) -> Self {
+        Self(keys.into_iter().map(|(id, secret)| SealingKey { id, secret }).collect())
+    }
+
     pub(crate) fn seal(&self, session_key: &str, owner: Owner<'_>) -> Option<SealedSessionKey> {
-        let SealingKey { id, secret } = &self.current;
+        let SealingKey { id, secret } = self.0.first()?;
         let key = RandomizedNonceKey::new(&AES_256_GCM, secret.as_slice()).ok()?;
         let mut text = session_key.as_bytes().to_vec();
         let nonce = key.seal_in_place_append_tag(owner.aad(), &mut text).ok()?;
@@ -73,8 +66,7 @@ impl SealingKeys {
         let (&length, rest) = sealed.as_bytes().split_first()?;
         let (id, rest) = rest.split_at_checked(usize::from(length))?;
         let (nonce, text) = rest.split_at_checked(NONCE_LEN)?;
-        let mut keys = std::iter::once(&self.current).chain(&self.older);
-        let found = keys.find(|key| key.id.as_str().as_bytes() == id)?;
+        let found = self.0.iter().find(|key| key.id.as_str().as_bytes() == id)?;
         let key = RandomizedNonceKey::new(&AES_256_GCM, found.secret.as_slice()).ok()?;
         let mut text = Zeroizing::new(text.to_vec());
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
@@ -87,27 +79,29 @@ impl SealingKeys {
 mod tests {
     use mobile_bind_domain::{KeyId, Platform};
 
-    use super::{Owner, SealingKey, SealingKeys};
+    use super::{Owner, SealingKeys};
 
-    fn key(id: &str, byte: u8) -> SealingKey {
-        SealingKey::new(KeyId::new(id).unwrap(), [byte; 32])
+    fn keys(keys: &[(&str, u8)]) -> SealingKeys {
+        let key = |&(id, byte): &(&str, u8)| (KeyId::new(id).unwrap(), [byte; 32].into());
+        SealingKeys::new(keys.iter().map(key).collect())
     }
 
     #[test]
     fn a_sealed_key_opens_for_its_owner_alone() {
-        let keys = SealingKeys { current: key("a", 1), older: Vec::new() };
+        let first = keys(&[("a", 1)]);
         let own = Owner { platform: Platform::Weixin, app: "wx", openid: "o" };
-        let sealed = keys.seal("tiihtNczf5v6AKRyjwEUhQ==", own).unwrap();
-        assert_ne!(keys.seal("tiihtNczf5v6AKRyjwEUhQ==", own).unwrap(), sealed, "the nonce is another each time");
+        let sealed = first.seal("tiihtNczf5v6AKRyjwEUhQ==", own).unwrap();
+        assert_ne!(first.seal("tiihtNczf5v6AKRyjwEUhQ==", own).unwrap(), sealed, "the nonce is another each time");
         assert!(!String::from_utf8_lossy(sealed.as_bytes()).contains("tiiht"));
-        let opened = keys.open(&sealed, own).unwrap();
+        let opened = first.open(&sealed, own).unwrap();
         assert_eq!(opened.as_str(), "tiihtNczf5v6AKRyjwEUhQ==");
-        for other in [Owner { platform: Platform::Qq, ..own }, Owner { app: "wy", ..own }, Owner { openid: "p", ..own }] {
-            assert!(keys.open(&sealed, other).is_none());
+        for other in [Owner { platform: Platform::Qq, ..own }, Owner { app: "wy", ..own }, Owner { openid: "p", ..own }]
+        {
+            assert!(first.open(&sealed, other).is_none());
         }
-        let changed = SealingKeys { current: key("b", 2), older: vec![key("a", 1)] };
+        let changed = keys(&[("b", 2), ("a", 1)]);
         assert!(changed.open(&sealed, own).is_some());
-        assert!(SealingKeys { current: key("b", 2), older: Vec::new() }.open(&sealed, own).is_none());
-        assert!(SealingKeys { current: key("a", 3), older: Vec::new() }.open(&sealed, own).is_none());
+        assert!(keys(&[("b", 2)]).open(&sealed, own).is_none());
+        assert!(keys(&[("a", 3)]).open(&sealed, own).is_none());
     }
 }
