@@ -9,6 +9,7 @@ mod client;
 mod codegen;
 mod crash;
 mod dependencies;
+mod failover;
 mod golden;
 mod layers;
 mod openapi;
@@ -81,6 +82,13 @@ enum Chore {
         #[arg(long)]
         debug: bool,
     },
+    /// Takes the primary away from under two nodes, and looks whether anything is lost or doubled. Arguments are passed on:
+    /// --kills N, --strict, --seed S, --record FOLDER.
+    Failover {
+        /// Passed on to the driver.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Runs the tests with many more cases for each property.
     Prop {
         /// How many cases a property gets.
@@ -133,6 +141,7 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Browser { arguments } => browser::run(&arguments),
         Chore::Golden { file } => golden::run(file.as_deref()),
         Chore::Crash { kills, seed, debug } => crash::run(kills, seed, debug),
+        Chore::Failover { arguments } => failover::run(&arguments),
         Chore::Prop { cases } => prop::run(cases),
         Chore::Bench { arguments } => bench::run(&arguments),
         Chore::Ci => ci::run(),

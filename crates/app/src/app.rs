@@ -32,9 +32,10 @@ use crate::settings::{Environment, Settings, SmsSenderName, TokenFormat, refuse_
 use crate::stores::{OpenStore, cache_bytes, store_folder};
 use crate::telemetry::TracedRequests;
 
-/// How often what has ended is looked for, and at how many records a time.
+/// How often what has ended is looked for, and at how many records: a few at a time, so that no bind waits for many.
 const PURGE_EVERY: Duration = Duration::from_secs(1);
-const PURGE_LIMIT: usize = 4_000;
+const PURGE_LIMIT: usize = 400;
+const PURGES: usize = 10;
 
 /// Ports that a caller plugs in himself; what is absent is the machine's own.
 #[derive(Default)]
@@ -222,8 +223,11 @@ async fn purge(service: Arc<Service>) {
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        if let Err(error) = service.purge(PURGE_LIMIT).await {
-            warn!(%error, "what has ended could not be cleared away");
+        for _ in 0..PURGES {
+            if let Err(error) = service.purge(PURGE_LIMIT).await {
+                warn!(%error, "what has ended could not be cleared away");
+                break;
+            }
         }
     }
 }
