@@ -21,7 +21,7 @@ pub struct LogIn {
 #[derive(Clone, Debug)]
 pub enum LogInOutcome {
     /// Somebody who has an account.
-    Entered(Bound),
+    Entered(Box<Bound>),
     /// Somebody who has none yet.
     Stranger,
 }
@@ -99,7 +99,7 @@ pub fn decide(
     let client_type = command.requester.client_type;
     let session = Session { id, seed, key, account: account.id, client_type, issued_at: now, used_at: now };
     change.writes.push(Write::OpenSession(session.clone()));
-    LogInDecision { change, answer: Ok(LogInOutcome::Entered(Bound { account, session })) }
+    LogInDecision { change, answer: Ok(LogInOutcome::Entered(Box::new(Bound { account, session }))) }
 }
 
 /// The account, with what the platform told filled in where nothing was known.

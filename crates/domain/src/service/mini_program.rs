@@ -58,7 +58,7 @@ impl Service {
             let decide = || log_in::decide(&snapshot, &command, &fresh, &self.policy, now);
             let decision = trace_span!(target: SPANS, "decide").in_scope(decide);
             let answer = match decision.answer {
-                Ok(LogInOutcome::Entered(bound)) => Ok(Some(self.logged_in(bound)?)),
+                Ok(LogInOutcome::Entered(bound)) => Ok(Some(self.logged_in(*bound)?)),
                 Ok(LogInOutcome::Stranger) => Ok(None),
                 Err(refusal) => Err(refusal),
             };
