@@ -116,7 +116,7 @@ impl App {
         let (apps, fake_platforms) = if settings.fakes_platforms() {
             let app_id = |platform| policy.app(platform).as_str().to_owned();
             let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-            let fake = FakePlatforms::start(loopback, Arc::clone(&clock), app_id).await?;
+            let fake = FakePlatforms::start(loopback, Arc::clone(&clock), Arc::clone(&randomness), app_id).await?;
             (fake.configs(), Some(fake))
         } else {
             (settings.mini_programs()?, None)

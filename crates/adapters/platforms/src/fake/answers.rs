@@ -61,7 +61,7 @@ fn user(stage: &Stage, platform: Platform, code: &str) -> Result<User, PlatformF
         return Err(PlatformFailure::Stale);
     }
     let mut bytes = vec![0; if platform == Platform::Baidu { 24 } else { 16 }];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| PlatformFailure::Unavailable)?;
+    stage.randomness.fill(&mut bytes);
     let session_key = BASE64.encode(&bytes);
     state.session_keys.insert((platform, name.to_owned()), session_key.clone());
     Ok(User { name: name.to_owned(), session_key })
@@ -224,7 +224,7 @@ pub(super) fn number(stage: &Stage, platform: Platform, user: &str, mobile: &str
     let config = stage.config(platform)?;
     let session_key = stage.state().session_keys.get(&(platform, user.to_owned()))?.clone();
     let mut random = [0; 32];
-    aws_lc_rs::rand::fill(&mut random).ok()?;
+    stage.randomness.fill(&mut random);
     let (iv, head) = random.split_first_chunk::<16>()?;
     let info = phone_info(mobile, &config.app_id, stage.clock.now().as_seconds());
     let (algorithm, mut text) = match platform {

@@ -17,7 +17,7 @@ use std::time::Duration;
 use aws_lc_rs::rsa::KeyPair;
 use aws_lc_rs::signature::KeyPair as _;
 use mobile_bind_domain::Platform;
-use mobile_bind_domain::ports::{Clock, PlatformFailure};
+use mobile_bind_domain::ports::{Clock, PlatformFailure, Randomness};
 use tokio::task::JoinHandle;
 
 use crate::config::{PlatformConfig, Secret};
@@ -59,6 +59,7 @@ impl Play {
 
 struct Stage {
     clock: Arc<dyn Clock>,
+    randomness: Arc<dyn Randomness>,
     configs: Vec<PlatformConfig>,
     /// Signs as Alipay.
     signing: KeyPair,
@@ -104,6 +105,7 @@ impl FakePlatforms {
     pub async fn start(
         listen: SocketAddr,
         clock: Arc<dyn Clock>,
+        randomness: Arc<dyn Randomness>,
         app_id: impl Fn(Platform) -> String,
     ) -> io::Result<Self> {
         let listener = tokio::net::TcpListener::bind(listen).await?;
@@ -131,7 +133,7 @@ impl FakePlatforms {
         };
         let configs = Platform::ALL.map(config).to_vec();
         let app_key = app.public_key().as_ref().to_vec();
-        let stage = Arc::new(Stage { clock, configs, signing, app_key, state: Mutex::default() });
+        let stage = Arc::new(Stage { clock, randomness, configs, signing, app_key, state: Mutex::default() });
         let server = tokio::spawn(server::serve(listener, Arc::clone(&stage)));
         Ok(Self { address, stage, server })
     }
