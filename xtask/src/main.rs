@@ -6,6 +6,7 @@ mod browser;
 mod check;
 mod ci;
 mod client;
+mod clients;
 mod codegen;
 mod crash;
 mod dependencies;
@@ -59,6 +60,8 @@ enum Chore {
     Openapi(OpenapiChore),
     /// Lints, type-checks and tests the TypeScript client, the last against the service.
     Client,
+    /// Generates clients in other languages without a warning, and binds a number with those for Python and PHP.
+    Clients,
     /// Uses the pages in a real browser, as built for tests.
     Browser {
         /// Passed on to playwright test, such as --project phone.
@@ -138,6 +141,7 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Openapi(OpenapiChore::Compat { base }) => openapi::compat(base.as_deref()),
         Chore::Openapi(OpenapiChore::Conform) => openapi::conform(),
         Chore::Client => client::run(),
+        Chore::Clients => clients::run(),
         Chore::Browser { arguments } => browser::run(&arguments),
         Chore::Golden { file } => golden::run(file.as_deref()),
         Chore::Crash { kills, seed, debug } => crash::run(kills, seed, debug),

@@ -6,11 +6,14 @@
 //! [`ports::Store`] and starts again when the snapshot no longer holds.
 
 pub mod account;
+pub mod address;
 pub mod bind;
 pub mod challenge;
 pub mod change;
 pub mod client;
 pub mod code;
+pub mod conversion;
+pub mod guard;
 pub mod idempotency;
 pub mod identity;
 pub mod key;
@@ -31,10 +34,13 @@ pub mod ticket;
 pub mod time;
 
 pub use account::{Account, AccountId, AccountStatus, MemberCode, PlatformIdentity, ShopDetails};
+pub use address::{AddressRange, AddressRangeError};
 pub use challenge::{Challenge, ChallengeKey, VerifiedMobile};
 pub use change::{Change, Expectation, Revision, Versioned, Write};
 pub use client::{AddressBlock, Client, ClientType, Installation, Language, Platform, Requester};
 pub use code::{CodeAttempt, CodeLength, VerificationCode};
+pub use conversion::ConversionPolicy;
+pub use guard::{BudgetUse, Guard, Guards, Verdict};
 pub use idempotency::{
     FinalRefusal, IdempotencyKey, IdempotencyName, IdempotencyRecord, IdempotentOutcome, Repeatable,
 };
@@ -46,6 +52,7 @@ pub use policy::{LimitMode, Limits, PlatformProof, Policy};
 pub use profile::{Avatar, Gender, Profile, ProfileText};
 pub use proof::{Proof, ProofId, SealedSessionKey, SpentMark};
 pub use refusal::{Operation, Refusal};
+pub use send::SendParameters;
 pub use service::{Outbox, SPANS, Service};
 pub use session::{Session, SessionId, SessionSeed, Token};
 pub use tally::{Quota, Subject, Tally};

@@ -52,6 +52,11 @@ impl Running {
         Ok(Self { base: base.to_owned(), child })
     }
 
+    /// Its process's id; `None` where it has ended.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Whether it still runs.
     pub(crate) fn runs(&mut self) -> Result<bool> {
         Ok(self.child.try_wait()?.is_none())

@@ -163,7 +163,7 @@ impl Cluster {
         let mut agent = owned("patroni", &self.programs, &self.folder, name)?;
         let agent = agent.arg(self.folder.join(name).join("patroni.yml")).spawn();
         let agent = agent.context("patroni cannot be started")?;
-        note(&self.folder, name, &agent)?;
+        note(&self.folder, name, agent.id())?;
         self.members[index].agent = Some(agent);
         Ok(())
     }
@@ -270,6 +270,18 @@ impl Cluster {
         }
     }
 
+    /// A folder for another process, which goes with the cluster's own.
+    pub(super) fn folder_for(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.folder.join(name);
+        std::fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        Ok(folder)
+    }
+
+    /// Has the guard end another process too, should the driver not come to it.
+    pub(super) fn guard(&self, name: &str, id: Option<u32>) -> Result<()> {
+        note(&self.folder, name, id)
+    }
+
     /// Ends everything, and removes the folder.
     pub(super) async fn end(mut self) -> Result<()> {
         drop(self.guard.stdin.take());
@@ -315,8 +327,9 @@ fn owned(program: &str, programs: &Programs, folder: &Path, name: &str) -> Resul
     Ok(command)
 }
 
-fn note(folder: &Path, name: &str, process: &Child) -> Result<()> {
-    let id = process.id().context("it ended at once")?;
+/// Tells the guard of a process.
+fn note(folder: &Path, name: &str, id: Option<u32>) -> Result<()> {
+    let id = id.context("it ended at once")?;
     Ok(std::fs::write(folder.join("pids").join(name), format!("{id}\n"))?)
 }
 
@@ -340,7 +353,7 @@ fn etcd(programs: &Programs, folder: &Path, ports: [u16; 2], old_interface: bool
         command.arg("--enable-v2=true");
     }
     let etcd = command.spawn().context("etcd cannot be started")?;
-    note(folder, "etcd", &etcd)?;
+    note(folder, "etcd", etcd.id())?;
     Ok(etcd)
 }
 

@@ -13,7 +13,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
 use crate::crash::Random;
@@ -85,7 +84,8 @@ struct Scene {
     nodes: Vec<Running>,
     load: Load,
     probe: Probe,
-    _folder: TempDir,
+    /// What the nodes keep beside the database.
+    data: PathBuf,
 }
 
 /// Plays it all, and tells `record` of it.
@@ -142,22 +142,24 @@ impl Scene {
             to_servers.push(Proxy::start(format!("127.0.0.1:{port}")).await?);
         }
         let behind: Vec<u16> = to_servers.iter().map(|proxy| proxy.address.port()).collect();
-        let folder = tempfile::tempdir()?;
+        let mut data = PathBuf::new();
         let mut nodes = Vec::new();
         for (index, ports) in [&ports, &behind].into_iter().enumerate() {
-            let data = folder.path().join(index.to_string());
-            std::fs::create_dir(&data)?;
+            let name = format!("node-{}", index + 1);
+            data = cluster.folder_for(&name)?;
             let log = std::fs::File::create(data.join("log"))?;
             let address = address(ports);
             let started = Running::start_with(&options.binary, &data, |command| {
                 command.args(["--store", &address]).stderr(log);
             });
-            nodes.push(started.await?);
+            let node = started.await?;
+            cluster.guard(&name, node.id())?;
+            nodes.push(node);
         }
         let bases: Vec<&str> = nodes.iter().map(|node| node.base.as_str()).collect();
         let load = Load::start(&bases, clock, &mut Random::new(options.seed))?;
         let probe = Probe::start(&ports, clock);
-        Ok(Self { clock, cluster, to_servers, nodes, load, probe, _folder: folder })
+        Ok(Self { clock, cluster, to_servers, nodes, load, probe, data })
     }
 
     /// Waits until the database takes changes again and then until binds succeed; tells how long both took.
@@ -307,7 +309,7 @@ impl Scene {
         let mut found = Found::default();
         found.in_database(&probe::connect(port).await?, &journal, &taken).await?;
         found.by_tokens(&bases, &journal.bound).await?;
-        found.by_the_service(&options.binary, &address(&[port]), self._folder.path()).await?;
+        found.by_the_service(&options.binary, &address(&[port]), &self.data).await?;
         found.wrong.extend(journal.odd.iter().cloned());
         for node in self.nodes {
             node.terminate().await?;

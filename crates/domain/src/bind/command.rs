@@ -5,8 +5,8 @@ use crate::identity::MAX_CHARS as IDENTIFIER_LIMIT;
 use crate::ports::{BindQuery, CallerQuery, EvidenceQuery};
 use crate::referrer::ReferrerName;
 use crate::{
-    Avatar, ChallengeKey, CodeKeys, Gender, Identity, Installation, OpenId, Operation, Platform, Policy, Profile,
-    ProfileText, ProofId, Refusal, Requester, SessionId, Ticket, UnionId,
+    Avatar, ChallengeKey, CodeKeys, Gender, IdempotencyKey, Identity, Installation, OpenId, Operation, Platform,
+    Policy, Profile, ProfileText, ProofId, Refusal, Repeatable, Requester, SessionId, Ticket, UnionId,
 };
 
 /// The parameters of a bind, as text; empty where absent.
@@ -38,6 +38,8 @@ pub struct BindParameters<'a> {
     pub token: &'a str,
     /// `auth_ticket`; read for mini-programs alone.
     pub auth_ticket: &'a str,
+    /// The request's idempotency key.
+    pub idempotency_key: Option<&'a IdempotencyKey>,
 }
 
 /// The identity part of a mini-program's bind.
@@ -70,6 +72,7 @@ pub struct Bind {
     pub(crate) claim: Option<ClaimedIdentity>,
     pub(crate) session: Option<SessionId>,
     pub(crate) fingerprint: [u8; 32],
+    pub(crate) repeatable: Option<Repeatable>,
 }
 
 impl Bind {
@@ -95,8 +98,12 @@ impl Bind {
         let platform = requester.client_type.platform();
         let claim = platform.map(|platform| claim(platform, parameters, ticket, policy)).transpose()?;
         let fingerprint = fingerprint(&requester, parameters, keys);
+        let client = requester.client();
+        let repeatable = parameters
+            .idempotency_key
+            .map(|key| Repeatable { name: keys.idempotency_name(Operation::Bind, &client, key), fingerprint });
         Ok(Self {
-            key: ChallengeKey { mobile, client: requester.client() },
+            key: ChallengeKey { mobile, client },
             requester,
             attempt,
             profile,
@@ -104,6 +111,7 @@ impl Bind {
             claim,
             session,
             fingerprint,
+            repeatable,
         })
     }
 
@@ -120,7 +128,8 @@ impl Bind {
         };
         let installation = self.requester.installation.as_ref();
         let evidence = self.claim.as_ref().map(|claim| claim.evidence(installation)).unwrap_or_default();
-        BindQuery { key: self.key.clone(), caller, referrer: self.referrer.clone(), evidence, idempotency: None }
+        let idempotency = self.repeatable.as_ref().map(|repeatable| repeatable.name);
+        BindQuery { key: self.key.clone(), caller, referrer: self.referrer.clone(), evidence, idempotency }
     }
 }
 
@@ -188,6 +197,7 @@ fn fingerprint(requester: &Requester, parameters: &BindParameters<'_>, keys: &Co
         unionid,
         token,
         auth_ticket,
+        idempotency_key: _,
     } = parameters;
     let client = requester.client().to_string();
     let mut parts = vec![client.as_bytes(), requester.client_type.name().as_bytes()];

@@ -137,15 +137,18 @@ impl Service {
         for _ in 0..self.policy.attempts {
             let snapshot = self.store.load_bind(&query).await.map_err(|error| not_stored(Operation::Bind, &error))?;
             let now = self.clock.now();
-            let account = if snapshot.finds_nobody(&command, now, &self.policy) {
-                let allotted = self.store.allot_account_id().await;
-                Some(allotted.map_err(|error| not_stored(Operation::Bind, &error))?)
-            } else {
-                None
+            let mut fresh = Fresh { account: None, session: self.open_session(Operation::Bind)? };
+            let decide = |fresh: &Fresh| {
+                let decide =
+                    || bind::decide_vouched(&snapshot, &command, vouched, fresh, &self.keys, &self.policy, now);
+                trace_span!(target: SPANS, "decide").in_scope(decide)
             };
-            let fresh = Fresh { account, session: self.open_session(Operation::Bind)? };
-            let decide = || bind::decide_vouched(&snapshot, &command, vouched, &fresh, &self.keys, &self.policy, now);
-            let decision = trace_span!(target: SPANS, "decide").in_scope(decide);
+            let mut decision = decide(&fresh);
+            if decision.needs_account {
+                let allotted = self.store.allot_account_id().await;
+                fresh.account = Some(allotted.map_err(|error| not_stored(Operation::Bind, &error))?);
+                decision = decide(&fresh);
+            }
             let answer = match decision.answer {
                 Ok(bound) => Ok(self.logged_in(bound)?),
                 Err(refusal) => Err(refusal),

@@ -19,6 +19,7 @@ pub(crate) enum Parameter {
     Gender,
     Nickname,
     Referrer,
+    Captcha,
     AuthTicket,
     AuthCode,
     Code,
@@ -38,7 +39,7 @@ pub(crate) enum Parameter {
 
 impl Parameter {
     /// Every parameter, in the order of the variants.
-    pub(crate) const ALL: [Self; 29] = [
+    pub(crate) const ALL: [Self; 30] = [
         Self::Application,
         Self::ClientType,
         Self::Token,
@@ -53,6 +54,7 @@ impl Parameter {
         Self::Gender,
         Self::Nickname,
         Self::Referrer,
+        Self::Captcha,
         Self::AuthTicket,
         Self::AuthCode,
         Self::Code,
@@ -90,6 +92,7 @@ impl Parameter {
             Self::Gender => "gender",
             Self::Nickname => "nickname",
             Self::Referrer => "referrer",
+            Self::Captcha => "captcha",
             Self::AuthTicket => "auth_ticket",
             Self::AuthCode => "authcode",
             Self::Code => "code",

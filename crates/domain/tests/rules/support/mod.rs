@@ -33,6 +33,7 @@ pub(crate) const BIND: BindParameters<'static> = BindParameters {
     unionid: "",
     token: "",
     auth_ticket: "",
+    idempotency_key: None,
 };
 
 /// The same by a mini-program, with its openid and unionid.
