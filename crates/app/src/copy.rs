@@ -42,7 +42,7 @@ pub(crate) async fn copy(settings: &Settings, from: &str, to: &str) -> Result<St
 }
 
 async fn copy_open(source: &OpenStore, target: &OpenStore, settings: &Settings) -> Result<String> {
-    for purpose in [Purpose::Tokens(settings.tokens.algorithm), Purpose::Codes, Purpose::Seals] {
+    for purpose in [Purpose::Tokens(settings.tokens.algorithm), Purpose::Codes] {
         keys::copy(&source.keys(settings), &target.keys(settings), purpose).await?;
     }
     let (source, target) = (source.port(), target.port());
