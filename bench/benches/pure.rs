@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use mobile_bind_domain::bind::{Bind, BindParameters, Fresh, ProofOfIdentity, decide};
+use mobile_bind_domain::bind::{Bind, BindParameters, Fresh, decide};
 use mobile_bind_domain::ports::{BindSnapshot, OpenedSession, TokenIssuer};
 use mobile_bind_domain::{
     AccountId, Challenge, ChallengeKey, Client, ClientType, CodeAttempt, CodeKey, CodeKeys, Installation, KeyId,
@@ -55,7 +55,7 @@ fn command(policy: &Policy, keys: &CodeKeys) -> Bind {
         openid: "oGZUI0egBJY1zhBYw2KhdUfwVJJE",
         ..BindParameters::default()
     };
-    Bind::parse(requester, &parameters, None, ProofOfIdentity::None, policy, keys).unwrap()
+    Bind::parse(requester, &parameters, None, None, policy, keys).unwrap()
 }
 
 fn code_check(criterion: &mut Criterion) {

@@ -14,7 +14,7 @@ use crate::report::{Operation, Report};
 use crate::run::{Plan, Stage, tell};
 use crate::scale::{idle_resident, scale};
 use crate::scenario::Scenario;
-use crate::{plot, table, targets};
+use crate::{plot, postgres, table, targets};
 
 /// Puts load on the release binary, and sets what it measures beside the ceilings of the same machine.
 #[derive(Debug, Parser)]
@@ -23,6 +23,15 @@ pub struct CommandLine {
     /// Plays a scenario instead.
     #[command(subcommand)]
     scenario: Option<Scenario>,
+    /// "postgres:" measures the service over PostgreSQL, beside pgbench; "postgres://…" on a server that is there.
+    #[arg(long, value_name = "STORE", default_value = "sled:")]
+    store: String,
+    /// Over PostgreSQL: also compares databases with so many accounts; those that the server has already are not filled.
+    #[arg(long, value_name = "N,…", value_delimiter = ',')]
+    sizes: Vec<u64>,
+    /// With --sizes: nothing else.
+    #[arg(long, requires = "sizes")]
+    sizes_only: bool,
     /// Writes the report to this file, too.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -56,7 +65,7 @@ pub struct CommandLine {
     /// How many repeats of each cell count [default: 3].
     #[arg(long, value_name = "N")]
     repeats: Option<usize>,
-    /// How long a repeat takes, in seconds [default: 1.5].
+    /// How long a repeat takes, in seconds [default: 1.5; 4 over PostgreSQL, in whole seconds].
     #[arg(long, value_name = "S")]
     seconds: Option<f64>,
     /// Where the stores are put: on the disk that is to be measured [default: the build's own folder].
@@ -83,16 +92,18 @@ impl CommandLine {
         if let Some(scenario) = self.scenario {
             return runtime.block_on(scenario.play());
         }
+        if self.store.starts_with("postgres") {
+            return runtime.block_on(self.over_postgres());
+        }
+        ensure!(self.store == "sled:", "--store must be sled: or postgres:");
+        ensure!(self.sizes.is_empty(), "--sizes is for --store postgres:");
         let report = runtime.block_on(self.measure())?;
         std::io::stdout().write_all(table::render(&report).as_bytes()).context("cannot write to standard output")?;
-        if let Some(file) = &self.json {
-            let json = serde_json::to_string_pretty(&report)?;
-            std::fs::write(file, json + "\n").with_context(|| format!("cannot write {}", file.display()))?;
-        }
+        self.write_json(&report)?;
         if let Some(folder) = &self.plots {
             plot::write(&report, folder)?;
         }
-        if self.check { check(&report) } else { Ok(()) }
+        if self.check { judge(&report.targets, report.errors()) } else { Ok(()) }
     }
 
     fn plan(&self) -> Result<Plan> {
@@ -112,6 +123,43 @@ impl CommandLine {
             rate: self.rate,
             users: self.users,
         })
+    }
+
+    fn postgres_plan(&self) -> Result<postgres::Plan> {
+        ensure!(
+            self.only.is_empty() && self.rate.is_none() && self.plots.is_none() && self.connections.len() <= 1,
+            "over PostgreSQL there are neither --only, --rate and --plots, nor several --connections"
+        );
+        let connections = self.connections.first().copied().unwrap_or(targets::CONNECTIONS);
+        ensure!(
+            (2..=256).contains(&connections) && connections.is_multiple_of(2),
+            "--connections must be even, 2 to 256"
+        );
+        let seconds = self.seconds.unwrap_or(if self.quick { 2.0 } else { 4.0 });
+        ensure!((1.0..=60.0).contains(&seconds) && seconds.fract() == 0.0, "--seconds must be whole, 1 to 60");
+        Ok(postgres::Plan {
+            connections,
+            duration: Duration::from_secs_f64(seconds),
+            rounds: self.repeats.unwrap_or(if self.quick { 1 } else { 3 }).max(1),
+            users: self.users,
+            sizes: self.sizes.clone(),
+            sizes_only: self.sizes_only,
+        })
+    }
+
+    async fn over_postgres(&self) -> Result<()> {
+        let plan = self.postgres_plan()?;
+        let folder = Folder::make(self.folder.as_deref())?;
+        let report = postgres::measure(&plan, folder.path()).await?;
+        std::io::stdout().write_all(report.render().as_bytes()).context("cannot write to standard output")?;
+        self.write_json(&report)?;
+        if self.check { judge(&report.targets, report.errors()) } else { Ok(()) }
+    }
+
+    fn write_json(&self, report: &impl serde::Serialize) -> Result<()> {
+        let Some(file) = &self.json else { return Ok(()) };
+        let json = serde_json::to_string_pretty(report)?;
+        std::fs::write(file, json + "\n").with_context(|| format!("cannot write {}", file.display()))
     }
 
     async fn measure(&self) -> Result<Report> {
@@ -150,11 +198,11 @@ impl CommandLine {
 }
 
 /// One line for each target that was measured and missed.
-fn check(report: &Report) -> Result<()> {
-    let missed = report.targets.iter().filter(|verdict| verdict.is_met() == Some(false));
+fn judge(targets: &[targets::Verdict], errors: u64) -> Result<()> {
+    let missed = targets.iter().filter(|verdict| verdict.is_met() == Some(false));
     let mut missed: Vec<String> = missed.map(targets::Verdict::line).collect();
-    if report.errors() > 0 {
-        missed.push(format!("{} answers were not what they should be", report.errors()));
+    if errors > 0 {
+        missed.push(format!("{errors} answers were not what they should be"));
     }
     if missed.is_empty() {
         return Ok(());
@@ -189,6 +237,15 @@ mod tests {
         assert!(line("--check").scenario.is_none());
         for refused in [&["bench", "--quick", "slow-clients"][..], &["bench", "slowly"]] {
             assert!(CommandLine::try_parse_from(refused).is_err(), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn over_postgres_there_is_one_number_of_connections_and_whole_seconds() {
+        let plan = line("--store postgres: --sizes 10,1000").postgres_plan().unwrap();
+        assert_eq!((plan.connections, plan.rounds, plan.sizes), (64, 3, vec![10, 1000]));
+        for refused in ["--connections 1,2", "--connections 7", "--seconds 1.5", "--only bind", "--rate 5"] {
+            assert!(line(&format!("--store postgres: {refused}")).postgres_plan().is_err(), "{refused}");
         }
     }
 

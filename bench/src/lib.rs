@@ -14,6 +14,7 @@ mod load;
 mod machine;
 mod people;
 mod plot;
+mod postgres;
 mod preparation;
 mod process;
 mod report;

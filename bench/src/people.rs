@@ -11,6 +11,11 @@ pub(crate) struct Person(u64);
 pub(crate) struct People(AtomicU64);
 
 impl People {
+    /// People from the `first` on: those before have been met in a store that is used again.
+    pub(crate) fn after(first: u64) -> Self {
+        Self(AtomicU64::new(first))
+    }
+
     pub(crate) fn next(&self) -> Person {
         Person(self.0.fetch_add(1, Ordering::Relaxed))
     }
@@ -18,7 +23,7 @@ impl People {
 
 impl Person {
     /// The first number. A filled store has numbers that begin with 199; this run stays below them.
-    const FIRST_MOBILE: u64 = 13_000_000_000;
+    pub(crate) const FIRST_MOBILE: u64 = 13_000_000_000;
 
     /// An eleven-digit number.
     pub(crate) fn mobile(self) -> String {

@@ -22,6 +22,32 @@ fn ticks(stat: &str) -> Option<u64> {
     Some(user.parse::<u64>().ok()? + system.parse::<u64>().ok()?)
 }
 
+/// The processor time of a process and its children, those included that have ended.
+pub(crate) fn processor_time_of_family(pid: u32) -> Result<Duration> {
+    let mut total = family_ticks(&read(&format!("/proc/{pid}/stat"))?).context("/proc/PID/stat cannot be read")?;
+    for entry in fs::read_dir("/proc").context("cannot read /proc")? {
+        let name = entry?.file_name();
+        let Some(child) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        // It may have ended meanwhile; then its parent's has it.
+        let Ok(stat) = fs::read_to_string(format!("/proc/{child}/stat")) else { continue };
+        if parent(&stat) == Some(pid) {
+            total += ticks(&stat).unwrap_or(0);
+        }
+    }
+    let per_second = rustix::param::clock_ticks_per_second();
+    Ok(Duration::from_micros(total.saturating_mul(1_000_000) / per_second.max(1)))
+}
+
+fn parent(stat: &str) -> Option<u32> {
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+/// `utime`, `stime`, `cutime` and `cstime`.
+fn family_ticks(stat: &str) -> Option<u64> {
+    let fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11).take(4);
+    fields.map(|field| field.parse::<u64>().ok()).sum()
+}
+
 /// The memory of a process that is resident, in bytes.
 pub(crate) fn resident(pid: u32) -> Result<u64> {
     let status = read(&format!("/proc/{pid}/status"))?;
@@ -59,13 +85,14 @@ pub(crate) fn on_disk(folder: &Path) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{kibibytes_in, most_resident, on_disk, processor_time, resident, ticks};
+    use super::{family_ticks, kibibytes_in, most_resident, on_disk, parent, processor_time, resident, ticks};
 
     #[test]
     fn processor_time_is_user_and_system() {
         let stat = "7 (a ) (b) S 1 2 3 4 5 6 7 8 9 10 250 50 1 1 20 0";
         assert_eq!(ticks(stat), Some(300));
         assert_eq!(ticks("7 (cut"), None);
+        assert_eq!((parent(stat), family_ticks(stat)), (Some(1), Some(302)));
         assert!(processor_time(std::process::id()).is_ok());
     }
 

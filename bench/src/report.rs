@@ -65,6 +65,8 @@ impl Cell {
             Some(Setup::Sled) => "sled",
             Some(Setup::Memory) => "memory",
             Some(Setup::SledWithQuotas) => "sled, quotas",
+            Some(Setup::Postgres) => "postgres",
+            Some(Setup::PostgresWithQuotas) => "postgres, quotas",
             None => "file",
         }
     }

@@ -25,6 +25,10 @@ pub(crate) enum Setup {
     Memory,
     /// The embedded store, and every quota counted on disk, each too wide to be reached.
     SledWithQuotas,
+    /// A database, which the setting STORE names; no quotas.
+    Postgres,
+    /// The same, and every quota counted in it, each too wide to be reached.
+    PostgresWithQuotas,
 }
 
 /// The settings' names of all quotas.
@@ -39,16 +43,18 @@ const QUOTAS: [&str; 7] = [
 ];
 
 impl Setup {
-    fn store(self) -> &'static str {
+    /// `None` where a setting names it.
+    fn store(self) -> Option<&'static str> {
         match self {
-            Self::Sled | Self::SledWithQuotas => "sled:",
-            Self::Memory => "memory:",
+            Self::Sled | Self::SledWithQuotas => Some("sled:"),
+            Self::Memory => Some("memory:"),
+            Self::Postgres | Self::PostgresWithQuotas => None,
         }
     }
 
     fn variables(self) -> Vec<(String, &'static str)> {
         let mut variables = vec![("LOG__LEVEL".to_owned(), "warn"), ("CODE__LENGTH".to_owned(), "4")];
-        if self == Self::SledWithQuotas {
+        if matches!(self, Self::SledWithQuotas | Self::PostgresWithQuotas) {
             variables.push(("LIMITS__MODE".to_owned(), "enforce"));
             variables.extend(QUOTAS.map(|name| (format!("LIMITS__{name}"), "1000000000/1h")));
         } else {
@@ -100,7 +106,8 @@ impl Server {
 
     async fn launch(setup: Setup, folder: &Path, settings: &[(&str, String)], mut command: Command) -> Result<Self> {
         std::fs::create_dir_all(folder)?;
-        command.args(["--listen", "127.0.0.1:0", "--store", setup.store()]).envs(setup.variables());
+        command.args(["--listen", "127.0.0.1:0"]).envs(setup.variables());
+        command.args(setup.store().into_iter().flat_map(|store| ["--store", store]));
         command.envs(settings.iter().map(|(name, value)| (format!("MOBILE_BIND__{name}"), value)));
         let log = std::fs::File::create(folder.join("server.log"))?;
         let start = now();
@@ -148,10 +155,24 @@ impl Server {
         on_disk(&self.folder)
     }
 
+    /// Lets it stand still until it is resumed.
+    pub(crate) fn pause(&self) -> Result<()> {
+        self.signal(rustix::process::Signal::STOP)
+    }
+
+    /// Lets it go on.
+    pub(crate) fn resume(&self) -> Result<()> {
+        self.signal(rustix::process::Signal::CONT)
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) -> Result<()> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        Ok(rustix::process::kill_process(pid.context("the server has no process id")?, signal)?)
+    }
+
     /// Stops it as an operator would.
     pub(crate) fn stop(mut self) -> Result<()> {
-        let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
-        rustix::process::kill_process(pid.context("the server has no process id")?, rustix::process::Signal::TERM)?;
+        self.signal(rustix::process::Signal::TERM)?;
         let status = self.child.wait()?;
         ensure!(status.success(), "the server stopped badly: {}", self.log());
         Ok(())
@@ -179,9 +200,14 @@ impl Drop for Server {
 
 /// Fills the store in a folder with made-up accounts; a progress bar is drawn on standard error.
 pub(crate) fn fill(folder: &Path, users: u64) -> Result<()> {
+    fill_store("sled:", folder, users)
+}
+
+/// The same, whatever store it is.
+pub(crate) fn fill_store(store: &str, folder: &Path, users: u64) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     let users = users.to_string();
-    let status = program(folder)?.args(["store", "fill", "--users", &users]).status();
+    let status = program(folder)?.args(["--store", store, "store", "fill", "--users", &users]).status();
     if !status.context("cannot start the server's program")?.success() {
         bail!("the store could not be filled");
     }

@@ -80,7 +80,7 @@ fn spread(spread: Spread, digits: usize) -> String {
 }
 
 /// Columns as wide as their widest cell, in Markdown.
-fn aligned(headings: &[&str], rows: Vec<Vec<String>>) -> String {
+pub(crate) fn aligned(headings: &[&str], rows: Vec<Vec<String>>) -> String {
     let headings: Vec<String> = headings.iter().map(|&heading| heading.to_owned()).collect();
     let width = |column: usize| {
         let cells = std::iter::once(&headings).chain(&rows).filter_map(|row| row.get(column));

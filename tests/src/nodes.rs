@@ -78,6 +78,7 @@ impl Nodes {
                 attempts: policy.attempts,
             };
             Arc::new(Service {
+                platforms: Arc::new(mobile_bind_domain::ports::NoPlatforms),
                 store,
                 relay: Arc::new(relay),
                 sealer: sealer.clone(),

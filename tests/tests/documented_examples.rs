@@ -4,8 +4,11 @@
 
 use std::time::Duration;
 
-use mobile_bind::settings::{LimitMode, ProofSetting, Settings};
+use mobile_bind::settings::{LimitMode, PlatformSource, ProofSetting, Settings};
+use mobile_bind_domain::ports::Clock;
+use mobile_bind_domain::{Account, AccountStatus, AppId, Change, OpenId, Platform, PlatformIdentity, Revision, Write};
 use mobile_bind_http::openapi_document;
+use mobile_bind_platforms::fake::Play;
 use mobile_bind_sms::Behaviour;
 use mobile_bind_tests::harness::{Answer, TestServer};
 use serde_json::{Value, json};
@@ -13,6 +16,8 @@ use serde_json::{Value, json};
 const MOBILE: &str = "17602128368";
 const OTHER: &str = "13800138000";
 const WEIXIN: &str = "application_client_type=weixin";
+/// Whom the fake platform names.
+const USER: &str = "o-weixin-user";
 const OPENID: &str = "oB6US5SNOngn196qzb3lagEBTh6w";
 
 /// The document's operations: their path, the example of their body, and their examples of answers with status 200.
@@ -72,6 +77,9 @@ impl Scene {
     async fn provoke(&self, example: &str) -> Answer {
         let (server, none) = (&self.server, json!({}));
         match (self.path.as_str(), example) {
+            ("/user/onekeyusermobilebind", name) if !matches!(name, "parameterInvalid" | "bodyUnreadable") => {
+                self.vouched(name).await
+            }
             (_, "parameterInvalid") => self.ask("", json!({ "lang": ["x"] })).await,
             (path, "bodyUnreadable") => {
                 let json = Some("application/json");
@@ -110,6 +118,21 @@ impl Scene {
             (_, "bound" | "openidUnproved" | "numberForbidden" | "awaitingApproval") => {
                 self.ask(WEIXIN, json!({ "verify": self.code(MOBILE).await })).await
             }
+            ("/user/appminiuserauth", "stranger") => self.ask(WEIXIN, json!({ "authcode": "stranger.1" })).await,
+            (_, "authCodeMissing") => self.ask(WEIXIN, json!({ "authcode": "" })).await,
+            (_, "noMiniProgram") => self.ask("application_client_type=h5", none).await,
+            (_, "platformNotConfigured" | "authCodeStale") => self.ask(WEIXIN, none).await,
+            ("/user/appminiuserauth", "platformBusy") => {
+                server.app.platforms.as_ref().unwrap().play(Play::Busy);
+                self.ask(WEIXIN, json!({ "authcode": "stranger.1" })).await
+            }
+            (_, "accountDisabled") => {
+                self.log_in().await;
+                let body = json!({ "mobile": MOBILE, "verify": self.code(MOBILE).await, "weixin_openid": USER });
+                assert_eq!(self.answer(&format!("/user/appmobilebind?{WEIXIN}&uuid=u"), &body).await.code(), Some(0));
+                self.disable().await;
+                self.ask(WEIXIN, json!({ "authcode": "user.2" })).await
+            }
             (_, "heldByOther") => {
                 let token = self.token(OTHER).await;
                 self.token(MOBILE).await;
@@ -124,6 +147,51 @@ impl Scene {
             (_, "tokenUnknown" | "loginRequired") => self.ask("", none).await,
             (path, _) => panic!("no test provokes the example {example} of {path}"),
         }
+    }
+
+    /// A log-in of the user of whom the fake platform knows.
+    async fn log_in(&self) -> Answer {
+        self.answer(&format!("/user/appminiuserauth?{WEIXIN}&uuid=u"), &json!({ "authcode": "user.1" })).await
+    }
+
+    async fn disable(&self) {
+        let store = &self.server.app.service.store;
+        let account = store.accounts(None, 1).await.unwrap().remove(0);
+        let disabled = Account { status: AccountStatus::Disabled, ..account.value };
+        let write = Write::Account { expected: account.revision, account: Box::new(disabled) };
+        store.commit(Change { expectations: Vec::new(), writes: vec![write] }).await.unwrap();
+    }
+
+    /// Does what leads to an example of the bind by the platform's word.
+    async fn vouched(&self, example: &str) -> Answer {
+        let platforms = self.server.app.platforms.as_ref().unwrap();
+        let mut query = format!("{WEIXIN}&uuid=u");
+        self.log_in().await;
+        let mobile = if example == "notOfThisShop" { "12345678901" } else { MOBILE };
+        let shown = platforms.number(Platform::Weixin, "user", mobile).unwrap();
+        let mut changes = json!({ "openid": USER, "code": shown.code });
+        match example {
+            "openidMissing" => changes["openid"] = json!(""),
+            "voucherMissing" => changes["code"] = json!(""),
+            "openidUnproved" => changes["openid"] = json!("another"),
+            "codeStale" => changes["code"] = json!("number-17602128368"),
+            "platformBusy" => platforms.play(Play::Busy),
+            "heldByOther" => {
+                self.token(MOBILE).await;
+                // An account without a number, which the openid has.
+                let store = &self.server.app.service.store;
+                let id = store.allot_account_id().await.unwrap();
+                let mut account = Account::new(id, self.server.clock.now());
+                let openid = OpenId::new(USER);
+                let app = AppId::default();
+                account.identities.insert(Platform::Weixin, PlatformIdentity { app, openid, unionid: None });
+                let write = Write::Account { expected: Revision::ABSENT, account: Box::new(account) };
+                store.commit(Change { expectations: Vec::new(), writes: vec![write] }).await.unwrap();
+                query.push_str("&lang=zh");
+            }
+            _ => {}
+        }
+        self.ask(&query, changes).await
     }
 
     async fn wrong_code(&self) -> Answer {
@@ -146,6 +214,7 @@ fn set_for(example: &str, settings: &mut Settings) {
         }
         "providerSilent" => settings.sms.timeout_s = 0,
         "openidUnproved" => settings.platform_proof = ProofSetting::Required,
+        "platformNotConfigured" => settings.platforms.source = PlatformSource::Vendors,
         "numberForbidden" => settings.register.forbidden_mobiles = vec![MOBILE.to_owned()],
         "awaitingApproval" => settings.register.audit = true,
         _ => {}

@@ -16,6 +16,7 @@ mod layers;
 mod openapi;
 mod postgres;
 mod prop;
+mod scaling;
 mod service;
 mod step;
 mod test;
@@ -105,6 +106,15 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Says what a hundred million and a thousand million accounts need.
+    Scaling {
+        /// Prints nothing; fails where docs/scaling.md holds something else.
+        #[arg(long)]
+        check: bool,
+        /// Writes it into docs/scaling.md.
+        #[arg(long, conflicts_with = "check")]
+        write: bool,
+    },
     /// What continuous integration runs: check, test, golden, the document's gates, the client, the pages.
     Ci,
 }
@@ -144,6 +154,7 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Clients => clients::run(),
         Chore::Browser { arguments } => browser::run(&arguments),
         Chore::Golden { file } => golden::run(file.as_deref()),
+        Chore::Scaling { check, write } => scaling::run(check, write),
         Chore::Crash { kills, seed, debug } => crash::run(kills, seed, debug),
         Chore::Failover { arguments } => failover::run(&arguments),
         Chore::Prop { cases } => prop::run(cases),

@@ -1,5 +1,5 @@
-//! A PostgreSQL for the tests: a cluster of its own in a temporary folder, on a free loopback port, gone when the chore is.
-//! It does not synchronise with the disk: nothing in it outlives a crash, nor needs to.
+//! A PostgreSQL for a chore: a cluster of its own in a temporary folder, on a free loopback port, gone when the chore is.
+//! The tests' does not synchronise with the disk: nothing in it outlives a crash, nor needs to. The measurements' does.
 
 use std::ffi::OsString;
 use std::io;
@@ -49,16 +49,24 @@ impl Cluster {
         if let Ok(address) = std::env::var(ADDRESS) {
             return Ok(Self { guard: None, address });
         }
-        Self::own()
+        Self::own(&FORGETFUL)
     }
 
-    fn own() -> Result<Self> {
-        let binaries = server(&["initdb", "postgres", "pg_isready"]).context(MISSING)?;
+    /// Makes a cluster that keeps what it commits, as one that is used in earnest does, and starts it.
+    ///
+    /// # Errors
+    /// Where PostgreSQL is not installed, or does not start.
+    pub(crate) fn durable() -> Result<Self> {
+        Self::own(&DURABLE)
+    }
+
+    fn own(settings: &[&str]) -> Result<Self> {
+        let binaries = programs(&["initdb", "postgres", "pg_isready"])?;
         let owner = owner()?;
         let folder = std::env::temp_dir().join(format!("mobile-bind-postgres-{}", std::process::id()));
         let made = std::fs::DirBuilder::new().mode(0o700).create(&folder);
         made.with_context(|| format!("cannot make {}", folder.display()))?;
-        match Self::start_in(&binaries, owner, &folder) {
+        match Self::start_in(&binaries, owner, &folder, settings) {
             Ok(cluster) => Ok(cluster),
             Err(error) => {
                 let _ = std::fs::remove_dir_all(&folder);
@@ -67,7 +75,7 @@ impl Cluster {
         }
     }
 
-    fn start_in(binaries: &Path, owner: Option<Owner>, folder: &Path) -> Result<Self> {
+    fn start_in(binaries: &Path, owner: Option<Owner>, folder: &Path, settings: &[&str]) -> Result<Self> {
         if let Some(owner) = owner {
             chown(folder, Some(owner.user), Some(owner.group)).context("the cluster's folder cannot be given away")?;
         }
@@ -80,8 +88,9 @@ impl Cluster {
         let log = std::fs::File::create(folder.join("log"))?;
         let mut guard = owned(Path::new("sh"), owner, folder);
         guard.args(["-c", GUARD, "sh"]).arg(folder).arg(binaries.join("postgres")).arg("-D").arg(&data);
-        for setting in settings(port) {
-            guard.arg("-c").arg(setting);
+        guard.args(["-c", &format!("port={port}")]);
+        for setting in COMMON.iter().chain(settings) {
+            guard.args(["-c", setting]);
         }
         let guard = guard.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log).spawn();
         let address = format!("postgres://postgres@127.0.0.1:{port}/postgres");
@@ -117,19 +126,34 @@ impl Drop for Cluster {
     }
 }
 
-fn settings(port: u16) -> [String; 9] {
-    [
-        format!("port={port}"),
-        "listen_addresses=127.0.0.1".to_owned(),
-        "unix_socket_directories=".to_owned(),
-        "max_connections=300".to_owned(),
-        "shared_buffers=128MB".to_owned(),
-        "fsync=off".to_owned(),
-        "full_page_writes=off".to_owned(),
-        "autovacuum_naptime=5s".to_owned(),
-        // Deadlocks are found by waiting: the tests make some on purpose.
-        "deadlock_timeout=50ms".to_owned(),
-    ]
+const COMMON: [&str; 3] = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=300"];
+
+const FORGETFUL: [&str; 5] = [
+    "shared_buffers=128MB",
+    "fsync=off",
+    "full_page_writes=off",
+    "autovacuum_naptime=5s",
+    // Deadlocks are found by waiting: the tests make some on purpose.
+    "deadlock_timeout=50ms",
+];
+
+/// As for a server of a few gibibytes; what makes it durable is PostgreSQL's own default, said here for whoever reads.
+const DURABLE: [&str; 7] = [
+    "fsync=on",
+    "synchronous_commit=on",
+    "full_page_writes=on",
+    "wal_compression=lz4",
+    "shared_buffers=2GB",
+    "max_wal_size=8GB",
+    "checkpoint_timeout=15min",
+];
+
+/// The folder of some of the server's programs.
+///
+/// # Errors
+/// Where PostgreSQL is not installed.
+pub(crate) fn programs(needed: &[&str]) -> Result<PathBuf> {
+    server(needed).context(MISSING)
 }
 
 fn free_port() -> io::Result<u16> {
@@ -245,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_cluster_answers_and_leaves_nothing() {
-        let cluster = Cluster::own().unwrap();
+        let cluster = Cluster::own(&FORGETFUL).unwrap();
         let address = cluster.address.strip_prefix("postgres://postgres@").unwrap().strip_suffix("/postgres").unwrap();
         assert!(std::net::TcpStream::connect(address).is_ok());
         let folder = std::env::temp_dir().join(format!("mobile-bind-postgres-{}", std::process::id()));

@@ -11,6 +11,8 @@ use mobile_bind_domain::ports::{Clock, CodeSource, RandomCodes, Randomness, SmsS
 use mobile_bind_domain::{Outbox, PlatformProof, Service};
 use mobile_bind_http::{Console, ConsoleParts, Parts, Presentation, Recorder};
 use mobile_bind_jwt::{JwtIssuer, OpaqueIssuer};
+use mobile_bind_platforms::fake::FakePlatforms;
+use mobile_bind_platforms::{MiniPrograms, SealingKeys, Shared};
 use mobile_bind_sealing::AeadSealer;
 use mobile_bind_sms::{Deadline, FakeSms, HearReceipt};
 use poem::EndpointExt;
@@ -63,6 +65,8 @@ pub struct App {
     pub service: Arc<Service>,
     /// The fake provider.
     pub sms: Arc<FakeSms>,
+    /// The fake of all platforms, where one is used.
+    pub platforms: Option<FakePlatforms>,
     stop: watch::Sender<bool>,
     server: Listening,
     metrics_server: Option<Listening>,
@@ -125,6 +129,17 @@ impl App {
             policy: policy.outbox,
             attempts: policy.attempts,
         });
+        let shared =
+            Shared { clock: Arc::clone(&clock), keys: SealingKeys::new(code_keys.derived(b"platform session key")) };
+        let (apps, fake_platforms) = if settings.fakes_platforms() {
+            let app_id = |platform| policy.app(platform).as_str().to_owned();
+            let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+            let fake = FakePlatforms::start(loopback, Arc::clone(&clock), Arc::clone(&randomness), app_id).await?;
+            (fake.configs(), Some(fake))
+        } else {
+            (settings.mini_programs()?, None)
+        };
+        let platforms = Arc::new(MiniPrograms::new(apps, shared)?);
         let measures = Arc::new(Measures::new(settings.sms.country_code.clone()));
         // The fake's messages are nobody's money, and to follow them costs a look-up for each bind.
         let follows_codes = settings.sms.sender == SmsSenderName::Providers;
@@ -132,6 +147,7 @@ impl App {
         let receipts = Receipts::new(Arc::clone(&outbox), Arc::clone(&measures), providers.clone());
         let relay = Arc::new(BackgroundRelay::new(outbox, measures, answer_after, follows_codes, providers));
         let service = Arc::new(Service {
+            platforms,
             store,
             relay: Arc::clone(&relay) as Arc<_>,
             sealer,
@@ -200,6 +216,7 @@ impl App {
             console_address,
             service,
             sms,
+            platforms: fake_platforms,
             stop,
             server,
             metrics_server,

@@ -143,8 +143,6 @@ enum KeyPurpose {
     Tokens,
     /// The keys of verification codes.
     Codes,
-    /// The keys that session keys of platforms are sealed with.
-    Seals,
 }
 
 impl CommandLine {
@@ -211,6 +209,7 @@ fn check(settings: &Settings) -> Result<()> {
     settings.metrics_listen()?;
     settings.console()?;
     settings.sms_providers()?;
+    settings.mini_programs()?;
     stores::database(settings)?;
     settings.tracing()?;
     print("the settings are good\n")
@@ -220,7 +219,6 @@ async fn change_key(settings: &Settings, purpose: KeyPurpose) -> Result<()> {
     let purpose = match purpose {
         KeyPurpose::Tokens => Purpose::Tokens(settings.tokens.algorithm),
         KeyPurpose::Codes => Purpose::Codes,
-        KeyPurpose::Seals => Purpose::Seals,
     };
     // Keys that are in a folder can be changed while the service has the store open.
     let id = if settings.store_address()?.starts_with("postgres") && settings.keys_dir.is_empty() {

@@ -6,22 +6,20 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use mobile_bind_domain::ports::Store;
 use mobile_bind_domain::{Account, AccountId, Change, Revision, Session, Versioned, Write};
-use tokio::task::JoinSet;
 
 use crate::checksum::Checksum;
 use crate::keys::{self, Purpose};
 use crate::settings::Settings;
 use crate::stores::OpenStore;
 
-/// How many accounts are read and committed together, and for how many sessions are asked at once.
-const BATCH: usize = 256;
-const ASKED_AT_ONCE: usize = 16;
+/// How many accounts are read and committed together.
+const BATCH: usize = 1024;
 
 /// How often the bar is drawn.
 const DRAWN_EVERY: Duration = Duration::from_millis(200);
@@ -44,26 +42,28 @@ pub(crate) async fn copy(settings: &Settings, from: &str, to: &str) -> Result<St
 }
 
 async fn copy_open(source: &OpenStore, target: &OpenStore, settings: &Settings) -> Result<String> {
-    for purpose in [Purpose::Tokens(settings.tokens.algorithm), Purpose::Codes, Purpose::Seals] {
+    for purpose in [Purpose::Tokens(settings.tokens.algorithm), Purpose::Codes] {
         keys::copy(&source.keys(settings), &target.keys(settings), purpose).await?;
     }
     let (source, target) = (source.port(), target.port());
     let total = count(&source).await?;
     let mut bar = Bar::new("copied", total);
     let mut after = None;
-    loop {
-        let batch = read(&source, after).await?;
-        let Some(last) = batch.keys().next_back().copied() else { break };
-        write(&target, after, last, &batch).await?;
-        after = Some(last);
+    let mut batch = read(&source, after).await?;
+    while let Some(last) = batch.keys().next_back().copied() {
+        // One store is read while the other is written.
+        let (next, written) = tokio::join!(read(&source, Some(last)), write(&target, after, last, &batch));
+        written?;
         bar.advance(batch.len());
+        after = Some(last);
+        batch = next?;
     }
     ensure!(target.accounts(after, 1).await?.is_empty(), "the target holds accounts that the other store does not");
     bar.end();
     copy_evidence(&source, &target).await?;
-    let mut bar = Bar::new("compared", 2 * total);
-    let (expected, found) = (checksum(&source, &mut bar).await?, checksum(&target, &mut bar).await?);
-    bar.end();
+    let bar = Mutex::new(Bar::new("compared", 2 * total));
+    let (expected, found) = tokio::try_join!(checksum(&source, &bar), checksum(&target, &bar))?;
+    drawn(&bar).end();
     ensure!(expected == found, "the stores differ: {expected} here, {found} there; call it again");
     Ok(format!("the stores are alike: {found}\n"))
 }
@@ -81,24 +81,15 @@ async fn read(store: &Arc<dyn Store>, after: Option<AccountId>) -> Result<BTreeM
 }
 
 async fn with_sessions(store: &Arc<dyn Store>, accounts: Vec<Versioned<Account>>) -> Result<BTreeMap<AccountId, Held>> {
-    let mut held = BTreeMap::new();
-    let mut asked = JoinSet::new();
-    for account in accounts {
-        if asked.len() == ASKED_AT_ONCE {
-            let (id, found): (AccountId, Held) = asked.join_next().await.context("nobody was asked")???;
-            held.insert(id, found);
-        }
-        let store = Arc::clone(store);
-        asked.spawn(async move {
-            let mut sessions = store.sessions_of(account.value.id).await?;
-            sessions.sort_by_key(|session| session.id);
-            Ok::<_, anyhow::Error>((account.value.id, Held { account, sessions }))
-        });
+    let ids: Vec<AccountId> = accounts.iter().map(|account| account.value.id).collect();
+    let sessions = if ids.is_empty() { Vec::new() } else { store.sessions_of_all(&ids).await? };
+    let held = |account: Versioned<Account>| (account.value.id, Held { account, sessions: Vec::new() });
+    let mut held: BTreeMap<AccountId, Held> = accounts.into_iter().map(held).collect();
+    for session in sessions {
+        let account = held.get_mut(&session.account).context("a store answered a session that was not asked for")?;
+        account.sessions.push(session);
     }
-    while let Some(answer) = asked.join_next().await {
-        let (id, found) = answer??;
-        held.insert(id, found);
-    }
+    held.values_mut().for_each(|held| held.sessions.sort_by_key(|session| session.id));
     Ok(held)
 }
 
@@ -162,14 +153,18 @@ async fn copy_evidence(source: &Arc<dyn Store>, target: &Arc<dyn Store>) -> Resu
 async fn count(store: &Arc<dyn Store>) -> Result<usize> {
     let (mut total, mut after) = (0, None);
     loop {
-        let page = store.accounts(after, 16 * BATCH).await?;
+        let page = store.accounts(after, 4 * BATCH).await?;
         let Some(last) = page.last() else { return Ok(total) };
         after = Some(last.value.id);
         total += page.len();
     }
 }
 
-async fn checksum(store: &Arc<dyn Store>, bar: &mut Bar) -> Result<Checksum> {
+fn drawn(bar: &Mutex<Bar>) -> MutexGuard<'_, Bar> {
+    bar.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn checksum(store: &Arc<dyn Store>, bar: &Mutex<Bar>) -> Result<Checksum> {
     let (mut checksum, mut after) = (Checksum::default(), None);
     loop {
         let batch = read(store, after).await?;
@@ -178,7 +173,7 @@ async fn checksum(store: &Arc<dyn Store>, bar: &mut Bar) -> Result<Checksum> {
             checksum.add(&held.account.value, &held.sessions);
         }
         after = Some(last);
-        bar.advance(batch.len());
+        drawn(bar).advance(batch.len());
     }
     let mut after = None;
     loop {

@@ -157,6 +157,10 @@ impl Store for MeteredStore {
         self.inner.sessions_of(account).await
     }
 
+    async fn sessions_of_all(&self, accounts: &[AccountId]) -> Result<Vec<Session>, StoreError> {
+        self.inner.sessions_of_all(accounts).await
+    }
+
     async fn proofs(&self, after: Option<ProofId>, limit: usize) -> Result<Vec<(ProofId, Proof)>, StoreError> {
         self.inner.proofs(after, limit).await
     }

@@ -93,6 +93,7 @@ fn install() -> Result<PrometheusHandle> {
         .set_buckets_for_metric(Matcher::Full(GROUP_SIZE.to_owned()), &GROUP_SIZES)?;
     let recorder = builder.install_recorder().context("something else measures already")?;
     mobile_bind_http::describe_metrics();
+    mobile_bind_platforms::describe_metrics();
     mobile_bind_sms::describe_metrics();
     crate::guards::describe_metrics();
     crate::outbox::describe_metrics();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::bind::ProvedIdentity;
 use crate::{AppId, Identity, Mobile, OpenId, Platform, Profile, Timestamp, UnionId, VerifiedMobile};
 
 /// An account's id: decimal, at most ten digits, starting at 1.
@@ -232,7 +233,8 @@ impl Account {
     }
 
     /// Makes `identity` the account's own on its platform. One that it had there is freed, and its unionid with it.
-    pub(crate) fn take_identity(&mut self, identity: &Identity) {
+    pub(crate) fn take_identity(&mut self, proof: &ProvedIdentity) {
+        let identity = proof.identity();
         let openid = Some(identity.openid.clone());
         let known = self.identities.get(&identity.platform);
         if known.is_some_and(|known| known.openid == openid && known.app == identity.app) {

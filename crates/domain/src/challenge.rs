@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::bind::Vouched;
 use crate::{Client, CodeAttempt, CodeKeys, CodeMac, Mobile, Timestamp};
 
 /// Names a challenge. A number may have one for each client that asked; a client has one a number.
@@ -26,11 +27,16 @@ pub struct Challenge {
     pub failures: u8,
 }
 
-/// The number is in the caller's hands: he knew the code that was sent to it. Only [`CountedTry::compare`] makes one.
+/// The number is in the caller's hands: he knew the code that was sent to it, or his platform vouches for it. Only
+/// [`CountedTry::compare`] and a [`Vouched`] number make one.
 #[derive(Debug)]
 pub struct VerifiedMobile(Mobile);
 
 impl VerifiedMobile {
+    pub(crate) fn vouched(vouched: &Vouched) -> Self {
+        Self(vouched.mobile().clone())
+    }
+
     pub(crate) fn mobile(&self) -> &Mobile {
         &self.0
     }

@@ -133,10 +133,23 @@ impl CodeKeys {
             Operation::Send => b"send",
             Operation::Bind => b"bind",
             Operation::Session => b"session",
+            Operation::LogIn => b"log in",
         };
         let client = client.to_string();
         let parts = [operation, client.as_bytes(), key.as_str().as_bytes()];
         IdempotencyName(keyed(&self.current, b"idempotency", &parts).finalize().into_bytes().into())
+    }
+
+    /// The MAC of a message, under a purpose that keeps it apart from all others.
+    pub(crate) fn sign(&self, purpose: &[u8], message: &[u8]) -> CodeMac {
+        let tag = keyed(&self.current, purpose, &[message]).finalize().into_bytes().into();
+        CodeMac { key: self.current.id.clone(), tag }
+    }
+
+    /// Whether a MAC is that of the message, in constant time. One whose key is gone is of nothing.
+    pub(crate) fn verify(&self, purpose: &[u8], message: &[u8], mac: &CodeMac) -> bool {
+        let Some(found) = self.find(&mac.key) else { return false };
+        keyed(found, purpose, &[message]).verify_slice(&mac.tag).is_ok()
     }
 
     fn find(&self, id: &KeyId) -> Option<&CodeKey> {

@@ -197,6 +197,20 @@ pub struct Policy {
     pub referrer_by_mobile: bool,
     /// Whether openids are taken on trust.
     pub platform_proof: PlatformProof,
+    /// How long a platform's word for an openid is remembered without being used.
+    pub proof_lifetime: Duration,
+    /// A use of that word is noted when the last noted one is so long ago.
+    pub proof_refresh_after: Duration,
+    /// How long a ticket is good.
+    pub ticket_lifetime: Duration,
+    /// How long a platform's session key opens anything here.
+    pub session_key_lifetime: Duration,
+    /// How long ago a platform may have vouched for a number.
+    pub voucher_lifetime: Duration,
+    /// How long it is remembered that a log-in code was used: longer than any platform takes one.
+    pub log_in_code_lifetime: Duration,
+    /// The calling code, in digits, of numbers that name no country.
+    pub country_code: String,
     /// The app on each platform.
     pub apps: BTreeMap<Platform, AppId>,
     /// How long sessions last.
@@ -226,6 +240,13 @@ impl Policy {
             forbidden_mobiles: HashSet::new(),
             referrer_by_mobile: true,
             platform_proof,
+            proof_lifetime: Duration::from_secs(30 * DAY),
+            proof_refresh_after: Duration::from_secs(DAY),
+            ticket_lifetime: Duration::from_secs(600),
+            session_key_lifetime: Duration::from_secs(3 * DAY),
+            voucher_lifetime: Duration::from_secs(300),
+            log_in_code_lifetime: Duration::from_secs(DAY),
+            country_code: "86".to_owned(),
             apps: BTreeMap::new(),
             session: SessionPolicy::default(),
             limits: Limits::default(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::ports::PlatformFailure;
 use crate::{Guard, Verdict};
 
 /// What was asked for: some refusals differ by it.
@@ -13,6 +14,8 @@ pub enum Operation {
     Bind,
     /// Looking a token up, or ending its session.
     Session,
+    /// Logging a mini-program in.
+    LogIn,
 }
 
 /// Why a request was refused. What each means on the wire stands in one table, in the http crate.
@@ -39,6 +42,14 @@ pub enum Refusal {
     OpenIdMissing,
     /// The openid is not proved.
     IdentityUnproved,
+    /// The client type is no mini-program.
+    NoMiniProgram,
+    /// A mini-program sent no log-in code.
+    AuthCodeMissing,
+    /// A mini-program sent nothing that its platform could vouch for a number by.
+    VoucherMissing,
+    /// The platform did not do what it was asked.
+    Platform(PlatformFailure),
     /// The number belongs to another account than the caller's.
     HeldByOther,
     /// The number is the caller's own already.

@@ -2,7 +2,8 @@
 
 use std::marker::PhantomData;
 
-use mobile_bind_domain::{Language, Refusal};
+use mobile_bind_domain::service::PlatformLogIn;
+use mobile_bind_domain::{Language, Refusal, UnionId};
 use poem::http::{HeaderValue, StatusCode, header};
 use poem::{IntoResponse, Response};
 use poem_openapi::ApiResponse;
@@ -33,6 +34,38 @@ impl Data for User {
     fn register_envelope(registry: &mut Registry) {
         <Self as Type>::register(registry);
         registry.create_schema::<Answer<Self>, _>(Self::ENVELOPE.to_owned(), |_| schemas::user_envelope());
+    }
+}
+
+/// Who logged in, with what is answered of that beside the account.
+#[derive(Serialize)]
+pub(crate) struct WhoLoggedIn {
+    #[serde(flatten)]
+    user: Option<User>,
+    is_user_exist: i32,
+    openid: String,
+    unionid: String,
+    auth_ticket: String,
+}
+
+impl WhoLoggedIn {
+    pub(crate) fn new(user: Option<User>, log_in: &PlatformLogIn) -> Self {
+        Self {
+            is_user_exist: i32::from(user.is_some()),
+            user,
+            openid: log_in.openid.as_str().to_owned(),
+            unionid: log_in.unionid.as_ref().map(UnionId::as_str).unwrap_or_default().to_owned(),
+            auth_ticket: log_in.ticket.expose().to_owned(),
+        }
+    }
+}
+
+impl Data for WhoLoggedIn {
+    const ENVELOPE: &'static str = "LogInEnvelope";
+
+    fn register_envelope(registry: &mut Registry) {
+        <User as Type>::register(registry);
+        registry.create_schema::<Answer<Self>, _>(Self::ENVELOPE.to_owned(), |_| schemas::log_in_envelope());
     }
 }
 

@@ -7,8 +7,8 @@ use mobile_bind_domain::{Refusal, Requester, Service};
 use poem_openapi::{OpenApi, Tags};
 
 use crate::Presentation;
-use crate::answer::{Answer, Nothing};
-use crate::asked::{Asked, BindMobile, SendCode, SessionToken};
+use crate::answer::{Answer, Nothing, WhoLoggedIn};
+use crate::asked::{Asked, BindMobile, BindVouchedMobile, LogInMiniProgram, SendCode, SessionToken};
 use crate::catalogue::{self, Phrase};
 use crate::completion::Completion;
 use crate::metrics;
@@ -85,6 +85,56 @@ impl Api {
         self.user_answer(outcome, catalogue::BOUND, &requester)
     }
 
+    /// Log a mini-program in
+    ///
+    /// Asks the client type's platform whose the log-in code is. Answers the user and a token where the openid (or its
+    /// unionid) has an account, with `is_user_exist` 1; else the openid and unionid, with `is_user_exist` 0. From then on the
+    /// openid is proved for this `uuid`, for 30 days after its last use; `auth_ticket` proves it once more, for ten minutes.
+    ///
+    /// Refuses with -1 (no log-in code, a client type that is no mini-program or has no app configured, or an invalid
+    /// parameter), -100 (the platform did not answer, or refused), -110 (the account is disabled or waits for approval) and
+    /// -400 (the platform does not take the code: open the app again).
+    #[oai(path = "/user/appminiuserauth", method = "post", operation_id = "logInMiniProgram", tag = "Tag::Session")]
+    async fn log_in(&self, asked: Asked<LogInMiniProgram>) -> Answer<WhoLoggedIn> {
+        let requester = asked.requester.clone();
+        let service = Arc::clone(&self.service);
+        let logging_in = async move { service.log_in(asked.requester.clone(), asked.auth_code()).await };
+        let outcome = Completion::of(within(operation("log_in", requester.client_type), logging_in)).await;
+        metrics::logged_in(requester.client_type, &outcome);
+        let answer = outcome.map(|log_in| {
+            let user = log_in.account.as_ref().map(|known| self.user(known, &requester));
+            WhoLoggedIn::new(user, &log_in)
+        });
+        Answer::new(answer, catalogue::LOGGED_IN, requester.language)
+    }
+
+    /// Bind the number that the platform vouches for
+    ///
+    /// Takes the number from the platform instead of a code: WeChat by `code`; WeChat, QQ, Toutiao and Baidu by
+    /// `encrypted_data` and `iv`, with the session key of the last log-in from this `uuid`. The openid must be proved. An
+    /// account that has a number is entered and keeps it; else as a bind.
+    ///
+    /// Refuses with -1 (a parameter is missing, invalid or too long, the platform does not offer this, or no account may be
+    /// made for the number), -2 (the number is not of this shop's kind), -20 (no openid), -50 (the number is another
+    /// account's), -100 (not bound now), -110 (the account is disabled or waits for approval) and -400 (the openid could not
+    /// be confirmed, or the platform does not take what was sent: open the app again).
+    #[oai(
+        path = "/user/onekeyusermobilebind",
+        method = "post",
+        operation_id = "bindVouchedMobile",
+        tag = "Tag::Binding"
+    )]
+    async fn bind_vouched_mobile(&self, asked: Asked<BindVouchedMobile>) -> Answer<User> {
+        let requester = asked.requester.clone();
+        let service = Arc::clone(&self.service);
+        let binding = async move {
+            service.bind_vouched(asked.requester.clone(), &asked.bind_parameters(), asked.vouch_parameters()).await
+        };
+        let outcome = Completion::of(within(operation("bind_vouched", requester.client_type), binding)).await;
+        metrics::bound(requester.client_type, &outcome);
+        self.user_answer(outcome, catalogue::BOUND, &requester)
+    }
+
     /// Look a token up
     ///
     /// Answers the account that the session token belongs to, and the token.
@@ -114,11 +164,12 @@ impl Api {
 
 impl Api {
     fn user_answer(&self, outcome: Result<LoggedIn, Refusal>, success: Phrase, requester: &Requester) -> Answer<User> {
+        Answer::new(outcome.map(|known| self.user(&known, requester)), success, requester.language)
+    }
+
+    fn user(&self, LoggedIn { account, token }: &LoggedIn, requester: &Requester) -> User {
         let Requester { language, client_type, .. } = *requester;
-        let user = outcome.map(|LoggedIn { account, token }| {
-            let presentation = &self.presentation;
-            User::new(&account, &Viewing { token: token.expose(), client_type, language, presentation })
-        });
-        Answer::new(user, success, language)
+        let presentation = &self.presentation;
+        User::new(account, &Viewing { token: token.expose(), client_type, language, presentation })
     }
 }

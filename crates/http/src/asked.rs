@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 
 use mobile_bind_domain::bind::BindParameters;
 use mobile_bind_domain::ports::CaptchaResponse;
+use mobile_bind_domain::service::VouchParameters;
 use mobile_bind_domain::{ClientType, IdempotencyKey, Installation, Language, Refusal, Requester, SendParameters};
 use poem::http::{HeaderMap, header};
 use poem::{Error, Request, RequestBody, Result};
@@ -64,6 +65,7 @@ impl Input for BindMobile {
         Parameter::Gender,
         Parameter::Nickname,
         Parameter::Referrer,
+        Parameter::AuthTicket,
         Parameter::WeixinOpenid,
         Parameter::WeixinUnionid,
         Parameter::AlipayOpenid,
@@ -88,6 +90,61 @@ impl Input for BindMobile {
             "referrer": 0,
             "weixin_openid": "oB6US5SNOngn196qzb3lagEBTh6w",
             "weixin_unionid": "o1Ang5xo5tiJD-l7Y1kY7-hT6emk"
+        })
+    }
+}
+
+/// What [`Api::log_in`](crate::api::Api) takes.
+pub(crate) struct LogInMiniProgram;
+
+impl Input for LogInMiniProgram {
+    const SCHEMA: &'static str = "LogInMiniProgramRequest";
+    const DESCRIPTION: &'static str = "The log-in code of the client type's platform.";
+    const PARAMETERS: &'static [Parameter] = &[Parameter::AuthCode];
+    const REQUIRED: &'static [Parameter] = &[Parameter::AuthCode];
+
+    fn example() -> Json {
+        json!({ "authcode": "0a3Xy8Ga1vFbSG0kqHGa1cCgTf0Xy8Gr" })
+    }
+}
+
+/// What [`Api::bind_vouched_mobile`](crate::api::Api) takes.
+pub(crate) struct BindVouchedMobile;
+
+impl Input for BindVouchedMobile {
+    const SCHEMA: &'static str = "BindVouchedMobileRequest";
+    const DESCRIPTION: &'static str = "What the platform vouches for a number by: `code` (WeChat), or `encrypted_data` and \
+        `iv`; the openid, which must be proved; and what the client knows of the person.";
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::Code,
+        Parameter::EncryptedData,
+        Parameter::Iv,
+        Parameter::OpenId,
+        Parameter::AuthTicket,
+        Parameter::Avatar,
+        Parameter::Province,
+        Parameter::City,
+        Parameter::County,
+        Parameter::Gender,
+        Parameter::Nickname,
+        Parameter::Referrer,
+        Parameter::WeixinOpenid,
+        Parameter::WeixinUnionid,
+        Parameter::AlipayOpenid,
+        Parameter::BaiduOpenid,
+        Parameter::ToutiaoOpenid,
+        Parameter::ToutiaoUnionid,
+        Parameter::QqOpenid,
+        Parameter::QqUnionid,
+        Parameter::KuaishouOpenid,
+    ];
+    const REQUIRED: &'static [Parameter] = &[Parameter::OpenId];
+
+    fn example() -> Json {
+        json!({
+            "code": "e31968a7f94cc5ee25fafc2aef2773f0bb8c3937b22520eb8ee345274d00c144",
+            "openid": "oB6US5SNOngn196qzb3lagEBTh6w",
+            "nickname": "qqqqqq"
         })
     }
 }
@@ -162,8 +219,35 @@ impl Asked<SendCode> {
     }
 }
 
+impl Asked<LogInMiniProgram> {
+    pub(crate) fn auth_code(&self) -> &str {
+        self.parameters.text(Parameter::AuthCode)
+    }
+}
+
+impl Asked<BindVouchedMobile> {
+    /// The client type's own openid; `openid` says the same.
+    pub(crate) fn bind_parameters(&self) -> BindParameters<'_> {
+        let parameters = self.profile_and_identity();
+        let openid = self.parameters.text(Parameter::OpenId);
+        BindParameters { openid: if openid.is_empty() { parameters.openid } else { openid }, ..parameters }
+    }
+
+    pub(crate) fn vouch_parameters(&self) -> VouchParameters<'_> {
+        let text = |parameter| self.parameters.text(parameter);
+        let (code, encrypted_data, iv) = (text(Parameter::Code), text(Parameter::EncryptedData), text(Parameter::Iv));
+        VouchParameters { code, encrypted_data, iv }
+    }
+}
+
 impl Asked<BindMobile> {
     pub(crate) fn bind_parameters(&self) -> BindParameters<'_> {
+        self.profile_and_identity()
+    }
+}
+
+impl<I: Input> Asked<I> {
+    fn profile_and_identity(&self) -> BindParameters<'_> {
         let text = |parameter| self.parameters.text(parameter);
         let client_type = self.requester.client_type;
         BindParameters {
@@ -179,6 +263,7 @@ impl Asked<BindMobile> {
             openid: Parameter::openid_of(client_type).map(text).unwrap_or_default(),
             unionid: Parameter::unionid_of(client_type).map(text).unwrap_or_default(),
             token: self.token(),
+            auth_ticket: text(Parameter::AuthTicket),
             idempotency_key: self.idempotency_key.as_ref(),
         }
     }

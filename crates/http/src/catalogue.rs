@@ -40,6 +40,7 @@ macro_rules! phrases {
 phrases! {
     SENT { "发送成功", "Code sent", "發送成功", "Código enviado" }
     BOUND { "绑定成功", "Mobile number bound", "綁定成功", "Número vinculado" }
+    LOGGED_IN { "授权登录成功", "Signed in", "授權登入成功", "Acceso autorizado" }
     LOOKED_UP { "操作成功", "Done", "操作成功", "Operación realizada" }
     LOGGED_OUT { "退出成功", "Logged out", "登出成功", "Sesión cerrada" }
 
@@ -69,6 +70,50 @@ phrases! {
         "登录状态已失效，请重新打开小程序后再试", "Your sign-in could not be confirmed. Open the app again and retry",
         "登入狀態已失效，請重新開啟小程式後再試",
         "No se ha podido confirmar tu identidad. Vuelve a abrir la aplicación e inténtalo de nuevo",
+    }
+    NO_MINI_PROGRAM {
+        "当前客户端不是小程序，无法授权登录", "This client is no mini-program and cannot sign in this way",
+        "目前客戶端不是小程式，無法授權登入", "Este cliente no es un miniprograma y no puede acceder así",
+    }
+    AUTH_CODE_MISSING {
+        "授权码不能为空", "The sign-in code is missing", "授權碼不能為空", "Falta el código de acceso",
+    }
+    VOUCHER_MISSING {
+        "手机号授权信息不能为空", "The platform's phone number authorisation is missing", "手機號授權資訊不能為空",
+        "Falta la autorización del número por la plataforma",
+    }
+    PLATFORM_NOT_CONFIGURED {
+        "该平台的小程序尚未配置，请联系客服", "Sign-in on this platform is not set up. Please contact us",
+        "該平台的小程式尚未設定，請聯絡客服", "El acceso desde esta plataforma no está configurado. Contacta con nosotros",
+    }
+    PLATFORM_NOT_OFFERED {
+        "该平台不支持手机号一键绑定，请使用短信验证码", "This platform cannot provide the number. Use a code by SMS",
+        "該平台不支援手機號一鍵綁定，請使用簡訊驗證碼", "Esta plataforma no facilita el número. Usa un código por SMS",
+    }
+    PLATFORM_STALE {
+        "授权信息已失效，请重新打开小程序后再试", "The platform's authorisation has expired. Open the app again and retry",
+        "授權資訊已失效，請重新開啟小程式後再試",
+        "La autorización de la plataforma ha caducado. Vuelve a abrir la aplicación e inténtalo de nuevo",
+    }
+    PLATFORM_BLOCKED {
+        "授权失败[该平台帐号存在风险，请联系平台客服]", "Not signed in [the platform has restricted this user]",
+        "授權失敗[該平台帳號存在風險，請聯絡平台客服]", "Acceso denegado [la plataforma ha restringido a este usuario]",
+    }
+    PLATFORM_BUSY {
+        "授权失败[平台繁忙，请稍后再试]", "Not signed in [the platform is busy, try again later]",
+        "授權失敗[平台忙碌，請稍後再試]", "Acceso fallido [la plataforma está ocupada, prueba más tarde]",
+    }
+    PLATFORM_APP_REFUSED {
+        "授权失败[小程序配置有误，请联系客服]", "Not signed in [the app is not set up correctly, please contact us]",
+        "授權失敗[小程式設定有誤，請聯絡客服]", "Acceso fallido [la aplicación está mal configurada, contacta con nosotros]",
+    }
+    PLATFORM_UNAVAILABLE {
+        "授权失败[平台暂时无法连接，请稍后再试]", "Not signed in [the platform cannot be reached, try again later]",
+        "授權失敗[平台暫時無法連線，請稍後再試]", "Acceso fallido [no se puede conectar con la plataforma, prueba más tarde]",
+    }
+    LOG_IN_NOT_STORED {
+        "授权失败[系统繁忙，请稍后再试]", "Not signed in [the service is busy, try again later]",
+        "授權失敗[系統忙碌，請稍後再試]", "Acceso fallido [el servicio está ocupado, prueba más tarde]",
     }
     HELD_BY_OTHER {
         "手机已绑定其他帐号", "This number is bound to another account", "手機已綁定其他帳號",

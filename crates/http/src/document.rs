@@ -193,6 +193,8 @@ mod tests {
         let ids = [
             ("/user/appmobilebindverifysend", "sendVerificationCode", "EmptyEnvelope"),
             ("/user/appmobilebind", "bindMobile", "UserEnvelope"),
+            ("/user/appminiuserauth", "logInMiniProgram", "LogInEnvelope"),
+            ("/user/onekeyusermobilebind", "bindVouchedMobile", "UserEnvelope"),
             ("/user/tokenuserinfo", "getTokenUser", "UserEnvelope"),
             ("/user/logout", "logOut", "EmptyEnvelope"),
         ];
@@ -229,7 +231,7 @@ mod tests {
     #[test]
     fn success_and_error_can_be_told_apart() {
         let schemas = &document()["components"]["schemas"];
-        for name in ["UserEnvelope", "EmptyEnvelope"] {
+        for name in ["UserEnvelope", "EmptyEnvelope", "LogInEnvelope"] {
             assert_eq!(schemas[name]["properties"]["code"]["enum"], serde_json::json!([0]));
         }
         let error = &schemas["ErrorEnvelope"]["properties"];

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use mobile_bind_domain::ports::PlatformFailure;
 use mobile_bind_domain::{Guard, Language, Operation, Refusal};
 use serde_json::{Map, Value, json};
 
@@ -23,8 +24,8 @@ type Named = (&'static str, Cause);
 /// What an operation answers.
 struct Answers {
     operation_id: &'static str,
-    /// The success: its name, its words, and whether a user comes with it.
-    success: (&'static str, Phrase, bool),
+    /// The success: its name, its words, and what comes with it.
+    success: (&'static str, Phrase, fn() -> Value),
     refusals: &'static [Named],
 }
 
@@ -34,10 +35,18 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const INVALID: Named = ("parameterInvalid", Cause::Unread(WireFault::InvalidParameter("lang")));
 const UNREADABLE: Named = ("bodyUnreadable", Cause::Unread(WireFault::UnreadableBody));
 
-const OPERATIONS: [Answers; 4] = [
+fn nothing() -> Value {
+    json!([])
+}
+
+fn user() -> Value {
+    schemas::user_example().unwrap_or_default()
+}
+
+const OPERATIONS: [Answers; 6] = [
     Answers {
         operation_id: "sendVerificationCode",
-        success: ("sent", catalogue::SENT, false),
+        success: ("sent", catalogue::SENT, nothing),
         refusals: &[
             ("mobileMissing", Cause::Refused(Refusal::MobileMissing)),
             ("mobileMalformed", Cause::Refused(Refusal::MobileMalformed(Operation::Send))),
@@ -51,7 +60,7 @@ const OPERATIONS: [Answers; 4] = [
     },
     Answers {
         operation_id: "bindMobile",
-        success: ("bound", catalogue::BOUND, true),
+        success: ("bound", catalogue::BOUND, user),
         refusals: &[
             ("mobileMissing", Cause::Refused(Refusal::MobileMissing)),
             ("verifyMissing", Cause::Refused(Refusal::VerifyMissing)),
@@ -71,8 +80,39 @@ const OPERATIONS: [Answers; 4] = [
         ],
     },
     Answers {
+        operation_id: "logInMiniProgram",
+        success: ("stranger", catalogue::LOGGED_IN, schemas::stranger_example),
+        refusals: &[
+            ("authCodeMissing", Cause::Refused(Refusal::AuthCodeMissing)),
+            ("noMiniProgram", Cause::Refused(Refusal::NoMiniProgram)),
+            ("platformNotConfigured", Cause::Refused(Refusal::Platform(PlatformFailure::NotConfigured))),
+            ("authCodeStale", Cause::Refused(Refusal::Platform(PlatformFailure::Stale))),
+            ("platformBusy", Cause::Refused(Refusal::Platform(PlatformFailure::Busy))),
+            ("accountDisabled", Cause::Refused(Refusal::AccountDisabled)),
+            INVALID,
+            UNREADABLE,
+        ],
+    },
+    Answers {
+        operation_id: "bindVouchedMobile",
+        success: ("bound", catalogue::BOUND, user),
+        refusals: &[
+            ("openidMissing", Cause::Refused(Refusal::OpenIdMissing)),
+            ("voucherMissing", Cause::Refused(Refusal::VoucherMissing)),
+            ("openidUnproved", Cause::Refused(Refusal::IdentityUnproved)),
+            ("codeStale", Cause::Refused(Refusal::Platform(PlatformFailure::Stale))),
+            ("platformBusy", Cause::Refused(Refusal::Platform(PlatformFailure::Busy))),
+            ("notOfThisShop", Cause::Refused(Refusal::MobileMalformed(Operation::Bind))),
+            ("heldByOther", Cause::Refused(Refusal::HeldByOther)),
+            ("numberForbidden", Cause::Refused(Refusal::NumberForbidden)),
+            ("awaitingApproval", Cause::Refused(Refusal::AccountAwaitingApproval)),
+            INVALID,
+            UNREADABLE,
+        ],
+    },
+    Answers {
         operation_id: "getTokenUser",
-        success: ("found", catalogue::LOOKED_UP, true),
+        success: ("found", catalogue::LOOKED_UP, user),
         refusals: &[
             ("tokenMissing", Cause::Refused(Refusal::TokenMissing)),
             ("tokenUnknown", Cause::Refused(Refusal::TokenUnknown)),
@@ -82,7 +122,7 @@ const OPERATIONS: [Answers; 4] = [
     },
     Answers {
         operation_id: "logOut",
-        success: ("loggedOut", catalogue::LOGGED_OUT, false),
+        success: ("loggedOut", catalogue::LOGGED_OUT, nothing),
         refusals: &[("loginRequired", Cause::Refused(Refusal::LoginRequired)), INVALID, UNREADABLE],
     },
 ];
@@ -109,9 +149,8 @@ pub(crate) fn add(document: &mut Value) {
 }
 
 fn of_operation(answers: &Answers) -> Map<String, Value> {
-    let (name, words, has_user) = answers.success;
-    let data = if has_user { schemas::user_example().unwrap_or_default() } else { json!([]) };
-    let value = json!({ "msg": words.text(Language::Zh), "code": 0, "data": data });
+    let (name, words, data) = answers.success;
+    let value = json!({ "msg": words.text(Language::Zh), "code": 0, "data": data() });
     let mut examples =
         Map::from_iter([(name.to_owned(), json!({ "summary": words.text(Language::En), "value": value }))]);
     for (name, cause) in answers.refusals {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use metrics::{
     Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
+use mobile_bind_domain::ports::PlatformFailure;
 use mobile_bind_domain::ports::{ReplicationFacts, StoreFacts};
 use mobile_bind_domain::{ClientType, Refusal, Service};
 use poem::endpoint::BoxEndpoint;
@@ -22,6 +23,7 @@ pub(crate) const SENDS: &str = "mobile_bind_sends_total";
 pub(crate) const BINDS: &str = "mobile_bind_binds_total";
 /// Requests forwarded by a private address that is not listed as a proxy.
 pub(crate) const UNLISTED_PROXY: &str = "mobile_bind_unlisted_proxy_requests_total";
+const LOG_INS: &str = "mobile_bind_log_ins_total";
 const STORE_READY: &str = "mobile_bind_store_ready";
 const NODE_INFO: &str = "mobile_bind_node_info";
 const POOL_CONNECTIONS: &str = "mobile_bind_store_pool_connections";
@@ -51,6 +53,7 @@ pub fn describe_metrics() {
     describe_gauge!(IN_FLIGHT, "Requests being worked on, by bulkhead: sends, or all other requests.");
     describe_counter!(SHED, "Requests turned away at once because their bulkhead was full.");
     describe_counter!(SENDS, "Codes asked for, by client type and what became of it.");
+    describe_counter!(LOG_INS, "Log-ins of mini-programs, by client type and what became of them.");
     describe_counter!(BINDS, "Binds, by client type and what became of them.");
     describe_counter!(UNLISTED_PROXY, "Requests forwarded by a private address that is not in server.trusted_proxies.");
     describe_gauge!(STORE_READY, "Whether the store can be read and written: 1 or 0.");
@@ -142,6 +145,11 @@ pub(crate) fn sent<T>(client_type: ClientType, outcome: &Result<T, Refusal>) {
     counter!(SENDS, "client_type" => client_type.name(), "outcome" => outcome_name(outcome)).increment(1);
 }
 
+/// Counts a mini-program's log-in.
+pub(crate) fn logged_in<T>(client_type: ClientType, outcome: &Result<T, Refusal>) {
+    counter!(LOG_INS, "client_type" => client_type.name(), "outcome" => outcome_name(outcome)).increment(1);
+}
+
 /// Counts a bind.
 pub(crate) fn bound<T>(client_type: ClientType, outcome: &Result<T, Refusal>) {
     counter!(BINDS, "client_type" => client_type.name(), "outcome" => outcome_name(outcome)).increment(1);
@@ -157,6 +165,18 @@ pub(crate) fn outcome_name<T>(outcome: &Result<T, Refusal>) -> &'static str {
         Refusal::CodeWrong => "code_wrong",
         Refusal::OpenIdMissing => "openid_missing",
         Refusal::IdentityUnproved => "identity_unproved",
+        Refusal::AuthCodeMissing | Refusal::VoucherMissing => "missing",
+        Refusal::NoMiniProgram => "no_mini_program",
+        Refusal::Platform(failure) => match failure {
+            PlatformFailure::NotConfigured => "platform_not_configured",
+            PlatformFailure::NotOffered => "platform_not_offered",
+            PlatformFailure::Stale => "platform_stale",
+            PlatformFailure::Blocked => "platform_blocked",
+            PlatformFailure::Busy => "platform_busy",
+            PlatformFailure::AppRefused => "platform_app_refused",
+            PlatformFailure::Unavailable => "platform_unavailable",
+            PlatformFailure::Unreadable => "platform_unreadable",
+        },
         Refusal::HeldByOther => "held_by_other",
         Refusal::HeldByCaller => "held_by_caller",
         Refusal::NumberForbidden => "number_forbidden",

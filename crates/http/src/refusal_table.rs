@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mobile_bind_domain::ports::PlatformFailure;
 use mobile_bind_domain::{Guard, Language, Operation, Refusal};
 
 use crate::catalogue::{self, Phrase};
@@ -51,7 +52,9 @@ pub(crate) fn refusal(refusal: &Refusal, language: Language) -> Told {
         Refusal::MobileMissing => told(-1, catalogue::MOBILE_MISSING),
         Refusal::VerifyMissing => told(-1, catalogue::VERIFY_MISSING),
         Refusal::MobileMalformed(Operation::Bind) => told(-2, catalogue::MOBILE_MALFORMED),
-        Refusal::MobileMalformed(Operation::Send | Operation::Session) => told(-1, catalogue::MOBILE_MALFORMED),
+        Refusal::MobileMalformed(Operation::Send | Operation::Session | Operation::LogIn) => {
+            told(-1, catalogue::MOBILE_MALFORMED)
+        }
         Refusal::TextTooLong { parameter, limit } => {
             told(-1, catalogue::TEXT_TOO_LONG).naming(parameter).limited_to(limit)
         }
@@ -59,6 +62,19 @@ pub(crate) fn refusal(refusal: &Refusal, language: Language) -> Told {
         Refusal::CodeWrong => told(-11, catalogue::CODE_WRONG),
         Refusal::OpenIdMissing => told(-20, catalogue::OPENID_MISSING),
         Refusal::IdentityUnproved => told(-400, catalogue::IDENTITY_UNPROVED),
+        Refusal::NoMiniProgram => told(-1, catalogue::NO_MINI_PROGRAM),
+        Refusal::AuthCodeMissing => told(-1, catalogue::AUTH_CODE_MISSING),
+        Refusal::VoucherMissing => told(-1, catalogue::VOUCHER_MISSING),
+        Refusal::Platform(PlatformFailure::NotConfigured) => told(-1, catalogue::PLATFORM_NOT_CONFIGURED),
+        Refusal::Platform(PlatformFailure::NotOffered) => told(-1, catalogue::PLATFORM_NOT_OFFERED),
+        Refusal::Platform(PlatformFailure::Stale) => told(-400, catalogue::PLATFORM_STALE),
+        Refusal::Platform(PlatformFailure::Blocked) => told(-100, catalogue::PLATFORM_BLOCKED),
+        Refusal::Platform(PlatformFailure::Busy) => told(-100, catalogue::PLATFORM_BUSY),
+        Refusal::Platform(PlatformFailure::AppRefused) => told(-100, catalogue::PLATFORM_APP_REFUSED),
+        Refusal::Platform(PlatformFailure::Unavailable | PlatformFailure::Unreadable) => {
+            told(-100, catalogue::PLATFORM_UNAVAILABLE)
+        }
+        Refusal::NotStored(Operation::LogIn) => told(-100, catalogue::LOG_IN_NOT_STORED),
         Refusal::HeldByOther => told(-50, catalogue::HELD_BY_OTHER),
         Refusal::HeldByCaller => told(-51, catalogue::HELD_BY_CALLER),
         Refusal::NumberForbidden => told(-1, catalogue::NUMBER_FORBIDDEN),
@@ -117,6 +133,7 @@ pub(crate) fn fault(fault: WireFault, language: Language) -> Told {
 mod tests {
     use std::time::Duration;
 
+    use mobile_bind_domain::ports::PlatformFailure;
     use mobile_bind_domain::{Guard, Language, Operation, Refusal};
 
     use super::{CODES, Told, fault, refusal};
@@ -136,6 +153,18 @@ mod tests {
             (Refusal::CodeWrong, -11),
             (Refusal::OpenIdMissing, -20),
             (Refusal::IdentityUnproved, -400),
+            (Refusal::NoMiniProgram, -1),
+            (Refusal::AuthCodeMissing, -1),
+            (Refusal::VoucherMissing, -1),
+            (Refusal::Platform(PlatformFailure::NotConfigured), -1),
+            (Refusal::Platform(PlatformFailure::NotOffered), -1),
+            (Refusal::Platform(PlatformFailure::Stale), -400),
+            (Refusal::Platform(PlatformFailure::Blocked), -100),
+            (Refusal::Platform(PlatformFailure::Busy), -100),
+            (Refusal::Platform(PlatformFailure::AppRefused), -100),
+            (Refusal::Platform(PlatformFailure::Unavailable), -100),
+            (Refusal::Platform(PlatformFailure::Unreadable), -100),
+            (Refusal::NotStored(Operation::LogIn), -100),
             (Refusal::HeldByOther, -50),
             (Refusal::HeldByCaller, -51),
             (Refusal::NumberForbidden, -1),

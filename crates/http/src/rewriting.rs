@@ -8,7 +8,14 @@ use poem::http::{Method, Uri};
 use poem::{Body, Endpoint, Request, Response, Result};
 
 /// The operations, which ShopXO's kinds of URL lead to.
-pub(crate) const OPERATIONS: [&str; 4] = [SEND, "/user/appmobilebind", "/user/tokenuserinfo", "/user/logout"];
+pub(crate) const OPERATIONS: [&str; 6] = [
+    SEND,
+    "/user/appmobilebind",
+    "/user/appminiuserauth",
+    "/user/onekeyusermobilebind",
+    "/user/tokenuserinfo",
+    "/user/logout",
+];
 
 /// The operation that sends a code.
 pub(crate) const SEND: &str = "/user/appmobilebindverifysend";

@@ -106,6 +106,15 @@ pub(crate) fn parameter(parameter: Parameter) -> MetaSchema {
             "What the captcha's widget gave, where the last answer wanted one: an answer with `captcha`.",
             mobile_bind_domain::ports::CaptchaResponse::MAX_CHARS,
         ),
+        Parameter::AuthTicket => text(
+            "The ticket that `user/appminiuserauth` answered: it proves the openid where the `uuid` does not, or does not \
+             suffice. Good once, for ten minutes.",
+        ),
+        Parameter::AuthCode => text("The log-in code of the mini-program's platform (`wx.login` and the like)."),
+        Parameter::Code => text("WeChat's code for the phone number, from `getPhoneNumber`; not the log-in code."),
+        Parameter::EncryptedData => text("What the platform encrypted with the phone number in it, in base64."),
+        Parameter::Iv => text("The initialisation vector that goes with `encrypted_data`, in base64."),
+        Parameter::OpenId => limited("The openid on the client type's platform.", 60),
         Parameter::WeixinOpenid => limited("The openid on WeChat; needed where the client type is `weixin`.", 60),
         Parameter::WeixinUnionid => limited("The unionid on WeChat, where the client type is `weixin`.", 60),
         Parameter::AlipayOpenid => limited("The openid on Alipay; needed where the client type is `alipay`.", 60),
@@ -157,6 +166,51 @@ pub(crate) fn user_envelope() -> MetaSchema {
     let example = user_example().map(|user| json!({ "msg": "绑定成功", "code": 0, "data": user }));
     let description = "A success. `data` is the user.";
     MetaSchema { example, ..envelope(description, success_code(), user) }
+}
+
+/// What a log-in of somebody without an account answers.
+pub(crate) fn stranger_example() -> Value {
+    json!({
+        "is_user_exist": 0,
+        "openid": "oB6US5SNOngn196qzb3lagEBTh6w",
+        "unionid": "o1Ang5xo5tiJD-l7Y1kY7-hT6emk",
+        "auth_ticket": "t1.5f1d0c2a9b3e4f60.AAECAwQFBgc.AAECAwQFBgc",
+    })
+}
+
+/// The envelope of a log-in: the user with some fields more, or those fields alone.
+pub(crate) fn log_in_envelope() -> MetaSchema {
+    let text = |description| inline(MetaSchema { description: Some(description), ..MetaSchema::new("string") });
+    let told = |exists: i32, description| MetaSchema {
+        description: Some(description),
+        required: vec!["is_user_exist", "openid", "unionid", "auth_ticket"],
+        properties: vec![
+            (
+                "is_user_exist",
+                inline(MetaSchema {
+                    description: Some("1 where the openid has an account, else 0."),
+                    enum_items: vec![json!(exists)],
+                    ..MetaSchema::new_with_format("integer", "int32")
+                }),
+            ),
+            ("openid", text("The openid on the client type's platform.")),
+            ("unionid", text("The unionid, where the platform tells; else empty.")),
+            ("auth_ticket", text("Proves the openid in one bind, within ten minutes.")),
+        ],
+        ..MetaSchema::new("object")
+    };
+    let known = MetaSchema {
+        description: Some("Somebody who has an account: the user, with the token to go on with."),
+        all_of: vec![User::schema_ref(), inline(told(1, "What a log-in adds to the user."))],
+        ..MetaSchema::ANY
+    };
+    let data = MetaSchema {
+        description: Some("Who logged in."),
+        one_of: vec![inline(known), inline(told(0, "Somebody who has no account yet."))],
+        ..MetaSchema::ANY
+    };
+    let example = Some(json!({ "msg": "授权登录成功", "code": 0, "data": stranger_example() }));
+    MetaSchema { example, ..envelope("A success. `data` is who logged in.", success_code(), data) }
 }
 
 /// The envelope of a success that has nothing to answer.

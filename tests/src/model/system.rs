@@ -307,6 +307,7 @@ fn service_over(ambience: &Arc<Ambience>, store: Arc<dyn Store>) -> (Arc<Interle
         attempts: policy.attempts,
     };
     let service = Service {
+        platforms: Arc::new(mobile_bind_domain::ports::NoPlatforms),
         store: store.clone(),
         relay: Arc::new(outbox),
         sealer,

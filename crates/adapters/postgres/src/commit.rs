@@ -1,12 +1,14 @@
 //! Changes: all their statements are sent at once, in one transaction, and answered at once.
 //!
-//! The transaction's isolation is READ COMMITTED. Each statement's condition is on rows that it writes or locks, so that it
-//! is looked at again when another transaction that was waited for has changed them; one that does not hold divides by
-//! zero, and with that the whole transaction fails, although its end was sent along. Only the absence of a record that is
+//! Each statement takes any number of rows: what one change writes to a table, or what several changes do that are committed
+//! together. The transaction's isolation is READ COMMITTED. Each statement's condition is on rows that it writes or locks, so
+//! that it is looked at again when another transaction that was waited for has changed them; one that does not hold divides
+//! by zero, and with that the whole transaction fails, although its end was sent along. Only the absence of a record that is
 //! expected but not written is not locked: it held when the statement ran, and the change stands before whatever came then.
 //!
 //! A commit that is answered with a warning is not confirmed; [`Warnings`] says why.
 
+use std::collections::{BTreeMap, HashSet};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
@@ -17,63 +19,133 @@ use mobile_bind_domain::{Change, Expectation, Revision, Write};
 
 use crate::fault::{Fault, Rejection};
 use crate::hosts::Warnings;
-use crate::query::{Parameter, Statement, references};
-use crate::records::{account, challenge, idempotency, message, proof, receipt, session, tally};
+use crate::query::{Form, Parameter, Statement, Value, combined, references};
+use crate::records::{Part, account, challenge, idempotency, message, proof, receipt, session, tally, touch};
 
-/// The statements of a change. Whatever the change's own order, idempotency keys come first, then challenges, accounts,
-/// sessions, receipts, counts, proofs, marks and messages: so changes that meet wait for each other, and do not lock each other out. What is expected comes before what is
-/// written.
-pub(crate) fn statements(change: &Change, revision: Revision) -> Result<Vec<Statement>, Fault> {
-    let mut ordered: Vec<(u8, Statement)> = Vec::with_capacity(change.expectations.len() + change.writes.len());
+/// Statements that are no [`Form`] come before those that are, or after them.
+const BEFORE: u8 = 0;
+const AFTER: u8 = 100;
+
+/// What a change is made of.
+pub(crate) struct Steps {
+    rows: Vec<Part>,
+    /// Each with its rank.
+    others: Vec<(u8, Statement)>,
+    touches: HashSet<u64>,
+    /// Whether no two of the rows are one row's.
+    is_regular: bool,
+}
+
+impl Steps {
+    fn add(&mut self, part: Part) {
+        for touch in &part.touches {
+            self.is_regular &= self.touches.insert(*touch);
+        }
+        self.rows.push(part);
+    }
+
+    /// Whether nothing is to be done.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.others.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len() + self.others.len()
+    }
+
+    /// Whether it may be committed together with others that touch nothing of what it touches.
+    pub(crate) fn is_regular(&self) -> bool {
+        self.is_regular
+    }
+
+    pub(crate) fn touches(&self) -> &HashSet<u64> {
+        &self.touches
+    }
+}
+
+/// What a change is made of. Whatever the change's own order, idempotency keys come first, then challenges, accounts, sessions,
+/// receipts, counts, proofs, marks and messages: so changes that meet wait for each other, and do not lock each other out. What is
+/// expected comes before what is written.
+pub(crate) fn steps(change: &Change, revision: Revision) -> Result<Steps, Fault> {
+    let mut steps = Steps { rows: Vec::new(), others: Vec::new(), touches: HashSet::new(), is_regular: true };
     for expectation in &change.expectations {
-        ordered.push(match expectation {
-            Expectation::Idempotency(name, known) => (0, idempotency::unchanged(*name, *known)),
-            Expectation::Challenge(key, known) => (0, challenge::unchanged(key, *known)),
-            Expectation::Account(id, known) => (2, account::unchanged(*id, *known)),
-            Expectation::Session(id) => (4, session::there(*id)),
+        match expectation {
+            Expectation::Idempotency(name, known) => {
+                steps.touches.insert(touch("idempotency key", &[&name.0]));
+                steps.others.push((BEFORE, idempotency::unchanged(*name, *known)));
+            }
+            Expectation::Challenge(key, known) => steps.add(challenge::unchanged(key, *known)),
+            Expectation::Account(id, known) => steps.add(account::unchanged(*id, *known)),
+            Expectation::Session(id) => steps.add(session::there(*id)),
             Expectation::Room { subject, at, kept } => {
                 for quota in kept {
-                    ordered.push((7, tally::room(subject, *at, quota)?));
+                    steps.others.push((AFTER, tally::room(subject, *at, quota)?));
                 }
-                continue;
             }
-        });
+        }
     }
     for write in &change.writes {
         match write {
             Write::Challenge { expected, key, challenge } => {
-                ordered.push((1, challenge::write(*expected, key, challenge.as_ref(), revision)));
+                steps.add(challenge::write(*expected, key, challenge.as_ref(), revision));
             }
-            Write::Account { expected, account } => ordered.push((3, account::write(*expected, account, revision))),
-            Write::OpenSession(opened) => ordered.push((5, session::open(opened))),
-            Write::UseSession(id, at) => ordered.push((5, session::use_at(*id, *at))),
-            Write::EndSession(id) => ordered.push((5, session::end(*id))),
-            Write::Receipt(key, kept) => ordered.push((6, receipt::write(key, kept))),
+            Write::Account { expected, account } => {
+                account::write(*expected, account, revision).into_iter().for_each(|part| steps.add(part));
+            }
+            Write::OpenSession(opened) => steps.add(session::open(opened)),
+            Write::UseSession(id, at) => steps.add(session::use_at(*id, *at)),
+            Write::EndSession(id) => steps.add(session::end(*id)),
+            Write::Receipt(key, kept) => steps.add(receipt::write(key, kept)),
             Write::Idempotency { expected, name, record } => {
-                ordered.push((0, idempotency::write(*expected, *name, record.as_ref(), revision)));
+                steps.touches.insert(touch("idempotency key", &[&name.0]));
+                steps.others.push((BEFORE, idempotency::write(*expected, *name, record.as_ref(), revision)));
             }
             Write::Count { subject, at, kept, watched } => {
                 for quota in kept {
-                    ordered.push((7, tally::count(subject, *at, quota, true)?));
+                    steps.others.push((AFTER, tally::count(subject, *at, quota, true)?));
                 }
                 for quota in watched {
-                    ordered.push((7, tally::count(subject, *at, quota, false)?));
+                    steps.others.push((AFTER, tally::count(subject, *at, quota, false)?));
                 }
             }
-            Write::Forget { subject, window } => ordered.push((7, tally::forget(subject, *window)?)),
-            Write::Uncount { subject, at } => ordered.push((7, tally::uncount(subject, *at))),
-            Write::Proof(id, kept) => ordered.push((8, proof::write(*id, kept))),
-            Write::UseProof(id, until) => ordered.push((8, proof::use_until(*id, *until))),
-            Write::Spend(mark, until) => ordered.push((9, proof::spend(*mark, *until))),
+            Write::Forget { subject, window } => steps.others.push((AFTER, tally::forget(subject, *window)?)),
+            Write::Uncount { subject, at } => steps.others.push((AFTER, tally::uncount(subject, *at))),
+            Write::Proof(id, kept) => steps.others.push((AFTER + 1, proof::write(*id, kept))),
+            Write::UseProof(id, until) => steps.others.push((AFTER + 1, proof::use_until(*id, *until))),
+            Write::Spend(mark, until) => steps.others.push((AFTER + 2, proof::spend(*mark, *until))),
             Write::Message { expected, message: written } => {
-                ordered.push((8, message::write(*expected, written, revision)));
-                ordered.extend(message::refer(written).map(|statement| (9, statement)));
+                steps.others.push((AFTER + 1, message::write(*expected, written, revision)));
+                steps.others.extend(message::refer(written).map(|statement| (AFTER + 2, statement)));
             }
         }
     }
-    // Stable: within a kind the change's own order stands.
-    ordered.sort_by_key(|(kind, _)| *kind);
-    Ok(ordered.into_iter().map(|(_, statement)| statement).collect())
+    Ok(steps)
+}
+
+/// The statements of changes that are committed together; they touch nothing in common.
+pub(crate) fn statements(changes: Vec<Steps>) -> Vec<Statement> {
+    let together = changes.iter().all(Steps::is_regular);
+    let mut ordered: Vec<(u8, Statement)> = Vec::new();
+    let mut by_form: BTreeMap<u8, (&'static Form, Vec<Vec<Value>>)> = BTreeMap::new();
+    for steps in changes {
+        for Part { form, row, .. } in steps.rows {
+            if together {
+                by_form.entry(form.rank).or_insert_with(|| (form, Vec::new())).1.push(row);
+            } else {
+                ordered.push((form.rank, combined(vec![(form, vec![row])])));
+            }
+        }
+        ordered.extend(steps.others);
+    }
+    // A session that is opened takes the place of one that is ended.
+    if by_form.contains_key(&session::END.rank) && by_form.contains_key(&session::OPEN.rank) {
+        ordered.extend(by_form.into_iter().map(|(rank, form)| (rank, combined(vec![form]))));
+    } else if let Some(&first) = by_form.keys().next() {
+        ordered.push((first, combined(by_form.into_values().collect())));
+    }
+    // Stable: within a rank the changes' own order stands.
+    ordered.sort_by_key(|(rank, _)| *rank);
+    ordered.into_iter().map(|(_, statement)| statement).collect()
 }
 
 type Answer<'a> = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>> + Send + 'a>>;

@@ -14,6 +14,8 @@ pub(crate) enum Fault {
     Refused(Code),
     #[error("the connection to the database failed")]
     Connection(#[source] tokio_postgres::Error),
+    #[error("the connection to the database failed while other changes were on it, too")]
+    Together,
     #[error("no connection to the database could be had in time")]
     NoConnection,
     #[error("the database did not answer in time")]
@@ -33,7 +35,7 @@ pub(crate) enum Fault {
 }
 
 /// A SQLSTATE, <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Code(pub(crate) SqlState);
 
 impl Code {
@@ -66,10 +68,37 @@ impl Fault {
     /// Whether the connection is good for nothing more.
     pub(crate) fn is_of_connection(&self) -> bool {
         match self {
-            Self::Connection(_) | Self::Timeout | Self::ReadOnly => true,
+            Self::Connection(_) | Self::Together | Self::Timeout | Self::ReadOnly => true,
             // 57P: the server stops, starts, or lost its database.
             Self::Refused(code) => code.code().starts_with("57P") || code.code().starts_with("08"),
             _ => false,
+        }
+    }
+}
+
+impl Fault {
+    /// The same, for another that asked together with the first.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Refused(code) => Self::Refused(code.clone()),
+            Self::Unreadable(kind) => Self::Unreadable(kind),
+            other => other.shared().unwrap_or(Self::Together),
+        }
+    }
+
+    /// The same, for another change that shared its fate; `None` where the others may have gone well by themselves.
+    pub(crate) fn shared(&self) -> Option<Self> {
+        match self {
+            Self::Connection(_) | Self::Together => Some(Self::Together),
+            Self::NoConnection => Some(Self::NoConnection),
+            Self::Timeout => Some(Self::Timeout),
+            Self::ReadOnly => Some(Self::ReadOnly),
+            Self::Closed => Some(Self::Closed),
+            // All of them were committed.
+            Self::Unconfirmed => Some(Self::Unconfirmed),
+            // The server is about to go.
+            Self::Refused(_) if self.is_of_connection() => Some(Self::Together),
+            Self::Refused(_) | Self::Unreadable(_) | Self::Unwritable(_) | Self::Exhausted => None,
         }
     }
 }

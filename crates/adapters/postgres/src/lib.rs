@@ -39,12 +39,14 @@ mod allotment;
 mod commit;
 mod connect;
 mod fault;
+mod group;
 mod hosts;
 mod keys;
 mod load;
 mod options;
 mod purge;
 mod query;
+mod reading;
 mod records;
 mod replication;
 mod schema;
@@ -69,7 +71,9 @@ use tokio::time::timeout;
 
 use crate::allotment::{Allotment, Block};
 use crate::fault::{Fault, MayBeFault, Rejection};
+use crate::group::Group;
 use crate::hosts::Warnings;
+use crate::reading::{Reading, ask};
 use crate::records::message;
 use crate::replication::Replication;
 
@@ -80,6 +84,12 @@ pub use crate::verify::{Findings, verify};
 /// How many account ids, and how many revisions, a node takes at a time. What it has not used when it stops is lost.
 const ACCOUNT_IDS: i64 = 1_000;
 const REVISIONS: i64 = 1 << 20;
+
+/// How many transactions that change something are under way at most: few, so that many changes share each. One is executed
+/// while the other waits for the disk.
+const CHANGING: u32 = 2;
+/// How many statements that read for requests are under way at most.
+const READING: u32 = 1;
 
 /// How long a probe waits for the database at most.
 const PROBE: Duration = Duration::from_secs(1);
@@ -99,6 +109,8 @@ struct Inner {
     node: i64,
     account_ids: Allotment,
     revisions: Allotment,
+    group: Group,
+    reading: Reading,
     closed: AtomicBool,
 }
 
@@ -132,6 +144,8 @@ impl PostgresStore {
             node,
             account_ids: Allotment::new("account", ACCOUNT_IDS),
             revisions: Allotment::new("revision", REVISIONS),
+            group: Group::new(CHANGING),
+            reading: Reading::new(READING),
             closed: AtomicBool::new(false),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -230,16 +244,17 @@ impl Inner {
         Ok(())
     }
 
-    async fn commit(self: &Arc<Self>, change: &Change) -> Result<Revision, Rejection> {
+    async fn commit(self: &Arc<Self>, change: Change) -> Result<Revision, Rejection> {
         self.open()?;
         let revision = self.next(|inner| &inner.revisions).await?;
         let revision = Revision(u64::try_from(revision).map_err(|_| Fault::Unreadable("revision"))?);
-        let statements = commit::statements(change, revision)?;
-        if statements.is_empty() {
+        let steps = commit::steps(&change, revision)?;
+        if steps.is_empty() {
             return Ok(revision);
         }
-        let committed = using!(self, client => commit::run(client, &statements, self.options.timeout, &self.warnings));
-        if matches!(committed, Err(Rejection::Conflict)) && makes_account(change) {
+        let makes_account = makes_account(&change);
+        let committed = group::commit(self, change, revision, steps).await;
+        if matches!(committed, Err(Rejection::Conflict)) && makes_account {
             // It may be the id that is taken.
             self.account_ids.give_up();
         }
@@ -254,19 +269,19 @@ fn makes_account(change: &Change) -> bool {
 #[async_trait]
 impl Store for PostgresStore {
     async fn load_send(&self, query: &SendQuery) -> Result<SendSnapshot, StoreError> {
-        read!(self.inner, client => load::for_send(client, query))
+        Ok(load::send_snapshot(&ask(&self.inner, load::send_question(query)).await?, query)?)
     }
 
     async fn load_bind(&self, query: &BindQuery) -> Result<BindSnapshot, StoreError> {
-        read!(self.inner, client => load::for_bind(client, query))
+        Ok(load::bind_snapshot(&ask(&self.inner, load::bind_question(query)).await?, query)?)
     }
 
     async fn load_log_in(&self, query: &LogInQuery) -> Result<LogInSnapshot, StoreError> {
-        read!(self.inner, client => load::for_log_in(client, query))
+        Ok(load::log_in_snapshot(&ask(&self.inner, load::log_in_question(query)).await?, query)?)
     }
 
     async fn load_session(&self, id: SessionId) -> Result<Option<SessionSnapshot>, StoreError> {
-        read!(self.inner, client => load::session(client, id))
+        Ok(load::session_snapshot(&ask(&self.inner, load::session_question(id)).await?)?)
     }
 
     async fn allot_account_id(&self) -> Result<AccountId, StoreError> {
@@ -277,11 +292,11 @@ impl Store for PostgresStore {
     }
 
     async fn commit(&self, change: Change) -> Result<Revision, CommitError> {
-        Ok(self.inner.commit(&change).await?)
+        Ok(self.inner.commit(change).await?)
     }
 
     async fn account(&self, id: AccountId) -> Result<Option<Versioned<Account>>, StoreError> {
-        read!(self.inner, client => load::account(client, id))
+        Ok(load::one_account(&ask(&self.inner, load::account_question(id)).await?)?)
     }
 
     async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Versioned<Account>>, StoreError> {
@@ -289,7 +304,11 @@ impl Store for PostgresStore {
     }
 
     async fn sessions_of(&self, account: AccountId) -> Result<Vec<Session>, StoreError> {
-        read!(self.inner, client => load::sessions_of(client, account))
+        read!(self.inner, client => load::sessions_of(client, &[account]))
+    }
+
+    async fn sessions_of_all(&self, accounts: &[AccountId]) -> Result<Vec<Session>, StoreError> {
+        read!(self.inner, client => load::sessions_of(client, accounts))
     }
 
     async fn proofs(&self, after: Option<ProofId>, limit: usize) -> Result<Vec<(ProofId, Proof)>, StoreError> {
@@ -355,6 +374,8 @@ impl Store for PostgresStore {
         if self.inner.closed.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
+        // Whoever does not end in time is answered by its own timeout.
+        let _ = timeout(self.inner.options.timeout, self.inner.group.end()).await;
         // Where it fails, the lease ends by itself.
         let _ = using!(self.inner, client => purge::leave(client, self.inner.node));
         self.inner.pool.close();

@@ -13,16 +13,11 @@ use mobile_bind_domain::{
 use tokio_postgres::Row;
 
 use crate::fault::Fault;
-use crate::query::{Columns, Selection, Statement};
+use crate::query::{Columns, Question, Selection, Statement, Value};
 use crate::records::account::{live, platform_number};
 use crate::records::{
     account, challenge, idempotency, message, proof, receipt, session, stored_client, stored_id, stored_text, tally,
 };
-
-async fn one(client: &Client, statement: Statement) -> Result<Row, Fault> {
-    let prepared = client.prepare_cached(&statement.text).await?;
-    Ok(client.query_one(&prepared, &statement.references()).await?)
-}
 
 fn join_challenge(selection: &mut Selection, key: &ChallengeKey) {
     let mobile = selection.bind(stored_text(key.mobile.as_str()), "text");
@@ -52,25 +47,27 @@ fn take_session(columns: &mut Columns<'_>) -> Result<Option<SessionSnapshot>, Fa
     Ok(session.zip(account).map(|(session, account)| SessionSnapshot { session, account }))
 }
 
-pub(crate) fn send_statement(query: &SendQuery) -> Statement {
+pub(crate) fn send_question(query: &SendQuery) -> Question {
     let mut selection = Selection::default();
     join_challenge(&mut selection, &query.key);
-    let subjects: Vec<String> = query.subjects().iter().map(tally::stored_subject).collect();
-    let mut subjects = selection.bind(subjects, "text[]");
+    let mut subjects = bind_subjects(&mut selection, &query.subjects());
     if let Some(id) = query.session {
         join_session(&mut selection, id);
-        subjects = format!("array_append({subjects}, '{}' || s.account_id::text)", tally::SENDS_OF);
+        subjects.push(format!("'{}' || s.account_id::text", tally::SENDS_OF));
     }
-    selection.columns(&tally::columns(&subjects));
+    selection.columns(&tally::columns(&subjects.join(", ")));
     if let Some(name) = query.idempotency {
         join_earlier(&mut selection, name);
     }
-    selection.into_statement()
+    selection.into_question()
 }
 
-pub(crate) async fn for_send(client: &Client, query: &SendQuery) -> Result<SendSnapshot, Fault> {
-    let row = one(client, send_statement(query)).await?;
-    let columns = &mut Columns::new(&row);
+fn bind_subjects(selection: &mut Selection, subjects: &[Subject]) -> Vec<String> {
+    subjects.iter().map(|subject| selection.bind(tally::stored_subject(subject), "text")).collect()
+}
+
+pub(crate) fn send_snapshot(row: &Row, query: &SendQuery) -> Result<SendSnapshot, Fault> {
+    let columns = &mut Columns::of_answer(row);
     let challenge = challenge::take(columns)?;
     let caller = if query.session.is_some() { take_session(columns)? } else { None };
     let of_account = caller.as_ref().map(|caller| Subject::SendsOf(caller.account.value.id));
@@ -79,23 +76,23 @@ pub(crate) async fn for_send(client: &Client, query: &SendQuery) -> Result<SendS
     Ok(SendSnapshot { challenge, caller, earlier, tallies })
 }
 
-pub(crate) fn bind_statement(query: &BindQuery) -> Statement {
+pub(crate) fn bind_question(query: &BindQuery) -> Question {
     let mut selection = Selection::default();
     join_challenge(&mut selection, &query.key);
 
-    selection.join("receipts", "r", "r.mobile = $1::text AND r.client = $2::text");
+    // The first two values are the challenge's key.
+    selection.join("receipts", "r", "r.mobile = q.v1 AND r.client = q.v2");
     selection.columns(receipt::COLUMNS);
     selection.join("sessions", "rs", "rs.id = r.session_id");
     selection.join("accounts", "ra", "ra.id = rs.account_id");
     selection.columns(&session::columns("rs"));
     selection.columns(&account::columns("ra"));
 
-    selection.join("accounts", "m", &format!("m.mobile = $1::text AND {}", live("m")));
+    selection.join("accounts", "m", &format!("m.mobile = q.v1 AND {}", live("m")));
     selection.columns(&account::columns("m"));
 
-    let subjects: Vec<String> = query.subjects().iter().map(tally::stored_subject).collect();
-    let subjects = selection.bind(subjects, "text[]");
-    selection.columns(&tally::columns(&subjects));
+    let subjects = bind_subjects(&mut selection, &query.subjects());
+    selection.columns(&tally::columns(&subjects.join(", ")));
     join_caller(&mut selection, &query.caller);
     if let Some(name) = &query.referrer {
         join_referrer(&mut selection, name);
@@ -108,7 +105,7 @@ pub(crate) fn bind_statement(query: &BindQuery) -> Statement {
         selection.columns(&account::columns("ea"));
     }
     proof::join_evidence(&mut selection, &query.evidence);
-    selection.into_statement()
+    selection.into_question()
 }
 
 fn join_caller(selection: &mut Selection, caller: &CallerQuery) {
@@ -127,7 +124,7 @@ fn join_caller(selection: &mut Selection, caller: &CallerQuery) {
 
 /// Who holds an identity, and who a unionid where one is given.
 fn join_holders(selection: &mut Selection, identity: &Identity, unionid: Option<&UnionId>) {
-    let platform = selection.bind(platform_number(identity.platform), "smallint");
+    let platform = selection.bind(Value::Small(platform_number(identity.platform)), "smallint");
     let app = selection.bind(stored_text(identity.app.as_str()), "text");
     let openid = selection.bind(stored_text(identity.openid.as_str()), "text");
     let held = format!("o.platform = {platform} AND o.app_id = {app} AND o.openid = {openid} AND o.held");
@@ -143,16 +140,15 @@ fn join_holders(selection: &mut Selection, identity: &Identity, unionid: Option<
     }
 }
 
-pub(crate) fn log_in_statement(query: &LogInQuery) -> Statement {
+pub(crate) fn log_in_question(query: &LogInQuery) -> Question {
     let mut selection = Selection::default();
     join_holders(&mut selection, &query.identity, query.unionid.as_ref());
     proof::join_evidence(&mut selection, &query.evidence);
-    selection.into_statement()
+    selection.into_question()
 }
 
-pub(crate) async fn for_log_in(client: &Client, query: &LogInQuery) -> Result<LogInSnapshot, Fault> {
-    let row = one(client, log_in_statement(query)).await?;
-    let columns = &mut Columns::new(&row);
+pub(crate) fn log_in_snapshot(row: &Row, query: &LogInQuery) -> Result<LogInSnapshot, Fault> {
+    let columns = &mut Columns::of_answer(row);
     let identity_holder = account::take(columns)?;
     let unionid_holder = if query.unionid.is_some() { account::take(columns)? } else { None };
     Ok(LogInSnapshot { identity_holder, unionid_holder, evidence: proof::take_evidence(columns, &query.evidence)? })
@@ -172,9 +168,8 @@ fn join_referrer(selection: &mut Selection, name: &ReferrerName) {
     selection.columns(&account::columns("f"));
 }
 
-pub(crate) async fn for_bind(client: &Client, query: &BindQuery) -> Result<BindSnapshot, Fault> {
-    let row = one(client, bind_statement(query)).await?;
-    let columns = &mut Columns::new(&row);
+pub(crate) fn bind_snapshot(row: &Row, query: &BindQuery) -> Result<BindSnapshot, Fault> {
+    let columns = &mut Columns::of_answer(row);
     let challenge = challenge::take(columns)?;
     let receipt = receipt::take(columns)?;
     let session_then = take_session(columns)?;
@@ -212,29 +207,27 @@ pub(crate) async fn for_bind(client: &Client, query: &BindQuery) -> Result<BindS
     })
 }
 
-pub(crate) fn session_statement(id: SessionId) -> Statement {
+pub(crate) fn session_question(id: SessionId) -> Question {
     let mut selection = Selection::default();
     join_session(&mut selection, id);
-    selection.into_statement()
+    selection.into_question()
 }
 
 /// A session and its account.
-pub(crate) async fn session(client: &Client, id: SessionId) -> Result<Option<SessionSnapshot>, Fault> {
-    let row = one(client, session_statement(id)).await?;
-    take_session(&mut Columns::new(&row))
+pub(crate) fn session_snapshot(row: &Row) -> Result<Option<SessionSnapshot>, Fault> {
+    take_session(&mut Columns::of_answer(row))
 }
 
-pub(crate) fn account_statement(id: AccountId) -> Statement {
+pub(crate) fn account_question(id: AccountId) -> Question {
     let mut selection = Selection::default();
     let id = selection.bind(stored_id(id), "bigint");
     selection.join("accounts", "a", &format!("a.id = {id}"));
     selection.columns(&account::columns("a"));
-    selection.into_statement()
+    selection.into_question()
 }
 
-pub(crate) async fn account(client: &Client, id: AccountId) -> Result<Option<Versioned<Account>>, Fault> {
-    let row = one(client, account_statement(id)).await?;
-    account::take(&mut Columns::new(&row))
+pub(crate) fn one_account(row: &Row) -> Result<Option<Versioned<Account>>, Fault> {
+    account::take(&mut Columns::of_answer(row))
 }
 
 pub(crate) fn accounts_statement(after: Option<AccountId>, limit: usize) -> Statement {
@@ -309,13 +302,17 @@ pub(crate) async fn page(client: &Client, after: i64, limit: usize) -> Result<Pa
     Ok(page)
 }
 
-pub(crate) fn sessions_of_statement(account: AccountId) -> Statement {
-    let text = format!("SELECT {} FROM sessions s WHERE s.account_id = $1::bigint", session::columns("s"));
-    Statement { text: text.into(), parameters: vec![Box::new(stored_id(account))] }
+pub(crate) fn sessions_of_statement(accounts: &[AccountId]) -> Statement {
+    let text = format!(
+        "SELECT {} FROM unnest($1::bigint[]) AS asked (id) JOIN sessions s ON s.account_id = asked.id",
+        session::columns("s")
+    );
+    let accounts: Vec<i64> = accounts.iter().copied().map(stored_id).collect();
+    Statement { text: text.into(), parameters: vec![Box::new(accounts)] }
 }
 
-pub(crate) async fn sessions_of(client: &Client, account: AccountId) -> Result<Vec<Session>, Fault> {
-    let statement = sessions_of_statement(account);
+pub(crate) async fn sessions_of(client: &Client, accounts: &[AccountId]) -> Result<Vec<Session>, Fault> {
+    let statement = sessions_of_statement(accounts);
     let prepared = client.prepare_cached(&statement.text).await?;
     let rows = client.query(&prepared, &statement.references()).await?;
     let found = rows.iter().map(|row| session::take(&mut Columns::new(row)));

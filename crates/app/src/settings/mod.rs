@@ -1,6 +1,7 @@
 //! The operator's settings: a TOML file, over it the environment, over it the command line.
 
 mod load;
+mod platforms;
 mod policy;
 mod quota;
 mod refuse;
@@ -16,7 +17,8 @@ pub use refuse::refuse_unsafe;
 pub use secret::SecretText;
 pub use shape::{
     Captcha, Code, ConsoleSettings, Cors, Dev, Environment, ForwardedHeader, LimitMode, Limits, Log, LogFormat,
-    Metrics, Migrate, Pages, Platforms, PostgresSettings, ProofSetting, Referrer, Register, Server, Session, Settings,
-    Shop, SledSettings, Sms, SmsProvider, SmsSenderName, Telemetry, TokenAlgorithm, TokenFormat, Tokens,
+    Metrics, Migrate, Pages, PlatformSource, Platforms, PostgresSettings, ProofSetting, Referrer, Register, Server,
+    Session, Settings, Shop, SledSettings, Sms, SmsProvider, SmsSenderName, Telemetry, TokenAlgorithm, TokenFormat,
+    Tokens,
 };
 pub(crate) use tracing::Tracing;

@@ -40,6 +40,7 @@ impl Settings {
             mobile.context("register.forbidden_mobiles holds text that is no number")
         });
         policy.forbidden_mobiles = forbidden.collect::<Result<_>>()?;
+        policy.country_code.clone_from(&self.sms.country_code);
         policy.apps = apps(&self.platforms)?;
         policy.session = SessionPolicy {
             inactivity: Duration::from_secs(self.session.inactivity_s),

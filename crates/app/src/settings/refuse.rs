@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use super::{Environment, LimitMode, ProofSetting, Settings, SmsSenderName};
+use super::{Environment, LimitMode, PlatformSource, ProofSetting, Settings, SmsSenderName};
 
 /// Refuses what is fake or taken on trust in production, and strangers in development.
 ///
@@ -29,6 +29,12 @@ fn refuse_in_production(settings: &Settings) -> Result<()> {
         bail!(
             "sms.sender = \"fake\" is refused in production: it sends nothing; set \"providers\" and configure one in \
              [sms.providers.NAME]"
+        );
+    }
+    if settings.platforms.source == PlatformSource::Fake {
+        bail!(
+            "platforms.source = \"fake\" is refused in production: it lets anybody in as anybody; set \"vendors\" and the \
+             apps' secrets"
         );
     }
     refuse_on_trust(settings)

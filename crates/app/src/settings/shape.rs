@@ -109,6 +109,18 @@ choice! {
     }
 }
 
+choice! {
+    /// Who is asked whose a mini-program's log-in code is.
+    PlatformSource {
+        /// `fake` in development where no secret is configured, else `vendors`.
+        #[default] Auto = "auto",
+        /// The platforms themselves.
+        Vendors = "vendors",
+        /// A fake within the service.
+        Fake = "fake",
+    }
+}
+
 /// All settings.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default)]
@@ -200,14 +212,29 @@ section! {
     }
 }
 section! {
-    /// The mini-programs' app ids.
+    /// The shop's mini-programs.
     Platforms {
+        source: PlatformSource = PlatformSource::Auto,
+        timeout_ms: u64 = 3_000,
         weixin_app_id: String = String::new(),
         alipay_app_id: String = String::new(),
         baidu_app_id: String = String::new(),
         toutiao_app_id: String = String::new(),
         qq_app_id: String = String::new(),
         kuaishou_app_id: String = String::new(),
+        weixin_secret: SecretText = SecretText::default(),
+        weixin_secret_file: PathBuf = PathBuf::new(),
+        baidu_app_key: String = String::new(),
+        baidu_secret: SecretText = SecretText::default(),
+        baidu_secret_file: PathBuf = PathBuf::new(),
+        toutiao_secret: SecretText = SecretText::default(),
+        toutiao_secret_file: PathBuf = PathBuf::new(),
+        qq_secret: SecretText = SecretText::default(),
+        qq_secret_file: PathBuf = PathBuf::new(),
+        kuaishou_secret: SecretText = SecretText::default(),
+        kuaishou_secret_file: PathBuf = PathBuf::new(),
+        alipay_private_key_file: PathBuf = PathBuf::new(),
+        alipay_public_key_file: PathBuf = PathBuf::new(),
     }
 }
 section! {

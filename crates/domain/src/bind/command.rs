@@ -2,11 +2,11 @@
 
 use crate::code::CodeAttempt;
 use crate::identity::MAX_CHARS as IDENTIFIER_LIMIT;
-use crate::ports::{BindQuery, CallerQuery};
+use crate::ports::{BindQuery, CallerQuery, EvidenceQuery};
 use crate::referrer::ReferrerName;
 use crate::{
-    Avatar, ChallengeKey, CodeKeys, Gender, IdempotencyKey, Identity, OpenId, Operation, Platform, Policy, Profile,
-    ProfileText, Refusal, Repeatable, Requester, SessionId, UnionId,
+    Avatar, ChallengeKey, CodeKeys, Gender, IdempotencyKey, Identity, Installation, OpenId, Operation, Platform,
+    Policy, Profile, ProfileText, ProofId, Refusal, Repeatable, Requester, SessionId, Ticket, UnionId,
 };
 
 /// The parameters of a bind, as text; empty where absent.
@@ -36,26 +36,29 @@ pub struct BindParameters<'a> {
     pub unionid: &'a str,
     /// The session token.
     pub token: &'a str,
+    /// `auth_ticket`; read for mini-programs alone.
+    pub auth_ticket: &'a str,
     /// The request's idempotency key.
     pub idempotency_key: Option<&'a IdempotencyKey>,
-}
-
-/// What speaks for the openid that a mini-program sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProofOfIdentity {
-    /// Nothing but the client's word.
-    None,
-    /// The platform vouched for it, and for the unionid.
-    Platform,
 }
 
 /// The identity part of a mini-program's bind.
 #[derive(Clone, Debug)]
 pub(crate) struct ClaimedIdentity {
-    pub(crate) platform: Platform,
     pub(crate) identity: Option<Identity>,
     pub(crate) unionid: Option<UnionId>,
-    pub(crate) proof: ProofOfIdentity,
+    /// The ticket that came with it, whatever it is for.
+    pub(crate) ticket: Option<Ticket>,
+}
+
+impl ClaimedIdentity {
+    /// What may speak for it.
+    pub(crate) fn evidence(&self, installation: Option<&Installation>) -> EvidenceQuery {
+        let proof = installation
+            .zip(self.identity.as_ref())
+            .map(|(installation, identity)| ProofId::of(installation, identity));
+        EvidenceQuery { proof, marks: self.ticket.iter().map(Ticket::mark).collect() }
+    }
 }
 
 /// A well-formed bind request.
@@ -73,7 +76,7 @@ pub struct Bind {
 }
 
 impl Bind {
-    /// Reads the parameters. `session` is what the token leads to.
+    /// Reads the parameters. `session` is what the token leads to, `ticket` what the ticket says.
     ///
     /// # Errors
     /// The first of the contract's checks 1 to 3 that fails, then a text that is too long.
@@ -81,7 +84,7 @@ impl Bind {
         requester: Requester,
         parameters: &BindParameters<'_>,
         session: Option<SessionId>,
-        proof: ProofOfIdentity,
+        ticket: Option<Ticket>,
         policy: &Policy,
         keys: &CodeKeys,
     ) -> Result<Self, Refusal> {
@@ -93,7 +96,7 @@ impl Bind {
         let mobile = mobile.ok_or(Refusal::MobileMalformed(Operation::Bind))?;
         let profile = profile(parameters)?;
         let platform = requester.client_type.platform();
-        let claim = platform.map(|platform| claim(platform, parameters, proof, policy)).transpose()?;
+        let claim = platform.map(|platform| claim(platform, parameters, ticket, policy)).transpose()?;
         let fingerprint = fingerprint(&requester, parameters, keys);
         let client = requester.client();
         let repeatable = parameters
@@ -123,14 +126,17 @@ impl Bind {
             },
             None => CallerQuery::Session(self.session),
         };
+        let installation = self.requester.installation.as_ref();
+        let evidence = self.claim.as_ref().map(|claim| claim.evidence(installation)).unwrap_or_default();
         let idempotency = self.repeatable.as_ref().map(|repeatable| repeatable.name);
-        BindQuery {
-            key: self.key.clone(),
-            caller,
-            referrer: self.referrer.clone(),
-            evidence: Default::default(),
-            idempotency,
-        }
+        BindQuery { key: self.key.clone(), caller, referrer: self.referrer.clone(), evidence, idempotency }
+    }
+}
+
+impl Bind {
+    /// Names the proof that the installation may have for the openid.
+    pub(crate) fn proof_id(&self) -> Option<ProofId> {
+        self.claim.as_ref()?.evidence(self.requester.installation.as_ref()).proof
     }
 }
 
@@ -154,10 +160,10 @@ fn profile(parameters: &BindParameters<'_>) -> Result<Profile, Refusal> {
     })
 }
 
-fn claim(
+pub(crate) fn claim(
     platform: Platform,
     parameters: &BindParameters<'_>,
-    proof: ProofOfIdentity,
+    ticket: Option<Ticket>,
     policy: &Policy,
 ) -> Result<ClaimedIdentity, Refusal> {
     fn identifier<T>(parameter: &'static str, text: &str, new: fn(&str) -> Option<T>) -> Result<Option<T>, Refusal> {
@@ -172,7 +178,7 @@ fn claim(
         None => None,
     };
     let identity = openid.map(|openid| Identity { platform, app: policy.app(platform), openid });
-    Ok(ClaimedIdentity { platform, identity, unionid, proof })
+    Ok(ClaimedIdentity { identity, unionid, ticket })
 }
 
 /// Digests everything that tells one bind from another, so that only the very same one is answered again.
@@ -190,11 +196,26 @@ fn fingerprint(requester: &Requester, parameters: &BindParameters<'_>, keys: &Co
         openid,
         unionid,
         token,
+        auth_ticket,
         idempotency_key: _,
     } = parameters;
     let client = requester.client().to_string();
     let mut parts = vec![client.as_bytes(), requester.client_type.name().as_bytes()];
-    let texts = [mobile, verify, avatar, province, city, county, gender, nickname, referrer, openid, unionid, token];
+    let texts = [
+        mobile,
+        verify,
+        avatar,
+        province,
+        city,
+        county,
+        gender,
+        nickname,
+        referrer,
+        openid,
+        unionid,
+        token,
+        auth_ticket,
+    ];
     parts.extend(texts.map(|text| text.as_bytes()));
     keys.fingerprint(&parts)
 }

@@ -1,10 +1,12 @@
 //! Who is the caller, and which account gets the number.
 
-use super::command::{Bind, ClaimedIdentity, ProofOfIdentity};
+use super::command::Bind;
+use super::proving::{Grounds, ProvedIdentity};
 use super::receipt::BindReceipt;
+use super::vouched::Vouched;
 use crate::account::{Account, AccountId, AccountStatus};
 use crate::challenge::VerifiedMobile;
-use crate::ports::{BindSnapshot, EarlierBind, OpenedSession, ReceiptSnapshot, SessionSnapshot};
+use crate::ports::{BindSnapshot, EarlierBind, OpenedSession, PlatformFailure, ReceiptSnapshot, SessionSnapshot};
 use crate::{
     Change, CodeKeys, Expectation, FinalRefusal, Guard, IdempotencyRecord, IdempotentOutcome, LimitMode, Operation,
     PlatformProof, Policy, Quota, Refusal, Revision, Session, SessionId, Subject, Timestamp, Versioned, Write,
@@ -59,11 +61,17 @@ impl Decision {
 }
 
 impl BindSnapshot {
+    /// A mini-program's openid, which must be its own; `None` for any other client.
+    fn proved(&self, command: &Bind, now: Timestamp, policy: &Policy) -> Result<Option<ProvedIdentity>, Refusal> {
+        command.claim.as_ref().map(|claim| claim.prove(&self.evidence, now, policy)).transpose()
+    }
+
     fn caller(&self, command: &Bind, now: Timestamp, policy: &Policy) -> Option<&Versioned<Account>> {
         match &command.claim {
             Some(claim) => {
-                let by_unionid = || self.unionid_holder.as_ref().filter(|_| claim.proof == ProofOfIdentity::Platform);
-                self.identity_holder.as_ref().or_else(by_unionid)
+                let proved = claim.prove(&self.evidence, now, policy);
+                let proved = proved.is_ok_and(|proved| proved.grounds() != Grounds::Trust);
+                self.identity_holder.as_ref().or_else(|| self.unionid_holder.as_ref().filter(|_| proved))
             }
             None => {
                 let live = self.session.as_ref().filter(|found| found.session.is_live(now, &policy.session))?;
@@ -84,6 +92,20 @@ pub fn decide(
     now: Timestamp,
 ) -> Decision {
     Situation { snapshot, command, fresh, keys, policy, now }.decide()
+}
+
+/// Decides a bind of a number that the platform vouches for.
+#[must_use]
+pub fn decide_vouched(
+    snapshot: &BindSnapshot,
+    command: &Bind,
+    vouched: &Vouched,
+    fresh: &Fresh,
+    keys: &CodeKeys,
+    policy: &Policy,
+    now: Timestamp,
+) -> Decision {
+    Situation { snapshot, command, fresh, keys, policy, now }.decide_vouched(vouched)
 }
 
 /// Everything that a decision rests on.
@@ -162,7 +184,7 @@ impl Situation<'_> {
                     Decision { needs_account: true, ..Decision::refuse(refusal) }
                 }
                 Ok(placed) => {
-                    let mut decision = self.complete(placed, revision);
+                    let mut decision = self.complete(placed, Some(revision));
                     decision.change.expectations.extend(self.room(on_number.clone(), quotas));
                     decision.change.writes.extend(self.reset(on_number));
                     decision.verified = true;
@@ -173,6 +195,43 @@ impl Situation<'_> {
         Decision {
             observed: over.and_then(|refusal| refusal.guard()).map(|(guard, _)| guard).into_iter().collect(),
             ..decision
+        }
+    }
+
+    /// The platform's word stands for a code; it counts once.
+    fn decide_vouched(self, vouched: &Vouched) -> Decision {
+        if let Some(answered) = self.earlier() {
+            return answered;
+        }
+        let decision = self.repeat().unwrap_or_else(|| self.decide_vouched_anew(vouched));
+        self.recorded(decision)
+    }
+
+    fn decide_vouched_anew(self, vouched: &Vouched) -> Decision {
+        if self.snapshot.evidence.spent.contains(&vouched.mark()) {
+            return Decision::refuse(Refusal::Platform(PlatformFailure::Stale));
+        }
+        match self.place_vouched(vouched) {
+            Err(Unplaced::Refused(refusal)) => Decision::refuse(refusal),
+            Err(Unplaced::NeedsId) => {
+                Decision { needs_account: true, ..Decision::refuse(Refusal::NotStored(Operation::Bind)) }
+            }
+            Ok(placed) => {
+                let mut decision = self.complete(placed, None);
+                decision.change.writes.push(Write::Spend(vouched.mark(), vouched.until()));
+                decision
+            }
+        }
+    }
+
+    /// Which account gets a number that the platform vouches for. An account that has one is entered, and keeps it.
+    fn place_vouched(self, vouched: &Vouched) -> Result<Placed, Unplaced> {
+        let claim = self.command.claim.as_ref().ok_or(Refusal::NoMiniProgram)?;
+        let proved = claim.prove_strictly(&self.snapshot.evidence, self.now, self.policy)?;
+        let caller = self.snapshot.caller(self.command, self.now, self.policy);
+        match caller.filter(|caller| caller.value.held_mobile().is_some()) {
+            Some(caller) => Ok(self.enter(caller, Some(&proved))?),
+            None => self.place(VerifiedMobile::vouched(vouched)),
         }
     }
 
@@ -270,45 +329,59 @@ impl Situation<'_> {
 
     /// Which account gets the number.
     fn place(self, proof: VerifiedMobile) -> Result<Placed, Unplaced> {
-        if let Some(claim) = &self.command.claim {
-            if claim.identity.is_none() {
-                return Err(Refusal::OpenIdMissing.into());
-            }
-            if claim.proof == ProofOfIdentity::None && self.policy.platform_proof == PlatformProof::Required {
-                return Err(Refusal::IdentityUnproved.into());
-            }
-        }
+        let proved = self.snapshot.proved(self.command, self.now, self.policy)?;
+        let proved = proved.as_ref();
         let holder = self.snapshot.mobile_holder.as_ref();
         let Some(caller) = self.snapshot.caller(self.command, self.now, self.policy) else {
             return match holder {
-                Some(holder) => Ok(self.enter(holder)?),
-                None => self.create(proof),
+                Some(holder) => Ok(self.enter(holder, proved)?),
+                None => self.create(proof, proved),
             };
         };
         may_log_in(&caller.value)?;
         match holder {
             Some(holder) if holder.value.id == caller.value.id => Err(Refusal::HeldByCaller.into()),
             Some(_) => Err(Refusal::HeldByOther.into()),
-            None => Ok(self.set_number(caller, proof)),
+            None => {
+                let session = self.may_set_number(&caller.value, proved)?;
+                Ok(self.set_number(caller, proof, proved, session))
+            }
         }
     }
 
-    fn set_number(self, caller: &Versioned<Account>, proof: VerifiedMobile) -> Placed {
+    /// The session that the change of an account's number rests on, where it rests on one.
+    fn may_set_number(self, caller: &Account, proved: Option<&ProvedIdentity>) -> Result<Option<SessionId>, Refusal> {
+        let session = self.snapshot.session.as_ref();
+        let Some(proved) = proved else { return Ok(session.map(|found| found.session.id)) };
+        let weak = proved.grounds() == Grounds::Installation && self.policy.platform_proof == PlatformProof::Required;
+        if !weak || caller.held_mobile().is_none() {
+            return Ok(None);
+        }
+        let live = session.filter(|found| found.session.is_live(self.now, &self.policy.session));
+        let own = live.filter(|found| found.account.value.id == caller.id);
+        own.map(|found| Some(found.session.id)).ok_or(Refusal::IdentityUnproved)
+    }
+
+    fn set_number(
+        self,
+        caller: &Versioned<Account>,
+        proof: VerifiedMobile,
+        proved: Option<&ProvedIdentity>,
+        session: Option<SessionId>,
+    ) -> Placed {
         let mut account = caller.value.clone();
         account.take_mobile(proof);
         account.profile.overwrite_with(&self.command.profile);
-        self.claim_identity(&mut account);
+        self.claim_identity(&mut account, proved);
         account.updated_at = Some(self.now);
-        let by_session = self.snapshot.session.as_ref().filter(|_| self.command.claim.is_none());
-        let session = by_session.map(|found| found.session.id);
         Placed { account, revision: caller.revision, changed: true, session }
     }
 
     /// Proof of the phone is the log-in: the number's account is entered, and its profile left alone.
-    fn enter(self, holder: &Versioned<Account>) -> Result<Placed, Refusal> {
+    fn enter(self, holder: &Versioned<Account>, proved: Option<&ProvedIdentity>) -> Result<Placed, Refusal> {
         may_log_in(&holder.value)?;
         let mut account = holder.value.clone();
-        self.claim_identity(&mut account);
+        self.claim_identity(&mut account, proved);
         let changed = account != holder.value;
         if changed {
             account.updated_at = Some(self.now);
@@ -316,7 +389,7 @@ impl Situation<'_> {
         Ok(Placed { account, revision: holder.revision, changed, session: None })
     }
 
-    fn create(self, proof: VerifiedMobile) -> Result<Placed, Unplaced> {
+    fn create(self, proof: VerifiedMobile, proved: Option<&ProvedIdentity>) -> Result<Placed, Unplaced> {
         if self.policy.forbidden_mobiles.contains(proof.mobile()) {
             return Err(Refusal::NumberForbidden.into());
         }
@@ -329,25 +402,23 @@ impl Situation<'_> {
         account.profile.overwrite_with(&self.command.profile);
         let counts = |account: &&Account| account.is_live() && account.status == AccountStatus::Normal;
         account.referrer = self.snapshot.referrer.as_ref().filter(counts).map(|account| account.id);
-        self.claim_identity(&mut account);
+        self.claim_identity(&mut account, proved);
         Ok(Placed { account, revision: Revision::ABSENT, changed: true, session: None })
     }
 
-    fn claim_identity(self, account: &mut Account) {
-        let Some(ClaimedIdentity { platform, identity: Some(identity), unionid, .. }) = &self.command.claim else {
-            return;
-        };
-        account.take_identity(identity);
+    fn claim_identity(self, account: &mut Account, proved: Option<&ProvedIdentity>) {
+        let Some(proved) = proved else { return };
+        account.take_identity(proved);
         let holder = self.snapshot.unionid_holder.as_ref();
         let held_by_another = holder.is_some_and(|holder| holder.value.id != account.id);
-        if let Some(unionid) = unionid.as_ref().filter(|_| !held_by_another) {
-            account.fill_unionid(*platform, unionid);
+        if let Some(unionid) = proved.unionid().filter(|_| !held_by_another) {
+            account.fill_unionid(proved.identity().platform, unionid);
         }
     }
 
     /// Everything that a bind changes, in one change: the code used up, the account written, the session opened, the
     /// receipt kept.
-    fn complete(self, placed: Placed, challenge_revision: Revision) -> Decision {
+    fn complete(self, placed: Placed, challenge: Option<Revision>) -> Decision {
         let Placed { account, revision, changed, session: callers } = placed;
         let session = account.status.may_log_in().then(|| self.open_session(account.id));
         let receipt = BindReceipt {
@@ -357,8 +428,8 @@ impl Situation<'_> {
             session: session.as_ref().map(|session| session.id),
         };
         let key = self.command.key.clone();
-        let mut change =
-            Change::writing(Write::Challenge { expected: challenge_revision, key: key.clone(), challenge: None });
+        let used_up = challenge.map(|expected| Write::Challenge { expected, key: key.clone(), challenge: None });
+        let mut change = Change { expectations: Vec::new(), writes: used_up.into_iter().collect() };
         if changed {
             change.writes.push(Write::Account { expected: revision, account: Box::new(account.clone()) });
         } else {
@@ -367,6 +438,7 @@ impl Situation<'_> {
         change.expectations.extend(callers.map(Expectation::Session));
         change.writes.extend(session.clone().map(Write::OpenSession));
         change.writes.push(Write::Receipt(key, receipt));
+        change.writes.extend(self.command.use_of_proof(self.snapshot, self.now, self.policy));
         let answer = session.map(|session| Bound { account, session }).ok_or(Refusal::AccountAwaitingApproval);
         Decision::bound(change, answer)
     }
@@ -389,7 +461,8 @@ impl Situation<'_> {
         let holds = |account: &Account| account.held_mobile() == Some(&self.command.key.mobile);
         let session = self.snapshot.session.as_ref();
         let by_token = session.is_some_and(|found| self.may_go_on(found) && holds(&found.account.value));
-        let proved = self.command.claim.as_ref().is_some_and(|claim| claim.proof == ProofOfIdentity::Platform);
+        let proved = self.snapshot.proved(self.command, self.now, self.policy).ok().flatten();
+        let proved = proved.is_some_and(|proved| proved.grounds() != Grounds::Trust);
         let by_openid = self.snapshot.identity_holder.as_ref().is_some_and(|holder| holds(&holder.value));
         by_token || (proved && by_openid)
     }
@@ -428,7 +501,7 @@ impl Situation<'_> {
     }
 }
 
-fn may_log_in(account: &Account) -> Result<(), Refusal> {
+pub(crate) fn may_log_in(account: &Account) -> Result<(), Refusal> {
     match account.status {
         AccountStatus::Normal | AccountStatus::Muted => Ok(()),
         AccountStatus::Disabled => Err(Refusal::AccountDisabled),

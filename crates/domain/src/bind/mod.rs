@@ -2,9 +2,14 @@
 
 mod command;
 mod decision;
+mod proving;
 mod receipt;
+mod vouched;
 
-pub(crate) use command::is_empty;
-pub use command::{Bind, BindParameters, ProofOfIdentity};
-pub use decision::{Bound, Decision, Fresh, decide};
+pub use command::{Bind, BindParameters};
+pub(crate) use command::{claim, is_empty};
+pub(crate) use decision::may_log_in;
+pub use decision::{Bound, Decision, Fresh, decide, decide_vouched};
+pub(crate) use proving::ProvedIdentity;
 pub use receipt::BindReceipt;
+pub use vouched::Vouched;

@@ -7,6 +7,7 @@
 mod ambient;
 mod facts;
 mod guard;
+mod platforms;
 mod relay;
 mod sealing;
 mod sms;
@@ -16,6 +17,7 @@ mod tokens;
 pub use ambient::{Clock, CodeSource, RandomCodes, Randomness};
 pub use facts::{PoolFacts, ReplicationFacts, StoreFacts};
 pub use guard::{Captcha, CaptchaResponse, CaptchaUnavailable, GuardWatch, Pause};
+pub use platforms::{NoPlatforms, NumberEvidence, PlatformFailure, PlatformUser, Platforms, VouchedNumber};
 pub use relay::{AnswerSlot, Outgoing, ProviderFacts, Relay};
 pub use sealing::{CodeSealer, SealError};
 pub use sms::{Accepted, Purpose, SendFailure, SmsSender, TextMessage, Trail};

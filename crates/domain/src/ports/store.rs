@@ -238,6 +238,15 @@ pub trait Store: Send + Sync {
     /// The sessions of an account, live or not.
     async fn sessions_of(&self, account: AccountId) -> Result<Vec<Session>, StoreError>;
 
+    /// The sessions of several accounts, in any order. For a store that asks another machine: in one question.
+    async fn sessions_of_all(&self, accounts: &[AccountId]) -> Result<Vec<Session>, StoreError> {
+        let mut sessions = Vec::new();
+        for &account in accounts {
+            sessions.extend(self.sessions_of(account).await?);
+        }
+        Ok(sessions)
+    }
+
     /// One message.
     async fn message(&self, key: &MessageKey) -> Result<Option<Versioned<OutboxMessage>>, StoreError>;
 

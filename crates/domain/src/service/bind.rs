@@ -5,9 +5,9 @@ use std::sync::PoisonError;
 use tracing::trace_span;
 
 use super::{LoggedIn, SPANS, Service, not_stored};
-use crate::bind::{self, Bind, BindParameters, Bound, Fresh, ProofOfIdentity};
+use crate::bind::{self, Bind, BindParameters, Bound, Fresh};
 use crate::ports::{CommitError, OpenedSession};
-use crate::{ChallengeKey, Change, Operation, Refusal, Requester, SessionSeed, Write};
+use crate::{ChallengeKey, Change, Operation, Refusal, Requester, SessionSeed, Ticket, Write};
 
 impl Service {
     /// Binds a number.
@@ -16,7 +16,8 @@ impl Service {
     /// As the contract's table of checks says, in its order.
     pub async fn bind(&self, requester: Requester, parameters: &BindParameters<'_>) -> Result<LoggedIn, Refusal> {
         let session = self.read_token(parameters.token);
-        let command = Bind::parse(requester, parameters, session, ProofOfIdentity::None, &self.policy, &self.keys)?;
+        let ticket = Ticket::read(parameters.auth_ticket, &self.keys, self.clock.now());
+        let command = Bind::parse(requester, parameters, session, ticket, &self.policy, &self.keys)?;
         let outcome = self.bind_once(&command).await;
         if let Err(refusal) = &outcome {
             self.guards.refused(refusal);
@@ -29,7 +30,7 @@ impl Service {
         for _ in 0..self.policy.attempts {
             let snapshot = self.store.load_bind(&query).await.map_err(|error| not_stored(Operation::Bind, &error))?;
             let now = self.clock.now();
-            let mut fresh = Fresh { account: None, session: self.open_session()? };
+            let mut fresh = Fresh { account: None, session: self.open_session(Operation::Bind)? };
             let decide = |fresh: &Fresh| {
                 let decide = || bind::decide(&snapshot, command, fresh, &self.keys, &self.policy, now);
                 trace_span!(target: SPANS, "decide").in_scope(decide)
@@ -64,27 +65,27 @@ impl Service {
         Err(Refusal::NotStored(Operation::Bind))
     }
 
-    fn note_verified(&self, command: &Bind) {
+    pub(super) fn note_verified(&self, command: &Bind) {
         let mut conversions = self.guards.conversions.lock().unwrap_or_else(PoisonError::into_inner);
         let country = self.policy.mobile_rule.country(&command.key.mobile);
         let policy = &self.policy.limits.conversion;
         conversions.verified(country, command.requester.address, self.clock.now(), policy);
     }
 
-    fn open_session(&self) -> Result<OpenedSession, Refusal> {
+    pub(super) fn open_session(&self, operation: Operation) -> Result<OpenedSession, Refusal> {
         let mut seed = [0; 16];
         self.randomness.fill(&mut seed);
-        self.tokens.open(SessionSeed(seed)).map_err(|error| not_stored(Operation::Bind, &error))
+        self.tokens.open(SessionSeed(seed)).map_err(|error| not_stored(operation, &error))
     }
 
-    fn logged_in(&self, bound: Bound) -> Result<LoggedIn, Refusal> {
+    pub(super) fn logged_in(&self, bound: Bound) -> Result<LoggedIn, Refusal> {
         let expires_at = bound.session.expires_at(&self.policy.session);
         let token = self.tokens.issue(&bound.session, expires_at);
         let token = token.map_err(|error| not_stored(Operation::Bind, &error))?;
         Ok(LoggedIn { account: bound.account, token })
     }
 
-    async fn commit(&self, change: Change) -> Result<(), CommitError> {
+    pub(super) async fn commit(&self, change: Change) -> Result<(), CommitError> {
         if change.is_empty() {
             return Ok(());
         }

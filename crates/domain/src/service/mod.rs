@@ -1,6 +1,7 @@
 //! The use cases: load, decide, commit, and start again where the snapshot no longer holds.
 
 mod bind;
+mod mini_program;
 mod outbox;
 mod send;
 mod session;
@@ -9,8 +10,9 @@ use std::sync::Arc;
 
 use tracing::warn;
 
+pub use self::mini_program::{PlatformLogIn, VouchParameters};
 pub use self::outbox::{Heard, Outbox};
-use crate::ports::{Clock, CodeSealer, CodeSource, Randomness, Relay, Store, StoreError, TokenIssuer};
+use crate::ports::{Clock, CodeSealer, CodeSource, Platforms, Randomness, Relay, Store, StoreError, TokenIssuer};
 use crate::{Account, CodeKeys, Guards, Operation, Policy, Refusal, SessionId, Timestamp, Token};
 
 /// The target of the spans that are made for operators alone, at the level of traces: they cost next to nothing where nobody
@@ -31,6 +33,8 @@ pub struct Service {
     pub randomness: Arc<dyn Randomness>,
     /// Gives codes.
     pub codes: Arc<dyn CodeSource>,
+    /// Asks platforms.
+    pub platforms: Arc<dyn Platforms>,
     /// Makes tokens.
     pub tokens: Arc<dyn TokenIssuer>,
     /// MACs codes.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mobile_bind_domain::bind::{BindParameters, ProofOfIdentity};
+use mobile_bind_domain::bind::BindParameters;
 use mobile_bind_domain::policy::SessionPolicy;
 use mobile_bind_domain::{
     AccountStatus, AppId, ClientType, Gender, Platform, PlatformProof, ProfileText, Refusal, Timestamp, Write,
@@ -30,7 +30,7 @@ fn a_mini_programs_token_names_no_caller() {
 #[test]
 fn a_proved_unionid_finds_its_account() {
     let mut scene = Scene::new(WEIXIN).unionid_held_by(person(2).weixin(None, Some(UNIONID)));
-    scene.proof = ProofOfIdentity::Platform;
+    scene.proved = true;
     let bound = scene.bound(&MINI_BIND);
     assert_eq!(bound.account.id, account_id(2));
     assert_eq!(weixin_of(&bound.account), (Some(OPENID), Some(UNIONID)));
@@ -46,7 +46,7 @@ fn a_proved_unionid_brings_its_account_the_new_openid() {
 #[test]
 fn an_unproved_unionid_never_finds_an_account_nor_is_it_taken_away() {
     let mut scene = Scene::new(WEIXIN).unionid_held_by(person(2).weixin(None, Some(UNIONID)));
-    scene.proof = ProofOfIdentity::None;
+    scene.proved = false;
     scene.policy.platform_proof = PlatformProof::Trust;
     let bound = scene.bound(&MINI_BIND);
     assert_eq!(bound.account.id, account_id(NEW_ACCOUNT));
@@ -66,7 +66,7 @@ fn the_openid_comes_before_the_unionid() {
 #[test]
 fn an_openid_on_trust_is_taken_only_where_that_is_the_policy() {
     let mut scene = Scene::new(WEIXIN);
-    scene.proof = ProofOfIdentity::None;
+    scene.proved = false;
     assert_eq!(scene.refused_with_the_code_left(&MINI_BIND), Refusal::IdentityUnproved);
     scene.policy.platform_proof = PlatformProof::Trust;
     assert_eq!(weixin_of(&scene.bound(&MINI_BIND).account).0, Some(OPENID));

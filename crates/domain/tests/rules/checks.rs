@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mobile_bind_domain::bind::{Bind, BindParameters, ProofOfIdentity};
+use mobile_bind_domain::bind::{Bind, BindParameters};
 use mobile_bind_domain::policy::SessionPolicy;
 use mobile_bind_domain::{
     Account, AccountId, AccountStatus, ClientType, Expectation, LimitMode, Operation, Platform, PlatformProof, Policy,
@@ -17,7 +17,7 @@ use crate::support::{
 
 fn parsed(client_type: ClientType, parameters: &BindParameters<'_>) -> Result<Bind, Refusal> {
     let (policy, keys) = (Policy::default(), keys());
-    Bind::parse(requester(client_type, "u"), parameters, None, ProofOfIdentity::None, &policy, &keys)
+    Bind::parse(requester(client_type, "u"), parameters, None, None, &policy, &keys)
 }
 
 #[test]
@@ -139,7 +139,7 @@ impl Cast {
 
     fn scene(&self) -> Scene {
         let mut scene = Scene::new(self.client_type);
-        scene.proof = if self.proved { ProofOfIdentity::Platform } else { ProofOfIdentity::None };
+        scene.proved = self.proved;
         scene.policy.platform_proof = if self.trust { PlatformProof::Trust } else { PlatformProof::Required };
         scene.policy.register_audit = self.audit;
         scene.policy.limits.mode = [LimitMode::Enforce, LimitMode::Shadow, LimitMode::Off][usize::from(self.mode)];

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mobile_bind_domain::bind::{BindParameters, ProofOfIdentity};
+use mobile_bind_domain::bind::BindParameters;
 use mobile_bind_domain::ports::{
     BindQuery, BindSnapshot, CaptchaResponse, CommitError, LogInQuery, LogInSnapshot, SendQuery, SendSnapshot,
     SessionSnapshot, Store, StoreError, StoreFacts,
@@ -51,7 +51,7 @@ fn half_of_a_numbers_failures_is_kept_for_its_owner() {
         .number_held_by(person(1).mobile(MOBILE))
         .openid_held_by(person(1).mobile(MOBILE).weixin(Some(OPENID), None));
     let mut unproved = owner_by_openid.clone();
-    unproved.proof = ProofOfIdentity::None;
+    unproved.proved = false;
     unproved.policy.platform_proof = mobile_bind_domain::PlatformProof::Trust;
     let nobodys = Scene::new(ClientType::H5);
     for (name, mut scene, parameters, room) in [

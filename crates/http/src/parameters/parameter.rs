@@ -20,6 +20,12 @@ pub(crate) enum Parameter {
     Nickname,
     Referrer,
     Captcha,
+    AuthTicket,
+    AuthCode,
+    Code,
+    EncryptedData,
+    Iv,
+    OpenId,
     WeixinOpenid,
     WeixinUnionid,
     AlipayOpenid,
@@ -33,7 +39,7 @@ pub(crate) enum Parameter {
 
 impl Parameter {
     /// Every parameter, in the order of the variants.
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 30] = [
         Self::Application,
         Self::ClientType,
         Self::Token,
@@ -49,6 +55,12 @@ impl Parameter {
         Self::Nickname,
         Self::Referrer,
         Self::Captcha,
+        Self::AuthTicket,
+        Self::AuthCode,
+        Self::Code,
+        Self::EncryptedData,
+        Self::Iv,
+        Self::OpenId,
         Self::WeixinOpenid,
         Self::WeixinUnionid,
         Self::AlipayOpenid,
@@ -81,6 +93,12 @@ impl Parameter {
             Self::Nickname => "nickname",
             Self::Referrer => "referrer",
             Self::Captcha => "captcha",
+            Self::AuthTicket => "auth_ticket",
+            Self::AuthCode => "authcode",
+            Self::Code => "code",
+            Self::EncryptedData => "encrypted_data",
+            Self::Iv => "iv",
+            Self::OpenId => "openid",
             Self::WeixinOpenid => "weixin_openid",
             Self::WeixinUnionid => "weixin_unionid",
             Self::AlipayOpenid => "alipay_openid",

@@ -73,6 +73,7 @@ impl Shop {
             attempts: policy.attempts,
         };
         let service = Service {
+            platforms: Arc::new(mobile_bind_domain::ports::NoPlatforms),
             store: shop(),
             relay: Arc::new(outbox),
             sealer,

@@ -6,13 +6,14 @@ use mobile_bind_domain::{
     Account, AccountStatus, AppId, Avatar, Gender, MemberCode, Mobile, OpenId, Platform, PlatformIdentity, Profile,
     ProfileText, Revision, ShopDetails, UnionId, Versioned,
 };
-use serde_json::{Value, json};
+use serde_json::{Value as Json, json};
 
 use super::{
-    account_id, expected, millis, read, read_some, revision, stored_id, stored_text, timestamp as stored_timestamp,
+    Part, account_id, expected, millis, read, read_some, revision, stored_id, stored_text,
+    timestamp as stored_timestamp, touch,
 };
 use crate::fault::Fault;
-use crate::query::{Columns, Parameter, Statement, parameter};
+use crate::query::{Columns, Form, Holds, Value};
 use crate::text;
 
 const KIND: &str = "account";
@@ -143,7 +144,7 @@ fn stored_shop(shop: &ShopDetails) -> String {
 }
 
 fn shop(stored: &str) -> Result<ShopDetails, Fault> {
-    let fields: Value = serde_json::from_str(stored).map_err(|_| Fault::Unreadable(KIND))?;
+    let fields: Json = serde_json::from_str(stored).map_err(|_| Fault::Unreadable(KIND))?;
     let read = || {
         let text = |name: &str| Some(text::restored(fields[name].as_str()?)?.into());
         Some(ShopDetails {
@@ -160,85 +161,137 @@ fn shop(stored: &str) -> Result<ShopDetails, Fault> {
     read().ok_or(Fault::Unreadable(KIND))
 }
 
-/// A new account and its identities. One that is there, or holds what another live one does, breaks a unique constraint.
-const INSERT: &str = "WITH claimed AS (
-    INSERT INTO identities (account_id, platform, app_id, openid, unionid, held)
-    SELECT $1::bigint, i.platform, i.app_id, i.openid, i.unionid, $18::boolean
-    FROM unnest($19::smallint[], $20::text[], $21::text[], $22::text[]) AS i (platform, app_id, openid, unionid)
-)
-INSERT INTO accounts (id, revision, member_code, status, mobile, nickname, avatar, gender, province, city, county, shop,
-    referrer, added_at, updated_at, deleted_at, closed_at)
-VALUES ($1, $2::bigint, $3::text, $4::smallint, $5::text, $6::text, $7::text, $8::smallint, $9::text, $10::text, $11::text,
-    $12::text::jsonb, $13::bigint, $14::bigint, $15::bigint, $16::bigint, $17::bigint)";
+const UNCHANGED: Form = Form {
+    rank: 20,
+    holds: Holds::Each,
+    text: "SELECT 1 FROM unnest($1::bigint[], $2::bigint[]) AS known (id, revision)
+JOIN accounts a ON a.id = known.id AND a.revision = known.revision FOR SHARE OF a",
+};
 
-/// An account as it was read, and its identities: those that it no longer has go.
-const UPDATE: &str = "WITH written AS (
-    UPDATE accounts SET revision = $2::bigint, member_code = $3::text, status = $4::smallint, mobile = $5::text,
-        nickname = $6::text, avatar = $7::text, gender = $8::smallint, province = $9::text, city = $10::text,
-        county = $11::text, shop = $12::text::jsonb, referrer = $13::bigint, added_at = $14::bigint,
-        updated_at = $15::bigint, deleted_at = $16::bigint, closed_at = $17::bigint
-    WHERE id = $1::bigint AND revision = $23::bigint
-    RETURNING 1
-), dropped AS (
-    DELETE FROM identities WHERE account_id = $1 AND platform <> ALL ($19::smallint[])
-), claimed AS (
-    INSERT INTO identities AS known (account_id, platform, app_id, openid, unionid, held)
-    SELECT $1, i.platform, i.app_id, i.openid, i.unionid, $18::boolean
-    FROM unnest($19, $20::text[], $21::text[], $22::text[]) AS i (platform, app_id, openid, unionid)
-    ON CONFLICT (account_id, platform) DO UPDATE
-        SET app_id = excluded.app_id, openid = excluded.openid, unionid = excluded.unionid, held = excluded.held
-        WHERE (known.app_id, known.held) <> (excluded.app_id, excluded.held)
-            OR known.openid IS DISTINCT FROM excluded.openid OR known.unionid IS DISTINCT FROM excluded.unionid
-)
-SELECT 1 / count(*) FROM written";
+const ABSENT: Form = Form {
+    rank: 21,
+    holds: Holds::None,
+    text: "SELECT 1 FROM unnest($1::bigint[]) AS absent (id) JOIN accounts a ON a.id = absent.id",
+};
 
-/// Writes an account that is as it was read.
-pub(crate) fn write(known: Revision, account: &Account, revision: Revision) -> Statement {
-    let optional = |text: Option<&str>| text.map(stored_text);
-    let mut parameters: Vec<Parameter> = vec![
-        parameter(stored_id(account.id)),
-        parameter(expected(revision)),
-        parameter(optional(account.member_code.as_ref().map(MemberCode::as_str))),
-        parameter(i16::from(account.status.number())),
-        parameter(optional(account.mobile.as_ref().map(Mobile::as_str))),
-        parameter(stored_text(account.profile.nickname.as_str())),
-        parameter(stored_text(account.profile.avatar.as_str())),
-        parameter(i16::from(account.profile.gender.number())),
-        parameter(stored_text(account.profile.province.as_str())),
-        parameter(stored_text(account.profile.city.as_str())),
-        parameter(stored_text(account.profile.county.as_str())),
-        parameter(account.shop.as_deref().map(stored_shop)),
-        parameter(account.referrer.map(stored_id)),
-        parameter(millis(account.added_at)),
-        parameter(account.updated_at.map(millis)),
-        parameter(account.deleted_at.map(millis)),
-        parameter(account.closed_at.map(millis)),
-        parameter(account.is_live()),
+/// An account as it was read.
+const UPDATE: Form = Form {
+    rank: 22,
+    holds: Holds::Each,
+    text:
+        "UPDATE accounts a SET revision = w.revision, member_code = w.member_code, status = w.status, mobile = w.mobile,
+    nickname = w.nickname, avatar = w.avatar, gender = w.gender, province = w.province, city = w.city,
+    county = w.county, shop = w.shop::jsonb, referrer = w.referrer, added_at = w.added_at,
+    updated_at = w.updated_at, deleted_at = w.deleted_at, closed_at = w.closed_at
+FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::smallint[], $5::text[], $6::text[], $7::text[], $8::smallint[],
+    $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[],
+    $17::bigint[], $18::bigint[]) AS w (id, revision, member_code, status, mobile, nickname, avatar, gender, province,
+    city, county, shop, referrer, added_at, updated_at, deleted_at, closed_at, known)
+WHERE a.id = w.id AND a.revision = w.known
+RETURNING 1",
+};
+
+/// A new account. One that is there, or has what another live one has, breaks a unique constraint.
+const INSERT: Form = Form {
+    rank: 23,
+    holds: Holds::Always,
+    text: "INSERT INTO accounts (id, revision, member_code, status, mobile, nickname, avatar, gender, province, city, county,
+    shop, referrer, added_at, updated_at, deleted_at, closed_at)
+SELECT w.id, w.revision, w.member_code, w.status, w.mobile, w.nickname, w.avatar, w.gender, w.province, w.city, w.county,
+    w.shop::jsonb, w.referrer, w.added_at, w.updated_at, w.deleted_at, w.closed_at
+FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::smallint[], $5::text[], $6::text[], $7::text[], $8::smallint[],
+    $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[],
+    $17::bigint[]) AS w (id, revision, member_code, status, mobile, nickname, avatar, gender, province, city, county, shop,
+    referrer, added_at, updated_at, deleted_at, closed_at)",
+};
+
+/// Identities that an account no longer has; those that it keeps are named by an array's text.
+const DROP_IDENTITIES: Form = Form {
+    rank: 24,
+    holds: Holds::Always,
+    text: "DELETE FROM identities i USING unnest($1::bigint[], $2::text[]) AS kept (account_id, platforms)
+WHERE i.account_id = kept.account_id AND i.platform <> ALL (kept.platforms::smallint[])",
+};
+
+/// The identities of a new account. One that another live account holds breaks a unique constraint.
+const INSERT_IDENTITIES: Form = Form {
+    rank: 25,
+    holds: Holds::Always,
+    text: "INSERT INTO identities (account_id, platform, app_id, openid, unionid, held)
+SELECT * FROM unnest($1::bigint[], $2::smallint[], $3::text[], $4::text[], $5::text[], $6::boolean[])",
+};
+
+const PUT_IDENTITIES: Form = Form {
+    rank: 26,
+    holds: Holds::Always,
+    text: "INSERT INTO identities AS known (account_id, platform, app_id, openid, unionid, held)
+SELECT * FROM unnest($1::bigint[], $2::smallint[], $3::text[], $4::text[], $5::text[], $6::boolean[])
+ON CONFLICT (account_id, platform) DO UPDATE
+    SET app_id = excluded.app_id, openid = excluded.openid, unionid = excluded.unionid, held = excluded.held
+    WHERE (known.app_id, known.held) <> (excluded.app_id, excluded.held)
+        OR known.openid IS DISTINCT FROM excluded.openid OR known.unionid IS DISTINCT FROM excluded.unionid",
+};
+
+/// Writes an account that is as it was read, and its identities.
+pub(crate) fn write(known: Revision, account: &Account, revision: Revision) -> Vec<Part> {
+    let optional = |text: Option<&str>| Value::Text(text.map(stored_text));
+    let id = stored_id(account.id);
+    let mut row: Vec<Value> = vec![
+        id.into(),
+        expected(revision).into(),
+        optional(account.member_code.as_ref().map(MemberCode::as_str)),
+        Value::Small(i16::from(account.status.number())),
+        optional(account.mobile.as_ref().map(Mobile::as_str)),
+        stored_text(account.profile.nickname.as_str()).into(),
+        stored_text(account.profile.avatar.as_str()).into(),
+        Value::Small(i16::from(account.profile.gender.number())),
+        stored_text(account.profile.province.as_str()).into(),
+        stored_text(account.profile.city.as_str()).into(),
+        stored_text(account.profile.county.as_str()).into(),
+        Value::Text(account.shop.as_deref().map(stored_shop)),
+        Value::Big(account.referrer.map(stored_id)),
+        millis(account.added_at).into(),
+        Value::Big(account.updated_at.map(millis)),
+        Value::Big(account.deleted_at.map(millis)),
+        Value::Big(account.closed_at.map(millis)),
     ];
-    let identities = account.identities.iter();
-    let (mut platforms, mut apps, mut openids, mut unionids) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for (&platform, identity) in identities {
-        platforms.push(platform_number(platform));
-        apps.push(stored_text(identity.app.as_str()));
-        openids.push(optional(identity.openid.as_ref().map(OpenId::as_str)));
-        unionids.push(optional(identity.unionid.as_ref().map(UnionId::as_str)));
+    let mut touches = vec![touch(KIND, &[&id])];
+    touches.extend(account.mobile.as_ref().map(|mobile| touch("number", &[&mobile.as_str()])));
+    let is_new = known == Revision::ABSENT;
+    if !is_new {
+        row.push(expected(known).into());
     }
-    parameters.extend([parameter(platforms), parameter(apps), parameter(openids), parameter(unionids)]);
-    if known == Revision::ABSENT {
-        return Statement::new(INSERT, parameters);
+    let mut parts = vec![Part { form: if is_new { &INSERT } else { &UPDATE }, row, touches }];
+    if !is_new {
+        let kept: Vec<String> =
+            account.identities.keys().map(|&platform| platform_number(platform).to_string()).collect();
+        let row = vec![id.into(), Value::from(format!("{{{}}}", kept.join(",")))];
+        parts.push(Part { form: &DROP_IDENTITIES, row, touches: Vec::new() });
     }
-    parameters.push(parameter(expected(known)));
-    Statement::new(UPDATE, parameters)
+    for (&platform, identity) in &account.identities {
+        let openid = identity.openid.as_ref().map(OpenId::as_str);
+        let row = vec![
+            id.into(),
+            Value::Small(platform_number(platform)),
+            stored_text(identity.app.as_str()).into(),
+            optional(openid),
+            optional(identity.unionid.as_ref().map(UnionId::as_str)),
+            Value::Flag(account.is_live()),
+        ];
+        let touches =
+            openid.map(|openid| touch("openid", &[&platform_number(platform), &identity.app.as_str(), &openid]));
+        let form = if is_new { &INSERT_IDENTITIES } else { &PUT_IDENTITIES };
+        parts.push(Part { form, row, touches: touches.into_iter().collect() });
+    }
+    parts
 }
 
 /// Holds where the account is as it was read; nobody writes it until the change is committed.
-pub(crate) fn unchanged(id: mobile_bind_domain::AccountId, known: Revision) -> Statement {
-    let id = parameter(stored_id(id));
+pub(crate) fn unchanged(id: mobile_bind_domain::AccountId, known: Revision) -> Part {
+    let id = stored_id(id);
+    let touches = vec![touch(KIND, &[&id])];
     if known == Revision::ABSENT {
-        return Statement::new("SELECT 1 / (1 - count(*)) FROM accounts WHERE id = $1::bigint", vec![id]);
+        return Part { form: &ABSENT, row: vec![id.into()], touches };
     }
-    let text = "SELECT 1 / count(*) FROM (
-    SELECT 1 FROM accounts WHERE id = $1::bigint AND revision = $2::bigint FOR SHARE
-) AS known";
-    Statement::new(text, vec![id, parameter(expected(known))])
+    Part { form: &UNCHANGED, row: vec![id.into(), expected(known).into()], touches }
 }

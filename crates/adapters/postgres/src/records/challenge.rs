@@ -2,9 +2,9 @@
 
 use mobile_bind_domain::{Challenge, ChallengeKey, CodeMac, KeyId, Revision, Versioned};
 
-use super::{bytes, expected, millis, read, revision, stored_client, stored_text, timestamp};
+use super::{Part, bytes, expected, millis, read, revision, stored_client, stored_text, timestamp, touch};
 use crate::fault::Fault;
-use crate::query::{Columns, Parameter, Statement, parameter};
+use crate::query::{Columns, Form, Holds, Value};
 
 const KIND: &str = "challenge";
 
@@ -26,63 +26,83 @@ pub(crate) fn take(columns: &mut Columns<'_>) -> Result<Option<Versioned<Challen
     Ok(Some(Versioned { revision: revision(stored, KIND)?, value }))
 }
 
-fn named(key: &ChallengeKey) -> Vec<Parameter> {
-    vec![parameter(stored_text(key.mobile.as_str())), parameter(stored_client(&key.client))]
+const UNCHANGED: Form = Form {
+    rank: 10,
+    holds: Holds::Each,
+    text: "SELECT 1 FROM unnest($1::text[], $2::text[], $3::bigint[]) AS known (mobile, client, revision)
+JOIN challenges c ON c.mobile = known.mobile AND c.client = known.client AND c.revision = known.revision
+FOR UPDATE OF c",
+};
+
+const ABSENT: Form = Form {
+    rank: 11,
+    holds: Holds::None,
+    text: "SELECT 1 FROM unnest($1::text[], $2::text[]) AS absent (mobile, client)
+JOIN challenges c ON c.mobile = absent.mobile AND c.client = absent.client",
+};
+
+const INSERT: Form = Form {
+    rank: 12,
+    holds: Holds::Always,
+    text: "INSERT INTO challenges (mobile, client, revision, key_id, tag, sent_at, expires_at, failures)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bytea[], $6::bigint[], $7::bigint[], $8::smallint[])",
+};
+
+const UPDATE: Form = Form {
+    rank: 13,
+    holds: Holds::Each,
+    text: "UPDATE challenges c SET revision = w.revision, key_id = w.key_id, tag = w.tag, sent_at = w.sent_at,
+    expires_at = w.expires_at, failures = w.failures
+FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bytea[], $6::bigint[], $7::bigint[], $8::smallint[],
+    $9::bigint[]) AS w (mobile, client, revision, key_id, tag, sent_at, expires_at, failures, known)
+WHERE c.mobile = w.mobile AND c.client = w.client AND c.revision = w.known
+RETURNING 1",
+};
+
+const DELETE: Form = Form {
+    rank: 14,
+    holds: Holds::Each,
+    text:
+        "DELETE FROM challenges c USING unnest($1::text[], $2::text[], $3::bigint[]) AS known (mobile, client, revision)
+WHERE c.mobile = known.mobile AND c.client = known.client AND c.revision = known.revision
+RETURNING 1",
+};
+
+fn part(form: &'static Form, key: &ChallengeKey, rest: Vec<Value>) -> Part {
+    let (mobile, client) = (stored_text(key.mobile.as_str()), stored_client(&key.client));
+    let touches = vec![touch(KIND, &[&mobile, &client])];
+    let mut row = vec![Value::from(mobile), Value::from(client)];
+    row.extend(rest);
+    Part { form, row, touches }
 }
 
 /// Writes or removes a challenge that is as it was read.
-pub(crate) fn write(
-    known: Revision,
-    key: &ChallengeKey,
-    challenge: Option<&Challenge>,
-    revision: Revision,
-) -> Statement {
-    let mut parameters = named(key);
+pub(crate) fn write(known: Revision, key: &ChallengeKey, challenge: Option<&Challenge>, revision: Revision) -> Part {
     let Some(challenge) = challenge else {
         if known == Revision::ABSENT {
             return unchanged(key, known);
         }
-        let text = "WITH removed AS (
-    DELETE FROM challenges WHERE mobile = $1::text AND client = $2::text AND revision = $3::bigint RETURNING 1
-)
-SELECT 1 / count(*) FROM removed";
-        parameters.push(parameter(expected(known)));
-        return Statement::new(text, parameters);
+        return part(&DELETE, key, vec![expected(known).into()]);
     };
-    parameters.extend([
-        parameter(expected(revision)),
-        parameter(challenge.mac.key.as_str().to_owned()),
-        parameter(challenge.mac.tag.to_vec()),
-        parameter(millis(challenge.sent_at)),
-        parameter(millis(challenge.expires_at)),
-        parameter(i16::from(challenge.failures)),
-    ]);
+    let mut row = vec![
+        expected(revision).into(),
+        challenge.mac.key.as_str().to_owned().into(),
+        challenge.mac.tag.to_vec().into(),
+        millis(challenge.sent_at).into(),
+        millis(challenge.expires_at).into(),
+        Value::Small(i16::from(challenge.failures)),
+    ];
     if known == Revision::ABSENT {
-        let text = "INSERT INTO challenges (mobile, client, revision, key_id, tag, sent_at, expires_at, failures)
-VALUES ($1::text, $2::text, $3::bigint, $4::text, $5::bytea, $6::bigint, $7::bigint, $8::smallint)";
-        return Statement::new(text, parameters);
+        return part(&INSERT, key, row);
     }
-    let text = "WITH written AS (
-    UPDATE challenges SET revision = $3::bigint, key_id = $4::text, tag = $5::bytea, sent_at = $6::bigint,
-        expires_at = $7::bigint, failures = $8::smallint
-    WHERE mobile = $1::text AND client = $2::text AND revision = $9::bigint
-    RETURNING 1
-)
-SELECT 1 / count(*) FROM written";
-    parameters.push(parameter(expected(known)));
-    Statement::new(text, parameters)
+    row.push(expected(known).into());
+    part(&UPDATE, key, row)
 }
 
 /// Holds where the challenge is as it was read; nobody writes it until the change is committed.
-pub(crate) fn unchanged(key: &ChallengeKey, known: Revision) -> Statement {
-    let mut parameters = named(key);
+pub(crate) fn unchanged(key: &ChallengeKey, known: Revision) -> Part {
     if known == Revision::ABSENT {
-        let text = "SELECT 1 / (1 - count(*)) FROM challenges WHERE mobile = $1::text AND client = $2::text";
-        return Statement::new(text, parameters);
+        return part(&ABSENT, key, Vec::new());
     }
-    let text = "SELECT 1 / count(*) FROM (
-    SELECT 1 FROM challenges WHERE mobile = $1::text AND client = $2::text AND revision = $3::bigint FOR UPDATE
-) AS known";
-    parameters.push(parameter(expected(known)));
-    Statement::new(text, parameters)
+    part(&UNCHANGED, key, vec![expected(known).into()])
 }

@@ -9,10 +9,46 @@ pub(crate) mod receipt;
 pub(crate) mod session;
 pub(crate) mod tally;
 
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::LazyLock;
+
 use mobile_bind_domain::{AccountId, Client, Revision, Timestamp};
 
 use crate::fault::Fault;
+use crate::query::{Form, Value};
 use crate::text;
+
+/// What a change has of a form: one row.
+pub(crate) struct Part {
+    pub(crate) form: &'static Form,
+    pub(crate) row: Vec<Value>,
+    /// The rows and unique entries that it reads or writes, by their hashes. One statement cannot do that twice.
+    pub(crate) touches: Vec<u64>,
+}
+
+/// Drawn anew in each process: nobody outside can make keys that meet.
+static TOUCHES: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+/// The hash of a row's key.
+pub(crate) fn touch(kind: &str, key: &[&dyn Key]) -> u64 {
+    let mut hasher = TOUCHES.build_hasher();
+    kind.hash(&mut hasher);
+    for part in key {
+        part.add_to(&mut hasher);
+    }
+    std::hash::Hasher::finish(&hasher)
+}
+
+/// A column of a key.
+pub(crate) trait Key {
+    fn add_to(&self, hasher: &mut std::hash::DefaultHasher);
+}
+
+impl<T: Hash> Key for T {
+    fn add_to(&self, hasher: &mut std::hash::DefaultHasher) {
+        self.hash(hasher);
+    }
+}
 
 /// A point in time, as it is stored.
 pub(crate) fn millis(at: Timestamp) -> i64 {

@@ -33,9 +33,9 @@ pub(crate) fn join_evidence(selection: &mut Selection, query: &EvidenceQuery) {
         selection.columns(COLUMNS);
     }
     if !query.marks.is_empty() {
-        let marks: Vec<Vec<u8>> = query.marks.iter().map(|mark| mark.0.to_vec()).collect();
-        let marks = selection.bind(marks, "bytea[]");
-        selection.columns(&format!("(SELECT array_agg(x.mark) FROM spent x WHERE x.mark = ANY ({marks}))"));
+        let marks = query.marks.iter().map(|mark| selection.bind(mark.0.to_vec(), "bytea"));
+        let marks = marks.collect::<Vec<_>>().join(", ");
+        selection.columns(&format!("(SELECT array_agg(x.mark) FROM spent x WHERE x.mark = ANY (ARRAY[{marks}]))"));
     }
 }
 

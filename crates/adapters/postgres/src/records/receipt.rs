@@ -3,9 +3,9 @@
 use mobile_bind_domain::bind::BindReceipt;
 use mobile_bind_domain::{ChallengeKey, SessionId};
 
-use super::{account_id, bytes, millis, stored_client, stored_id, stored_text, timestamp};
+use super::{Part, account_id, bytes, millis, stored_client, stored_id, stored_text, timestamp, touch};
 use crate::fault::Fault;
-use crate::query::{Columns, Statement, parameter};
+use crate::query::{Columns, Form, Holds, Value};
 
 const KIND: &str = "receipt";
 
@@ -26,20 +26,26 @@ pub(crate) fn take(columns: &mut Columns<'_>) -> Result<Option<BindReceipt>, Fau
     }))
 }
 
-const WRITE: &str = "INSERT INTO receipts (mobile, client, fingerprint, expires_at, account_id, session_id)
-VALUES ($1::text, $2::text, $3::bytea, $4::bigint, $5::bigint, $6::bytea)
+const WRITE: Form = Form {
+    rank: 40,
+    holds: Holds::Always,
+    text: "INSERT INTO receipts (mobile, client, fingerprint, expires_at, account_id, session_id)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bytea[])
 ON CONFLICT (mobile, client) DO UPDATE SET fingerprint = excluded.fingerprint,
-    expires_at = excluded.expires_at, account_id = excluded.account_id, session_id = excluded.session_id";
+    expires_at = excluded.expires_at, account_id = excluded.account_id, session_id = excluded.session_id",
+};
 
 /// Keeps a receipt in place of the last one.
-pub(crate) fn write(key: &ChallengeKey, receipt: &BindReceipt) -> Statement {
-    let parameters = vec![
-        parameter(stored_text(key.mobile.as_str())),
-        parameter(stored_client(&key.client)),
-        parameter(receipt.fingerprint.to_vec()),
-        parameter(millis(receipt.expires_at)),
-        parameter(stored_id(receipt.account)),
-        parameter(receipt.session.map(|session| session.0.to_vec())),
+pub(crate) fn write(key: &ChallengeKey, receipt: &BindReceipt) -> Part {
+    let (mobile, client) = (stored_text(key.mobile.as_str()), stored_client(&key.client));
+    let touches = vec![touch(KIND, &[&mobile, &client])];
+    let row = vec![
+        mobile.into(),
+        client.into(),
+        receipt.fingerprint.to_vec().into(),
+        millis(receipt.expires_at).into(),
+        stored_id(receipt.account).into(),
+        Value::Bytes(receipt.session.map(|session| session.0.to_vec())),
     ];
-    Statement::new(WRITE, parameters)
+    Part { form: &WRITE, row, touches }
 }

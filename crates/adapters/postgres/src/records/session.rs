@@ -3,9 +3,9 @@
 use mobile_bind_domain::{ClientType, KeyId, Session, SessionId, SessionSeed, Timestamp};
 
 use super::account::{platform_number, platform_of};
-use super::{account_id, bytes, millis, read, stored_id, timestamp};
+use super::{Part, account_id, bytes, millis, read, stored_id, timestamp, touch};
 use crate::fault::Fault;
-use crate::query::{Columns, Statement, parameter};
+use crate::query::{Columns, Form, Holds, Value};
 
 const KIND: &str = "session";
 
@@ -52,38 +52,64 @@ fn client_type_of(number: i16) -> Option<ClientType> {
     }
 }
 
-const OPEN: &str = "INSERT INTO sessions (id, account_id, client_type, seed, key_id, issued_at, used_at)
-VALUES ($1::bytea, $2::bigint, $3::smallint, $4::bytea, $5::text, $6::bigint, $7::bigint)
+const THERE: Form = Form {
+    rank: 30,
+    holds: Holds::Each,
+    text: "SELECT 1 FROM unnest($1::bytea[]) AS known (id) JOIN sessions s ON s.id = known.id FOR UPDATE OF s",
+};
+
+pub(crate) const END: Form = Form {
+    rank: 31,
+    holds: Holds::Always,
+    text: "DELETE FROM sessions s USING unnest($1::bytea[]) AS ended (id) WHERE s.id = ended.id",
+};
+
+pub(crate) const OPEN: Form = Form {
+    rank: 32,
+    holds: Holds::Always,
+    text: "INSERT INTO sessions (id, account_id, client_type, seed, key_id, issued_at, used_at)
+SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::smallint[], $4::bytea[], $5::text[], $6::bigint[], $7::bigint[])
 ON CONFLICT (account_id, client_type) DO UPDATE SET id = excluded.id, seed = excluded.seed, key_id = excluded.key_id,
-    issued_at = excluded.issued_at, used_at = excluded.used_at";
+    issued_at = excluded.issued_at, used_at = excluded.used_at",
+};
+
+const USE: Form = Form {
+    rank: 33,
+    holds: Holds::Always,
+    text: "UPDATE sessions s SET used_at = greatest(s.used_at, used.at)
+FROM unnest($1::bytea[], $2::bigint[]) AS used (id, at) WHERE s.id = used.id",
+};
 
 /// Opens a session in place of the one that the account had on its client type.
-pub(crate) fn open(session: &Session) -> Statement {
-    let parameters = vec![
-        parameter(session.id.0.to_vec()),
-        parameter(stored_id(session.account)),
-        parameter(client_type_number(session.client_type)),
-        parameter(session.seed.0.to_vec()),
-        parameter(session.key.as_str().to_owned()),
-        parameter(millis(session.issued_at)),
-        parameter(millis(session.used_at)),
+pub(crate) fn open(session: &Session) -> Part {
+    let (account, client_type) = (stored_id(session.account), client_type_number(session.client_type));
+    let row = vec![
+        session.id.0.to_vec().into(),
+        account.into(),
+        Value::Small(client_type),
+        session.seed.0.to_vec().into(),
+        session.key.as_str().to_owned().into(),
+        millis(session.issued_at).into(),
+        millis(session.used_at).into(),
     ];
-    Statement::new(OPEN, parameters)
+    Part { form: &OPEN, row, touches: vec![touched(session.id), touch("log-in", &[&account, &client_type])] }
 }
 
-pub(crate) fn use_at(id: SessionId, at: Timestamp) -> Statement {
-    let text = "UPDATE sessions SET used_at = greatest(used_at, $2::bigint) WHERE id = $1::bytea";
-    Statement::new(text, vec![parameter(id.0.to_vec()), parameter(millis(at))])
+fn touched(id: SessionId) -> u64 {
+    touch(KIND, &[&id.0])
 }
 
-pub(crate) fn end(id: SessionId) -> Statement {
-    Statement::new("DELETE FROM sessions WHERE id = $1::bytea", vec![parameter(id.0.to_vec())])
+pub(crate) fn use_at(id: SessionId, at: Timestamp) -> Part {
+    Part { form: &USE, row: vec![id.0.to_vec().into(), millis(at).into()], touches: vec![touched(id)] }
+}
+
+pub(crate) fn end(id: SessionId) -> Part {
+    Part { form: &END, row: vec![id.0.to_vec().into()], touches: vec![touched(id)] }
 }
 
 /// Holds where the session is there; nobody ends it until the change is committed.
-pub(crate) fn there(id: SessionId) -> Statement {
-    let text = "SELECT 1 / count(*) FROM (SELECT 1 FROM sessions WHERE id = $1::bytea FOR UPDATE) AS known";
-    Statement::new(text, vec![parameter(id.0.to_vec())])
+pub(crate) fn there(id: SessionId) -> Part {
+    Part { form: &THERE, row: vec![id.0.to_vec().into()], touches: vec![touched(id)] }
 }
 
 #[cfg(test)]

@@ -29,11 +29,11 @@ pub(crate) fn stored_subject(subject: &Subject) -> String {
 /// What stands before an account's id.
 pub(crate) const SENDS_OF: &str = "sends_of:";
 
-/// One column with all meters of the subjects of a `text[]`, those of the longest window first.
+/// One column with all meters of some subjects, which are expressions by commas; those of the longest window first.
 pub(crate) fn columns(subjects: &str) -> String {
     format!(
         "(SELECT json_agg(json_build_array(t.subject, t.window_ms, t.slots, t.counts) ORDER BY t.window_ms DESC)::text \
-         FROM meters t WHERE t.subject = ANY ({subjects}))"
+         FROM meters t WHERE t.subject = ANY (ARRAY[{subjects}]))"
     )
 }
 

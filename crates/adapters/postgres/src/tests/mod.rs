@@ -1,9 +1,11 @@
 //! The store over a real database; `cargo xtask test` brings it.
 
+mod partitions;
 mod plans;
 mod replication;
 mod schema;
 mod tls;
+mod together;
 
 use deadpool_postgres::Client;
 

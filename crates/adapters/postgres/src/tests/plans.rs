@@ -19,7 +19,7 @@ use mobile_bind_domain::{
 };
 
 use super::{drop_schema, empty_schema};
-use crate::query::Statement;
+use crate::query::{Question, Statement, columns};
 use crate::records::message;
 use crate::records::proof;
 use crate::{commit, load, migrate, purge};
@@ -75,6 +75,10 @@ fn session() -> Session {
     }
 }
 
+fn question(question: Question) -> Statement {
+    Statement { text: question.text.into(), parameters: columns(vec![question.values]) }
+}
+
 /// Every form of every statement, by a name.
 fn statements() -> Vec<(String, Statement)> {
     let openid = OpenId::new("o").unwrap();
@@ -110,7 +114,10 @@ fn statements() -> Vec<(String, Statement)> {
                 evidence,
                 idempotency: None,
             };
-            all.push((format!("load a bind by {caller_name}, invited by {name}"), load::bind_statement(&query)));
+            all.push((
+                format!("load a bind by {caller_name}, invited by {name}"),
+                question(load::bind_question(&query)),
+            ));
         }
     }
     let evidence = EvidenceQuery { proof: Some(ProofId([1; 32])), marks: vec![SpentMark([1; 32])] };
@@ -120,21 +127,21 @@ fn statements() -> Vec<(String, Statement)> {
         session: Some(SessionId([1; 16])),
     };
     let query = BindQuery { key: key(), caller, referrer: None, evidence: evidence.clone(), idempotency: None };
-    all.push(("load a bind by a proved openid".to_owned(), load::bind_statement(&query)));
+    all.push(("load a bind by a proved openid".to_owned(), question(load::bind_question(&query))));
     let query = LogInQuery { identity, unionid: UnionId::new("u"), evidence };
-    all.push(("load a log-in".to_owned(), load::log_in_statement(&query)));
+    all.push(("load a log-in".to_owned(), question(load::log_in_question(&query))));
     all.push(("list proofs".to_owned(), proof::proofs_statement(None, 100)));
     all.push(("list spent marks".to_owned(), proof::spent_statement(None, 100)));
     for session in [None, Some(SessionId([1; 16]))] {
         let address = std::net::IpAddr::from([192, 0, 2, 1]).into();
         let name = if session.is_some() { "a session" } else { "nobody" };
         let query = SendQuery { key: key(), address, session, idempotency: None };
-        all.push((format!("load a send by {name}"), load::send_statement(&query)));
+        all.push((format!("load a send by {name}"), question(load::send_question(&query))));
     }
     let idempotency = Some(IdempotencyName([1; 32]));
     let address = std::net::IpAddr::from([192, 0, 2, 1]).into();
     let query = SendQuery { key: key(), address, session: None, idempotency };
-    all.push(("load a send with an idempotency key".to_owned(), load::send_statement(&query)));
+    all.push(("load a send with an idempotency key".to_owned(), question(load::send_question(&query))));
     let query = BindQuery {
         key: key(),
         caller: CallerQuery::Session(None),
@@ -142,12 +149,13 @@ fn statements() -> Vec<(String, Statement)> {
         evidence: EvidenceQuery::default(),
         idempotency,
     };
-    all.push(("load a bind with an idempotency key".to_owned(), load::bind_statement(&query)));
-    all.push(("load a session".to_owned(), load::session_statement(SessionId([1; 16]))));
-    all.push(("load an account".to_owned(), load::account_statement(AccountId::MIN)));
+    all.push(("load a bind with an idempotency key".to_owned(), question(load::bind_question(&query))));
+    all.push(("load a session".to_owned(), question(load::session_question(SessionId([1; 16])))));
+    all.push(("load an account".to_owned(), question(load::account_question(AccountId::MIN))));
     all.push(("list accounts".to_owned(), load::accounts_statement(None, 100)));
-    all.push(("list sessions".to_owned(), load::sessions_of_statement(AccountId::MIN)));
-    for (number, statement) in commit::statements(&change(openid), Revision(9)).unwrap().into_iter().enumerate() {
+    all.push(("list sessions".to_owned(), load::sessions_of_statement(&[AccountId::MIN])));
+    let steps = commit::steps(&change(openid), Revision(9)).unwrap();
+    for (number, statement) in commit::statements(vec![steps]).into_iter().enumerate() {
         all.push((format!("commit {number}"), statement));
     }
     for (number, sweep) in purge::SWEEPS.into_iter().enumerate() {

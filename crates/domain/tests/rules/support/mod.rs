@@ -32,6 +32,7 @@ pub(crate) const BIND: BindParameters<'static> = BindParameters {
     openid: "",
     unionid: "",
     token: "",
+    auth_ticket: "",
     idempotency_key: None,
 };
 

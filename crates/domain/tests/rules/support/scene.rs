@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use mobile_bind_domain::bind::{self, Bind, BindParameters, Bound, Decision, Fresh, ProofOfIdentity};
+use mobile_bind_domain::bind::{self, Bind, BindParameters, Bound, Decision, Fresh};
 use mobile_bind_domain::ports::{BindSnapshot, OpenedSession, SessionSnapshot};
 use mobile_bind_domain::{
-    Account, AccountId, Challenge, ChallengeKey, ClientType, Expectation, KeyId, PlatformProof, Policy, Refusal,
-    Revision, Session, SessionId, SessionSeed, Timestamp, VerificationCode, Versioned, Write,
+    Account, AccountId, Challenge, ChallengeKey, ClientType, Expectation, KeyId, PlatformProof, Policy, Proof, Refusal,
+    Revision, Session, SessionId, SessionSeed, Ticket, Timestamp, UnionId, VerificationCode, Versioned, Write,
 };
 
 use super::{CODE, MOBILE, NOW, account_id, client, keys, mobile, requester};
@@ -20,7 +20,10 @@ pub(crate) const NEW_ACCOUNT: u64 = 9;
 pub(crate) struct Scene {
     pub(crate) policy: Policy,
     pub(crate) client_type: ClientType,
-    pub(crate) proof: ProofOfIdentity,
+    /// Whether the platform vouched to the client for the openid and the unionid.
+    pub(crate) proved: bool,
+    /// The ticket that is sent along.
+    pub(crate) ticket: Option<Ticket>,
     pub(crate) snapshot: BindSnapshot,
     pub(crate) now: Timestamp,
 }
@@ -58,7 +61,7 @@ impl Scene {
         let snapshot =
             BindSnapshot { challenge: Some(sent(CODE, Duration::from_secs(60), 0)), ..BindSnapshot::default() };
         let policy = Policy { platform_proof: PlatformProof::Required, ..Policy::default() };
-        Self { policy, client_type, proof: ProofOfIdentity::Platform, snapshot, now: NOW }
+        Self { policy, client_type, proved: true, ticket: None, snapshot, now: NOW }
     }
 
     pub(crate) fn number_held_by(mut self, account: super::Person) -> Self {
@@ -86,7 +89,7 @@ impl Scene {
     pub(crate) fn command(&self, parameters: &BindParameters<'_>) -> Bind {
         let session = self.snapshot.session.as_ref().map(|found| found.session.id);
         let requester = requester(self.client_type, "u");
-        Bind::parse(requester, parameters, session, self.proof, &self.policy, &keys()).unwrap()
+        Bind::parse(requester, parameters, session, self.ticket.clone(), &self.policy, &keys()).unwrap()
     }
 
     pub(crate) fn decide(&self, parameters: &BindParameters<'_>) -> Decision {
@@ -102,7 +105,18 @@ impl Scene {
         let session =
             OpenedSession { seed: SessionSeed([9; 16]), id: SessionId([10; 16]), key: KeyId::new("k").unwrap() };
         let fresh = Fresh { account, session };
-        bind::decide(&self.snapshot, &self.command(parameters), &fresh, &keys(), &self.policy, self.now)
+        bind::decide(&self.snapshot(parameters), &self.command(parameters), &fresh, &keys(), &self.policy, self.now)
+    }
+
+    /// What a store would answer.
+    pub(crate) fn snapshot(&self, parameters: &BindParameters<'_>) -> BindSnapshot {
+        let mut snapshot = self.snapshot.clone();
+        let month = Duration::from_secs(30 * 24 * 3600);
+        let unionid = UnionId::new(parameters.unionid);
+        if self.proved && !parameters.openid.is_empty() {
+            snapshot.evidence.proof = Some(Proof::new(unionid, None, self.now, month));
+        }
+        snapshot
     }
 
     pub(crate) fn bound(&self, parameters: &BindParameters<'_>) -> Bound {

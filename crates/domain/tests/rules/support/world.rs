@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use mobile_bind_domain::bind::BindParameters;
 use mobile_bind_domain::policy::OutboxPolicy;
 use mobile_bind_domain::ports::{
-    Accepted, Clock, CodeSource, OpenedSession, Outgoing, Randomness, Relay, SendFailure, SendQuery, SendSnapshot,
-    SmsSender, Store, TextMessage, TokenError, TokenIssuer,
+    Accepted, Clock, CodeSource, NoPlatforms, OpenedSession, Outgoing, Randomness, Relay, SendFailure, SendQuery,
+    SendSnapshot, SmsSender, Store, TextMessage, TokenError, TokenIssuer,
 };
 use mobile_bind_domain::service::LoggedIn;
 use mobile_bind_domain::{
@@ -133,6 +133,7 @@ impl World {
             clock: ambience.clone(),
             randomness: ambience.clone(),
             codes: ambience.clone(),
+            platforms: Arc::new(NoPlatforms),
             tokens: ambience.clone(),
             keys: keys(),
             policy,
