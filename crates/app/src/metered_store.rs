@@ -6,10 +6,10 @@ use std::time::Instant;
 use async_trait::async_trait;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
+    AuditTrail, BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
 };
 use mobile_bind_domain::{
-    Account, AccountId, Change, Revision, SPANS, Session, SessionId, Timestamp, Versioned, Write,
+    Account, AccountId, Change, Mobile, Revision, SPANS, Session, SessionId, Timestamp, Versioned, Write,
 };
 
 use tracing::field::Empty;
@@ -143,12 +143,20 @@ impl Store for MeteredStore {
         self.inner.account(id).await
     }
 
+    async fn account_of(&self, mobile: &Mobile) -> Result<Option<Versioned<Account>>, StoreError> {
+        self.inner.account_of(mobile).await
+    }
+
     async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Versioned<Account>>, StoreError> {
         self.inner.accounts(after, limit).await
     }
 
     async fn sessions_of(&self, account: AccountId) -> Result<Vec<Session>, StoreError> {
         self.inner.sessions_of(account).await
+    }
+
+    fn audit(&self) -> &dyn AuditTrail {
+        self.inner.audit()
     }
 
     async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {

@@ -6,6 +6,7 @@
 //! [`ports::Store`] and starts again when the snapshot no longer holds.
 
 pub mod account;
+pub mod audit;
 pub mod bind;
 pub mod challenge;
 pub mod change;
@@ -26,6 +27,7 @@ pub mod tally;
 pub mod time;
 
 pub use account::{Account, AccountId, AccountStatus, MemberCode, PlatformIdentity, ShopDetails};
+pub use audit::{AuditEvent, AuditNode, RequestId};
 pub use challenge::{Challenge, ChallengeKey, VerifiedMobile};
 pub use change::{Change, Expectation, Revision, Versioned, Write};
 pub use client::{AddressBlock, Client, ClientType, Installation, Language, Platform, Requester};

@@ -2,6 +2,7 @@
 //! durable store is measured against.
 
 mod apply;
+mod audit;
 mod load;
 mod state;
 
@@ -10,11 +11,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
+    AuditTrail, BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
 };
-use mobile_bind_domain::{Account, AccountId, Change, Revision, Session, SessionId, Timestamp, Versioned};
+use mobile_bind_domain::{Account, AccountId, Change, Mobile, Revision, Session, SessionId, Timestamp, Versioned};
 
-use crate::state::State;
+use crate::state::{Claim, State};
 
 /// Everything, behind one lock that is held for the length of one change or one snapshot.
 #[derive(Default)]
@@ -84,6 +85,10 @@ impl Store for MemoryStore {
         Ok(self.state().accounts.get(&id).cloned())
     }
 
+    async fn account_of(&self, mobile: &Mobile) -> Result<Option<Versioned<Account>>, StoreError> {
+        Ok(self.state().holder(&Claim::Mobile(mobile.clone())))
+    }
+
     async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Versioned<Account>>, StoreError> {
         let state = self.state();
         let accounts = state.accounts.iter().filter(|(id, _)| after.is_none_or(|after| **id > after));
@@ -94,6 +99,10 @@ impl Store for MemoryStore {
         let state = self.state();
         let of_account = state.sessions_of.iter().filter(|((holder, _), _)| *holder == account);
         Ok(of_account.filter_map(|(_, id)| state.sessions.get(id).cloned()).collect())
+    }
+
+    fn audit(&self) -> &dyn AuditTrail {
+        self
     }
 
     async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {

@@ -9,6 +9,8 @@ use mobile_bind_domain::{
     SessionId, Subject, Tally, Timestamp, UnionId, Versioned,
 };
 
+use crate::audit::Audit;
+
 /// What belongs to at most one live account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Claim {
@@ -31,6 +33,7 @@ pub(crate) struct State {
     pub(crate) tallies: BTreeMap<Subject, Tally>,
     pub(crate) sessions: BTreeMap<SessionId, Session>,
     pub(crate) sessions_of: BTreeMap<(AccountId, ClientType), SessionId>,
+    pub(crate) audit: Audit,
     cursors: Cursors,
 }
 

@@ -11,16 +11,17 @@ use std::task::Poll;
 use std::time::Duration;
 
 use deadpool_postgres::Client;
-use mobile_bind_domain::{Change, Expectation, Revision, Write};
+use mobile_bind_domain::{AuditNode, Change, Expectation, Revision, Write};
 
 use crate::fault::{Fault, Rejection};
 use crate::query::{Parameter, Statement, references};
-use crate::records::{account, challenge, receipt, session, tally};
+use crate::records::{account, audit, challenge, receipt, session, tally};
 
-/// The statements of a change. Whatever the change's own order, challenges come first, then accounts, sessions, receipts and
-/// counts: so changes that meet wait for each other, and do not lock each other out. What is expected comes before what is
+/// The statements of a change. Whatever the change's own order, challenges come first, then accounts, sessions, receipts,
+/// counts and the audit: so changes that meet wait for each other, and do not lock each other out. What is expected comes before what is
 /// written.
-pub(crate) fn statements(change: &Change, revision: Revision) -> Result<Vec<Statement>, Fault> {
+pub(crate) fn statements(change: &Change, revision: Revision, node: AuditNode) -> Result<Vec<Statement>, Fault> {
+    let mut place = 0_u8;
     let mut ordered: Vec<(u8, Statement)> = Vec::with_capacity(change.expectations.len() + change.writes.len());
     for expectation in &change.expectations {
         ordered.push(match expectation {
@@ -38,6 +39,16 @@ pub(crate) fn statements(change: &Change, revision: Revision) -> Result<Vec<Stat
             Write::OpenSession(opened) => ordered.push((5, session::open(opened))),
             Write::UseSession(id, at) => ordered.push((5, session::use_at(*id, *at))),
             Write::EndSession(id) => ordered.push((5, session::end(*id))),
+            Write::EndSessions { account, except } => ordered.push((5, session::end_all(*account, *except))),
+            Write::Audit(event) => {
+                ordered.push((8, audit::add(node, revision, place, event)));
+                place = place.saturating_add(1);
+            }
+            Write::AuditCopy(event) => ordered.push((8, audit::copy(event))),
+            Write::Checkpoint(checkpoint) => ordered.push((8, audit::seal(checkpoint))),
+            Write::DropSegment { node, segment, last } => {
+                ordered.extend(audit::drop_segment(*node, *segment, *last).map(|statement| (8, statement)));
+            }
             Write::Receipt(key, kept) => ordered.push((6, receipt::write(key, kept))),
             Write::Count { subject, at, kept, watched } => {
                 for quota in kept {

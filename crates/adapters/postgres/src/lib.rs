@@ -33,6 +33,7 @@ macro_rules! read {
 }
 
 mod allotment;
+mod audit;
 mod commit;
 mod connect;
 mod fault;
@@ -53,9 +54,11 @@ use async_trait::async_trait;
 use deadpool_postgres::{Client, Object, Pool};
 use metrics::gauge;
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
+    AuditTrail, BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
 };
-use mobile_bind_domain::{Account, AccountId, Change, Revision, Session, SessionId, Timestamp, Versioned, Write};
+use mobile_bind_domain::{
+    Account, AccountId, AuditNode, Change, Mobile, Revision, Session, SessionId, Timestamp, Versioned, Write,
+};
 use tokio::time::timeout;
 
 use crate::allotment::{Allotment, Block};
@@ -218,11 +221,16 @@ impl Inner {
         Ok(())
     }
 
+    /// This node, as the audit knows it.
+    fn audit_node(&self) -> AuditNode {
+        AuditNode(u32::try_from(self.node).unwrap_or_default())
+    }
+
     async fn commit(self: &Arc<Self>, change: &Change) -> Result<Revision, Rejection> {
         self.open()?;
         let revision = self.next(|inner| &inner.revisions).await?;
         let revision = Revision(u64::try_from(revision).map_err(|_| Fault::Unreadable("revision"))?);
-        let statements = commit::statements(change, revision)?;
+        let statements = commit::statements(change, revision, self.audit_node())?;
         if statements.is_empty() {
             return Ok(revision);
         }
@@ -268,12 +276,20 @@ impl Store for PostgresStore {
         read!(self.inner, client => load::account(client, id))
     }
 
+    async fn account_of(&self, mobile: &Mobile) -> Result<Option<Versioned<Account>>, StoreError> {
+        read!(self.inner, client => load::account_of(client, mobile))
+    }
+
     async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Versioned<Account>>, StoreError> {
         read!(self.inner, client => load::accounts(client, after, limit))
     }
 
     async fn sessions_of(&self, account: AccountId) -> Result<Vec<Session>, StoreError> {
         read!(self.inner, client => load::sessions_of(client, account))
+    }
+
+    fn audit(&self) -> &dyn AuditTrail {
+        self
     }
 
     async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {

@@ -5,13 +5,13 @@ use mobile_bind_domain::ports::{
     BindQuery, BindSnapshot, CallerQuery, ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
 };
 use mobile_bind_domain::referrer::ReferrerName;
-use mobile_bind_domain::{Account, AccountId, ChallengeKey, Session, SessionId, Subject, Versioned};
+use mobile_bind_domain::{Account, AccountId, ChallengeKey, Mobile, Session, SessionId, Subject, Versioned};
 use tokio_postgres::Row;
 
 use crate::fault::Fault;
 use crate::query::{Columns, Selection, Statement};
 use crate::records::account::{live, platform_number};
-use crate::records::{account, challenge, receipt, session, stored_client, stored_id, stored_text, tally};
+use crate::records::{account, challenge, receipt, session, stored_client, stored_id, stored_text, tally, timestamp};
 
 async fn one(client: &Client, statement: Statement) -> Result<Row, Fault> {
     let prepared = client.prepare_cached(&statement.text).await?;
@@ -75,11 +75,16 @@ pub(crate) fn bind_statement(query: &BindQuery) -> Statement {
 
     selection.join("accounts", "m", &format!("m.mobile = $1::text AND {}", live("m")));
     selection.columns(&account::columns("m"));
+    selection.columns("(SELECT max(x.used_at) FROM sessions x WHERE x.account_id = m.id)");
 
     let subjects: Vec<String> = query.subjects().iter().map(tally::stored_subject).collect();
     let subjects = selection.bind(subjects, "text[]");
     selection.columns(&tally::columns(&subjects));
     join_caller(&mut selection, &query.caller);
+    if let Some(mobile) = callers_mobile(&query.caller) {
+        selection.join("challenges", "fc", &format!("fc.mobile = {mobile} AND fc.client = $2::text"));
+        selection.columns(&challenge::columns("fc"));
+    }
     if let Some(name) = &query.referrer {
         join_referrer(&mut selection, name);
     }
@@ -110,6 +115,18 @@ fn join_caller(selection: &mut Selection, caller: &CallerQuery) {
     }
 }
 
+/// The number that the caller has, where there may be one.
+fn callers_mobile(caller: &CallerQuery) -> Option<&'static str> {
+    match caller {
+        CallerQuery::Identity { identity: Some(_), unionid: Some(_) } => {
+            Some("CASE WHEN oa.id IS NULL THEN ua.mobile ELSE oa.mobile END")
+        }
+        CallerQuery::Identity { identity: Some(_), unionid: None } => Some("oa.mobile"),
+        CallerQuery::Session(Some(_)) => Some("sa.mobile"),
+        CallerQuery::Identity { identity: None, .. } | CallerQuery::Session(None) => None,
+    }
+}
+
 fn join_referrer(selection: &mut Selection, name: &ReferrerName) {
     let named = match name {
         ReferrerName::Id(id) => format!("f.id = {}", selection.bind(stored_id(*id), "bigint")),
@@ -131,6 +148,7 @@ pub(crate) async fn for_bind(client: &Client, query: &BindQuery) -> Result<BindS
     let receipt = receipt::take(columns)?;
     let session_then = take_session(columns)?;
     let mobile_holder = account::take(columns)?;
+    let holder_used_at = columns.take::<Option<i64>>("session")?.map(|at| timestamp(at, "session")).transpose()?;
     let tallies = tally::take(columns, query.subjects())?;
     let (mut identity_holder, mut unionid_holder, mut session) = (None, None, None);
     match &query.caller {
@@ -141,11 +159,21 @@ pub(crate) async fn for_bind(client: &Client, query: &BindQuery) -> Result<BindS
         CallerQuery::Session(Some(_)) => session = take_session(columns)?,
         CallerQuery::Identity { identity: None, .. } | CallerQuery::Session(None) => {}
     }
+    let former_challenge = if callers_mobile(&query.caller).is_some() { challenge::take(columns)? } else { None };
+    // The number that is being bound is no former one.
+    let own = |caller: &Option<Versioned<Account>>| {
+        let mobile = caller.as_ref().and_then(|caller| caller.value.held_mobile());
+        mobile.is_some_and(|mobile| *mobile == query.key.mobile)
+    };
+    let session_account = session.as_ref().map(|found| found.account.clone());
+    let is_own = [&identity_holder, &unionid_holder, &session_account].into_iter().any(own);
     let referrer = if query.referrer.is_some() { account::take(columns)? } else { None };
     Ok(BindSnapshot {
         challenge,
         receipt: receipt.map(|receipt| ReceiptSnapshot { receipt, session: session_then }),
         mobile_holder,
+        holder_used_at,
+        former_challenge: former_challenge.filter(|_| !is_own),
         identity_holder,
         unionid_holder,
         session,
@@ -176,6 +204,20 @@ pub(crate) fn account_statement(id: AccountId) -> Statement {
 
 pub(crate) async fn account(client: &Client, id: AccountId) -> Result<Option<Versioned<Account>>, Fault> {
     let row = one(client, account_statement(id)).await?;
+    account::take(&mut Columns::new(&row))
+}
+
+pub(crate) fn account_of_statement(mobile: &Mobile) -> Statement {
+    let mut selection = Selection::default();
+    let mobile = selection.bind(stored_text(mobile.as_str()), "text");
+    selection.join("accounts", "m", &format!("m.mobile = {mobile} AND {}", live("m")));
+    selection.columns(&account::columns("m"));
+    selection.into_statement()
+}
+
+/// The live account that holds a number.
+pub(crate) async fn account_of(client: &Client, mobile: &Mobile) -> Result<Option<Versioned<Account>>, Fault> {
+    let row = one(client, account_of_statement(mobile)).await?;
     account::take(&mut Columns::new(&row))
 }
 

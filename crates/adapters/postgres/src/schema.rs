@@ -7,7 +7,7 @@ use tokio_postgres::error::SqlState;
 use crate::fault::{Fault, OpenError};
 
 /// The steps, oldest first; the first has number 1. Never change one that a release has brought: add another.
-const STEPS: [&str; 1] = [include_str!("../migrations/0001_first.sql")];
+const STEPS: [&str; 2] = [include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0004_audit.sql")];
 
 /// The version that this program works with.
 #[expect(clippy::cast_possible_wrap, reason = "a handful of steps")]

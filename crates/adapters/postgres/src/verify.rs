@@ -21,13 +21,15 @@ pub struct Findings {
     pub problems: BTreeMap<&'static str, u64>,
 }
 
-const TABLES: [(&str, &str); 6] = [
+const TABLES: [(&str, &str); 8] = [
     ("accounts", "SELECT count(*), pg_total_relation_size('accounts') FROM accounts"),
     ("identities", "SELECT count(*), pg_total_relation_size('identities') FROM identities"),
     ("challenges", "SELECT count(*), pg_total_relation_size('challenges') FROM challenges"),
     ("receipts", "SELECT count(*), pg_total_relation_size('receipts') FROM receipts"),
     ("sessions", "SELECT count(*), pg_total_relation_size('sessions') FROM sessions"),
     ("meters", "SELECT count(*), pg_total_relation_size('meters') FROM meters"),
+    ("audit events", "SELECT count(*), pg_total_relation_size('audit_events') FROM audit_events"),
+    ("audit checkpoints", "SELECT count(*), pg_total_relation_size('audit_checkpoints') FROM audit_checkpoints"),
 ];
 
 /// Unique indexes see to it that nothing is held twice; what they cannot see is looked for here.

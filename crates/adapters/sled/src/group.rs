@@ -113,6 +113,11 @@ impl<'g> Scratch<'g> {
         self.reader
     }
 
+    /// The revision of what it writes.
+    pub(crate) fn next_revision(&self) -> Revision {
+        self.revision
+    }
+
     pub(crate) fn put<R: Record>(&mut self, key: Key, record: &R) -> Result<(), Fault> {
         let value = records::encode(self.revision, record)?;
         self.put_value(key, &value);

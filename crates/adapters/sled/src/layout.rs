@@ -19,6 +19,9 @@
 //! | `08` tally | *subject* | record `Tally` |
 //! | `09` session | session id, 16 bytes | record `Session` |
 //! | `0a` session of an account | account id, 8 bytes, client type | session id, 16 bytes |
+//! | `0e` event of the audit | node, 4 bytes, sequence, 8 bytes | the event, as the domain's `audit/encoding.rs` has it |
+//! | `0f` checkpoint of the audit | node, 4 bytes, segment, 8 bytes | record `Checkpoint` |
+//! | `0f` this store's node | nothing | the node, 4 bytes; from the first event on |
 //!
 //! - *part*: its length in bytes (2 bytes), then its UTF-8 bytes. The domain's longest has 512.
 //! - platform, 1 byte: 1 weixin, 2 alipay, 3 baidu, 4 toutiao, 5 qq, 6 kuaishou.
@@ -42,8 +45,8 @@ use std::net::IpAddr;
 use std::ops::{Range, RangeInclusive};
 
 use mobile_bind_domain::{
-    AccountId, AddressBlock, ChallengeKey, Client, ClientType, Identity, MemberCode, Mobile, Platform, SessionId,
-    Subject, UnionId,
+    AccountId, AddressBlock, AuditNode, ChallengeKey, Client, ClientType, Identity, MemberCode, Mobile, Platform,
+    SessionId, Subject, UnionId,
 };
 
 /// The format version that is written, and the newest that can be read.
@@ -59,6 +62,8 @@ pub(crate) const RECEIPT: u8 = 0x07;
 pub(crate) const TALLY: u8 = 0x08;
 pub(crate) const SESSION: u8 = 0x09;
 pub(crate) const SESSION_OF: u8 = 0x0a;
+pub(crate) const AUDIT: u8 = 0x0e;
+pub(crate) const CHECKPOINT: u8 = 0x0f;
 
 /// The kinds of entries that lead to accounts.
 pub(crate) const INDEXES: RangeInclusive<u8> = 0x02..=0x05;
@@ -73,7 +78,7 @@ pub(crate) fn everything() -> Range<Vec<u8>> {
 
 /// What an entry is, by its key.
 pub(crate) fn name_of(key: &[u8]) -> &'static str {
-    const NAMES: [&str; 11] = [
+    const NAMES: [&str; 16] = [
         "meta",
         "accounts",
         "numbers",
@@ -85,6 +90,11 @@ pub(crate) fn name_of(key: &[u8]) -> &'static str {
         "tallies",
         "sessions",
         "sessions of accounts",
+        "",
+        "",
+        "",
+        "audit events",
+        "audit checkpoints",
     ];
     key.first().and_then(|&kind| NAMES.get(usize::from(kind)).copied()).unwrap_or("unknown")
 }
@@ -209,6 +219,35 @@ pub(crate) fn all_sessions_of(account: AccountId) -> Range<Vec<u8>> {
     sessions_of(account).into_bytes()..sessions_of(account).byte(u8::MAX).into_bytes()
 }
 
+pub(crate) fn audit(node: AuditNode, sequence: u64) -> Key {
+    Key::of_kind(AUDIT).fixed(node.0.to_be_bytes()).fixed(sequence.to_be_bytes())
+}
+
+pub(crate) fn checkpoint(node: AuditNode, segment: u64) -> Key {
+    Key::of_kind(CHECKPOINT).fixed(node.0.to_be_bytes()).fixed(segment.to_be_bytes())
+}
+
+/// What says which node this store is.
+pub(crate) fn own_node() -> Key {
+    Key::of_kind(CHECKPOINT)
+}
+
+/// The keys of a node's events.
+pub(crate) fn audits_of(node: AuditNode) -> Range<Vec<u8>> {
+    audit(node, 0).into_bytes()..audit(node, u64::MAX).byte(0).into_bytes()
+}
+
+/// The keys of a node's checkpoints.
+pub(crate) fn checkpoints_of(node: AuditNode) -> Range<Vec<u8>> {
+    checkpoint(node, 0).into_bytes()..checkpoint(node, u64::MAX).byte(0).into_bytes()
+}
+
+/// The node, and the sequence or segment, that a key names.
+pub(crate) fn audit_of(key: &[u8]) -> Option<(AuditNode, u64)> {
+    let (&[_, a, b, c, d], rest) = key.split_first_chunk()?;
+    Some((AuditNode(u32::from_be_bytes([a, b, c, d])), u64::from_be_bytes(rest.try_into().ok()?)))
+}
+
 pub(crate) const fn platform_number(platform: Platform) -> u8 {
     match platform {
         Platform::Weixin => 1,
@@ -243,8 +282,8 @@ mod tests {
     use std::net::IpAddr;
 
     use mobile_bind_domain::{
-        AccountId, AppId, ChallengeKey, Client, ClientType, Identity, Installation, MemberCode, Mobile, OpenId,
-        Platform, SessionId, Subject, UnionId,
+        AccountId, AppId, AuditNode, ChallengeKey, Client, ClientType, Identity, Installation, MemberCode, Mobile,
+        OpenId, Platform, SessionId, Subject, UnionId,
     };
     use proptest::prelude::*;
 
@@ -339,6 +378,15 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_audits_keys_are_as_the_header_says() {
+        let key = super::audit(AuditNode(0x8000_0001), 0x0203);
+        assert_eq!(key.as_bytes(), b"\x0e\x80\0\0\x01\0\0\0\0\0\0\x02\x03");
+        assert_eq!(super::audit_of(key.as_bytes()), Some((AuditNode(0x8000_0001), 0x0203)));
+        assert_eq!(super::checkpoint(AuditNode(1), 7).as_bytes(), b"\x0f\0\0\0\x01\0\0\0\0\0\0\0\x07");
+        assert_eq!((super::own_node().as_bytes(), super::audit_of(b"\x0f")), (&b"\x0f"[..], None));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod accept;
 mod apply;
+mod audit;
 mod backup;
 mod block;
 mod blocks;
@@ -41,9 +42,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
+    AuditTrail, BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
 };
-use mobile_bind_domain::{Account, AccountId, Change, Revision, Session, SessionId, Timestamp, Versioned};
+use mobile_bind_domain::{Account, AccountId, Change, Mobile, Revision, Session, SessionId, Timestamp, Versioned};
 use tokio::sync::oneshot;
 
 pub use crate::accept::accept_loss;
@@ -183,12 +184,20 @@ impl Store for SledStore {
         self.read(|reader| reader.record(&layout::account(id))).await
     }
 
+    async fn account_of(&self, mobile: &Mobile) -> Result<Option<Versioned<Account>>, StoreError> {
+        self.read(|reader| snapshot::holder(reader, &layout::by_mobile(mobile))).await
+    }
+
     async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Versioned<Account>>, StoreError> {
         self.read(|reader| snapshot::accounts(reader, after, limit)).await
     }
 
     async fn sessions_of(&self, account: AccountId) -> Result<Vec<Session>, StoreError> {
         self.read(|reader| snapshot::sessions_of(reader, account)).await
+    }
+
+    fn audit(&self) -> &dyn AuditTrail {
+        self
     }
 
     async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {

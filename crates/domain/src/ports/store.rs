@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 
+use super::audit::AuditTrail;
 use crate::bind::BindReceipt;
 use crate::referrer::ReferrerName;
 use crate::{
-    Account, AccountId, AddressBlock, Challenge, ChallengeKey, Change, Client, Identity, Revision, Session, SessionId,
-    Subject, Tally, Timestamp, UnionId, Versioned,
+    Account, AccountId, AddressBlock, Challenge, ChallengeKey, Change, Client, Identity, Mobile, Revision, Session,
+    SessionId, Subject, Tally, Timestamp, UnionId, Versioned,
 };
 
 /// The store could not be read or written.
@@ -122,6 +123,10 @@ pub struct BindSnapshot {
     pub receipt: Option<ReceiptSnapshot>,
     /// The live account that holds the number.
     pub mobile_holder: Option<Versioned<Account>>,
+    /// When that account's sessions were last used, as far as they are there.
+    pub holder_used_at: Option<Timestamp>,
+    /// The client's challenge for the number that the caller has now.
+    pub former_challenge: Option<Versioned<Challenge>>,
     /// The live account that holds the identity.
     pub identity_holder: Option<Versioned<Account>>,
     /// The live account that holds the unionid.
@@ -160,11 +165,17 @@ pub trait Store: Send + Sync {
     /// One account, live or not.
     async fn account(&self, id: AccountId) -> Result<Option<Versioned<Account>>, StoreError>;
 
+    /// The live account that holds a number.
+    async fn account_of(&self, mobile: &Mobile) -> Result<Option<Versioned<Account>>, StoreError>;
+
     /// Accounts in the order of their ids, live or not: at most `limit` after the id `after`.
     async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Versioned<Account>>, StoreError>;
 
     /// The sessions of an account, live or not.
     async fn sessions_of(&self, account: AccountId) -> Result<Vec<Session>, StoreError>;
+
+    /// What was decided.
+    fn audit(&self) -> &dyn AuditTrail;
 
     /// Forgets some of what has ended: challenges, receipts and counts that are spent, sessions not used since
     /// `sessions_before`. Looks at no more than `limit` records; the next call goes on from there. Answers how many were

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mobile_bind_domain::ports::{
-    Accepted, BindQuery, BindSnapshot, Clock, CommitError, OpenedSession, RandomCodes, Randomness, SendFailure,
-    SendQuery, SendSnapshot, SessionSnapshot, SmsSender, Store, StoreError, TextMessage, TokenError, TokenIssuer,
+    Accepted, AuditTrail, BindQuery, BindSnapshot, Clock, CommitError, OpenedSession, RandomCodes, Randomness,
+    SendFailure, SendQuery, SendSnapshot, SessionSnapshot, SmsSender, Store, StoreError, TextMessage, TokenError,
+    TokenIssuer,
 };
 use mobile_bind_domain::{
     Account, AccountId, Challenge, Change, ClientType, CodeKey, CodeKeys, KeyId, Mobile, MobileRule, PlatformProof,
@@ -181,12 +182,20 @@ impl Store for Shop {
         Ok(Some(account(id.get())))
     }
 
+    async fn account_of(&self, _: &Mobile) -> Result<Option<Versioned<Account>>, StoreError> {
+        Ok(None)
+    }
+
     async fn accounts(&self, _: Option<AccountId>, _: usize) -> Result<Vec<Versioned<Account>>, StoreError> {
         Ok(Vec::new())
     }
 
     async fn sessions_of(&self, _: AccountId) -> Result<Vec<Session>, StoreError> {
         Ok(Vec::new())
+    }
+
+    fn audit(&self) -> &dyn AuditTrail {
+        unreachable!("nobody asks for the audit over the wire")
     }
 
     async fn purge(&self, _: Timestamp, _: Timestamp, _: usize) -> Result<usize, StoreError> {

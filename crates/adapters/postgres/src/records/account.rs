@@ -18,11 +18,11 @@ use crate::text;
 const KIND: &str = "account";
 
 /// How many columns follow the id.
-const REST: usize = 17;
+const REST: usize = 19;
 
 /// The columns of the account `alias`, in the order [`take`] reads them.
 pub(crate) fn columns(alias: &str) -> String {
-    const NAMES: [&str; 17] = [
+    const NAMES: [&str; 19] = [
         "id",
         "revision",
         "member_code",
@@ -38,6 +38,8 @@ pub(crate) fn columns(alias: &str) -> String {
         "referrer",
         "added_at",
         "updated_at",
+        "mobile_since",
+        "seen_at",
         "deleted_at",
         "closed_at",
     ];
@@ -75,7 +77,7 @@ pub(crate) fn take(columns: &mut Columns<'_>) -> Result<Option<Versioned<Account
     let referrer = columns.take::<Option<i64>>(KIND)?.map(|id| account_id(id, KIND)).transpose()?;
     let added_at = stored_timestamp(columns.take(KIND)?, KIND)?;
     let mut time = || columns.take::<Option<i64>>(KIND)?.map(|at| stored_timestamp(at, KIND)).transpose();
-    let (updated_at, deleted_at, closed_at) = (time()?, time()?, time()?);
+    let (updated_at, mobile_since, seen_at, deleted_at, closed_at) = (time()?, time()?, time()?, time()?, time()?);
     let identities = columns.take::<Option<&str>>(KIND)?.map_or(Ok(BTreeMap::new()), identities)?;
     let value = Account {
         id,
@@ -88,6 +90,8 @@ pub(crate) fn take(columns: &mut Columns<'_>) -> Result<Option<Versioned<Account
         referrer,
         added_at,
         updated_at,
+        mobile_since,
+        seen_at,
         deleted_at,
         closed_at,
     };
@@ -167,17 +171,19 @@ const INSERT: &str = "WITH claimed AS (
     FROM unnest($19::smallint[], $20::text[], $21::text[], $22::text[]) AS i (platform, app_id, openid, unionid)
 )
 INSERT INTO accounts (id, revision, member_code, status, mobile, nickname, avatar, gender, province, city, county, shop,
-    referrer, added_at, updated_at, deleted_at, closed_at)
+    referrer, added_at, updated_at, deleted_at, closed_at, mobile_since, seen_at)
 VALUES ($1, $2::bigint, $3::text, $4::smallint, $5::text, $6::text, $7::text, $8::smallint, $9::text, $10::text, $11::text,
-    $12::text::jsonb, $13::bigint, $14::bigint, $15::bigint, $16::bigint, $17::bigint)";
+    $12::text::jsonb, $13::bigint, $14::bigint, $15::bigint, $16::bigint, $17::bigint, $23::bigint,
+    $24::bigint)";
 
 /// An account as it was read, and its identities: those that it no longer has go.
 const UPDATE: &str = "WITH written AS (
     UPDATE accounts SET revision = $2::bigint, member_code = $3::text, status = $4::smallint, mobile = $5::text,
         nickname = $6::text, avatar = $7::text, gender = $8::smallint, province = $9::text, city = $10::text,
         county = $11::text, shop = $12::text::jsonb, referrer = $13::bigint, added_at = $14::bigint,
-        updated_at = $15::bigint, deleted_at = $16::bigint, closed_at = $17::bigint
-    WHERE id = $1::bigint AND revision = $23::bigint
+        updated_at = $15::bigint, deleted_at = $16::bigint, closed_at = $17::bigint, mobile_since = $23::bigint,
+        seen_at = $24::bigint
+    WHERE id = $1::bigint AND revision = $25::bigint
     RETURNING 1
 ), dropped AS (
     DELETE FROM identities WHERE account_id = $1 AND platform <> ALL ($19::smallint[])
@@ -224,6 +230,7 @@ pub(crate) fn write(known: Revision, account: &Account, revision: Revision) -> S
         unionids.push(optional(identity.unionid.as_ref().map(UnionId::as_str)));
     }
     parameters.extend([parameter(platforms), parameter(apps), parameter(openids), parameter(unionids)]);
+    parameters.extend([parameter(account.mobile_since.map(millis)), parameter(account.seen_at.map(millis))]);
     if known == Revision::ABSENT {
         return Statement::new(INSERT, parameters);
     }

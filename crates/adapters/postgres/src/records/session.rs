@@ -1,6 +1,6 @@
 //! Sessions.
 
-use mobile_bind_domain::{ClientType, KeyId, Session, SessionId, SessionSeed, Timestamp};
+use mobile_bind_domain::{AccountId, ClientType, KeyId, Session, SessionId, SessionSeed, Timestamp};
 
 use super::account::{platform_number, platform_of};
 use super::{account_id, bytes, millis, read, stored_id, timestamp};
@@ -78,6 +78,12 @@ pub(crate) fn use_at(id: SessionId, at: Timestamp) -> Statement {
 
 pub(crate) fn end(id: SessionId) -> Statement {
     Statement::new("DELETE FROM sessions WHERE id = $1::bytea", vec![parameter(id.0.to_vec())])
+}
+
+/// Ends an account's sessions, but for the one on a client type that is named.
+pub(crate) fn end_all(account: AccountId, except: Option<ClientType>) -> Statement {
+    let text = "DELETE FROM sessions WHERE account_id = $1::bigint AND ($2::smallint IS NULL OR client_type <> $2)";
+    Statement::new(text, vec![parameter(stored_id(account)), parameter(except.map(client_type_number))])
 }
 
 /// Holds where the session is there; nobody ends it until the change is committed.

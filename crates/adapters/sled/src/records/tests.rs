@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use mobile_bind_domain::audit::{AuditNode, Checkpoint};
 use mobile_bind_domain::bind::BindReceipt;
 use mobile_bind_domain::tally::Meter;
 use mobile_bind_domain::{
@@ -78,6 +79,8 @@ fn full_account() -> Account {
         referrer: Some(id(7)),
         added_at: at(1_627_535_697),
         updated_at: Some(at(1_634_727_340)),
+        mobile_since: Some(at(1_634_727_338)),
+        seen_at: Some(at(1_634_727_339)),
         deleted_at: Some(at(1_634_727_341)),
         closed_at: Some(at(1_634_727_342)),
     }
@@ -112,6 +115,20 @@ fn tally() -> Tally {
     let events = vec![(at(1_634_727_340), 1), (at(1_634_727_341), 70_000)];
     let halves = Meter { window: Duration::new(0, 500_000_000), events: Vec::new() };
     Tally { meters: vec![Meter { window: Duration::from_secs(86_400), events }, halves] }
+}
+
+fn checkpoint() -> Checkpoint {
+    Checkpoint {
+        node: AuditNode(0x8000_0001),
+        segment: 2,
+        first: 256,
+        last: 65_536,
+        events: 7,
+        at: at(1_634_727_340),
+        key: KeyId::new("code-1").unwrap(),
+        previous: [1; 32],
+        tag: [2; 32],
+    }
 }
 
 fn by_uuid() -> ChallengeKey {
@@ -153,6 +170,8 @@ fn version_1_is_read_and_written_as_it_was_committed() {
     check.record(&layout::tally(&Subject::Sends), 6, &tally());
     check.record(&layout::tally(&Subject::FailuresBy(by_uuid().client)), 7, &Tally::default());
     check.record(&layout::session(SessionId([1; 16])), 8, &session());
+    let sealed = checkpoint();
+    check.record(&layout::checkpoint(sealed.node, sealed.segment), 9, &sealed);
     assert!(check.fixture.next().is_none());
 }
 
