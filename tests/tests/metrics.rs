@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 
 use mobile_bind::settings::LimitMode;
 use mobile_bind_sms::Behaviour;
+use mobile_bind_tests::contract::StoreUnderTest;
+use mobile_bind_tests::contract::postgres::PostgresSchema;
 use mobile_bind_tests::harness::TestServer;
 use regex::Regex;
 use serde_json::Value;
@@ -74,6 +76,30 @@ async fn development_shows_them_beside_everything_else() {
     assert!(scraped.text.contains("\nmobile_bind_store_ready 1\n"), "{}", scraped.text);
 }
 
+/// A scrape of a node over PostgreSQL.
+async fn scrape_over_postgres() -> String {
+    let schema = PostgresSchema::empty().unwrap();
+    schema.prepare().await.unwrap();
+    let server = TestServer::start_with(|settings| settings.store = schema.address()).await.unwrap();
+    let scraped = server.send(server.client().get(server.url("/metrics"))).await.unwrap();
+    server.stop().await.unwrap();
+    scraped.text
+}
+
+#[tokio::test]
+async fn a_node_tells_of_its_database() {
+    let text = scrape_over_postgres().await;
+    for line in [
+        "mobile_bind_store_pool_connections{state=\"limit\"} 16",
+        "mobile_bind_store_pool_waiting 0",
+        "mobile_bind_store_standbys{mode=\"synchronous\"} 0",
+        "mobile_bind_store_replication_lag_bytes 0",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+    }
+    assert!(text.contains("mobile_bind_node_info{store=\"postgres\",node=\""), "{text}");
+}
+
 /// The names of what a query asks for.
 fn metrics_in(query: &str) -> BTreeSet<String> {
     let name = Regex::new(r"\b(?:mobile_bind|process)_[a-z0-9_]+\b").unwrap();
@@ -91,7 +117,7 @@ async fn every_query_of_the_dashboard_and_the_alerts_finds_something() {
     queries.extend(rules);
     assert!(queries.len() > panels.len() && alerts.matches("- alert:").count() == alerts.matches("expr: ").count());
 
-    let (text, _) = scrape().await;
+    let text = scrape().await.0 + &scrape_over_postgres().await;
     let name = |line: &str| line.split(['{', ' ']).next().unwrap().to_owned();
     let scraped: BTreeSet<String> = text.lines().filter(|line| !line.starts_with('#')).map(name).collect();
     for query in queries {

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use mobile_bind_domain::ports::{
     AuditTrail, BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
+    StoreFacts,
 };
 use mobile_bind_domain::{
     Account, AccountId, Change, Mobile, Revision, SPANS, Session, SessionId, Timestamp, Versioned, Write,
@@ -167,6 +168,10 @@ impl Store for MeteredStore {
 
     async fn check(&self) -> Result<(), StoreError> {
         self.inner.check().await
+    }
+
+    fn facts(&self) -> StoreFacts {
+        self.inner.facts()
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -104,11 +104,6 @@ fn install() -> Result<PrometheusHandle> {
     describe_gauge!(STORE_DISK, Unit::Bytes, "What the embedded store takes on disk.");
     describe_gauge!(STORE_CACHE_LIMIT, Unit::Bytes, "What the embedded store's cache may take in memory.");
     describe_gauge!(RESIDENT, Unit::Bytes, "Resident memory of the process.");
-    describe_gauge!(
-        mobile_bind_postgres::CONNECTIONS,
-        "Connections to the database: open, idle, and how many may be open."
-    );
-    describe_gauge!(mobile_bind_postgres::NODE, "This node's number in the database; another one after each start.");
     describe_histogram!(GROUP_SIZE, "Changes that the embedded store wrote together.");
     describe_counter!(SETTLED_ENTRIES, "Entries that the embedded store has put from its journal into its database.");
     describe_histogram!(

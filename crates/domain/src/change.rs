@@ -1,8 +1,13 @@
 //! What a decision asks the store to do, all of it or nothing.
 
+use std::time::Duration;
+
 use crate::audit::{AuditEvent, AuditNode, Checkpoint, RecordedEvent};
 use crate::bind::BindReceipt;
-use crate::{Account, AccountId, Challenge, ChallengeKey, ClientType, Quota, Session, SessionId, Subject, Timestamp};
+use crate::{
+    Account, AccountId, Challenge, ChallengeKey, ClientType, IdempotencyName, IdempotencyRecord, Quota, Session,
+    SessionId, Subject, Timestamp,
+};
 
 /// Which version of a record was read. A store never gives the same revision to two versions of one record, not
 /// even when it was removed in between.
@@ -40,6 +45,8 @@ pub enum Expectation {
     Challenge(ChallengeKey, Revision),
     /// The session is there.
     Session(SessionId),
+    /// What became of a request with an idempotency key is as it was read.
+    Idempotency(IdempotencyName, Revision),
 }
 
 /// One thing to write.
@@ -92,6 +99,15 @@ pub enum Write {
     },
     /// Keeps what a bind answered, so that the very same bind can be answered again.
     Receipt(ChallengeKey, BindReceipt),
+    /// Keeps what became of a request with an idempotency key, where that is as it was read.
+    Idempotency {
+        /// The revision that was read.
+        expected: Revision,
+        /// Its name.
+        name: IdempotencyName,
+        /// What became of it; `None` forgets it.
+        record: Option<IdempotencyRecord>,
+    },
     /// Counts an event. A kept quota that has no room left is a conflict.
     Count {
         /// What is counted.
@@ -102,6 +118,13 @@ pub enum Write {
         kept: Vec<Quota>,
         /// Quotas of other windows that are counted for, and may be overrun.
         watched: Vec<Quota>,
+    },
+    /// Forgets what was counted of a subject for one length of window.
+    Forget {
+        /// What was counted.
+        subject: Subject,
+        /// For which window.
+        window: Duration,
     },
     /// Takes back one event that was counted.
     Uncount {

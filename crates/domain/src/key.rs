@@ -7,7 +7,10 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::audit::AuditMark;
-use crate::{ChallengeKey, CodeAttempt, Installation, Mobile, VerificationCode};
+use crate::{
+    ChallengeKey, Client, CodeAttempt, IdempotencyKey, IdempotencyName, Installation, Mobile, Operation,
+    VerificationCode,
+};
 
 /// Names a key, so that records made with an older one stay readable after a change of keys.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -136,6 +139,19 @@ impl CodeKeys {
     /// What segments that were sealed with that key are sealed with.
     pub(crate) fn audit_mac_with(&self, id: &KeyId) -> Option<Hmac<Sha256>> {
         Some(keyed(self.find(id)?, b"audit segment", &[]))
+    }
+
+    /// The name of a client's request, by the client's own key for it.
+    #[must_use]
+    pub fn idempotency_name(&self, operation: Operation, client: &Client, key: &IdempotencyKey) -> IdempotencyName {
+        let operation: &[u8] = match operation {
+            Operation::Send => b"send",
+            Operation::Bind => b"bind",
+            Operation::Session => b"session",
+        };
+        let client = client.to_string();
+        let parts = [operation, client.as_bytes(), key.as_str().as_bytes()];
+        IdempotencyName(keyed(&self.current, b"idempotency", &parts).finalize().into_bytes().into())
     }
 
     fn find(&self, id: &KeyId) -> Option<&CodeKey> {

@@ -12,6 +12,7 @@ pub mod challenge;
 pub mod change;
 pub mod client;
 pub mod code;
+pub mod idempotency;
 pub mod identity;
 pub mod key;
 pub mod mobile;
@@ -32,9 +33,12 @@ pub use challenge::{Challenge, ChallengeKey, VerifiedMobile};
 pub use change::{Change, Expectation, Revision, Versioned, Write};
 pub use client::{AddressBlock, Client, ClientType, Installation, Language, Platform, Requester};
 pub use code::{CodeAttempt, CodeLength, VerificationCode};
+pub use idempotency::{
+    FinalRefusal, IdempotencyKey, IdempotencyName, IdempotencyRecord, IdempotentOutcome, Repeatable,
+};
 pub use identity::{AppId, Identity, OpenId, UnionId};
 pub use key::{CodeKey, CodeKeys, CodeMac, KeyId};
-pub use mobile::{Mobile, MobileRule};
+pub use mobile::{Mobile, MobileRule, NumberRange};
 pub use policy::{LimitMode, Limits, PlatformProof, Policy};
 pub use profile::{Avatar, Gender, Profile, ProfileText};
 pub use refusal::{Operation, Refusal};

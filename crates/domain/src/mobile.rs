@@ -29,10 +29,39 @@ impl Mobile {
         &self.0
     }
 
+    /// The block of numbers that this one is in.
+    #[must_use]
+    pub fn range(&self) -> NumberRange {
+        let end = self.0.char_indices().rev().nth(NumberRange::DIGITS - 1).map_or(0, |(index, _)| index);
+        NumberRange(self.0.get(..end).unwrap_or_default().into())
+    }
+
     /// The first and the last three characters, `176***368`, as the interface's `mobile_security` has it.
     #[must_use]
     pub fn masked(&self) -> String {
         mask(&self.0)
+    }
+}
+
+/// A block of ten thousand numbers, which operators are given at a time: a number less its last four digits. `Debug` masks
+/// it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NumberRange(Box<str>);
+
+impl NumberRange {
+    /// How many digits the numbers of a block differ in.
+    pub const DIGITS: usize = 4;
+
+    /// The digits that they have in common.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for NumberRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NumberRange(***)")
     }
 }
 
@@ -115,6 +144,16 @@ mod tests {
         {
             assert!(rule().parse(text).is_none(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn ranges_are_of_ten_thousand_numbers() {
+        let range = |text: &str| super::Mobile::restore(text).unwrap().range();
+        assert_eq!(range("17602128368").as_str(), "1760212");
+        assert_eq!(range("17602120000"), range("17602129999"));
+        assert_ne!(range("17602128368"), range("17602138368"));
+        assert_eq!(range("123").as_str(), "");
+        assert!(!format!("{:?}", range("17602128368")).contains("17602"));
     }
 
     #[test]

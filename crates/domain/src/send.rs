@@ -38,7 +38,7 @@ impl Send {
     /// What the decision needs.
     #[must_use]
     pub fn query(&self) -> SendQuery {
-        SendQuery { key: self.key.clone(), address: self.requester.address, session: self.session }
+        SendQuery { key: self.key.clone(), address: self.requester.address, session: self.session, idempotency: None }
     }
 }
 
@@ -84,7 +84,7 @@ pub fn decide(
     policy: &Policy,
     now: Timestamp,
 ) -> Result<Permission, Refusal> {
-    let interval = Quota { limit: 1, window: policy.send_interval };
+    let interval = Quota { limit: 1, window: policy.send_interval, reserved: 0 };
     let wait =
         |subject: &Subject, quotas: &[Quota]| -> Option<Duration> { snapshot.tallies.get(subject)?.wait(quotas, now) };
     let to_number = Subject::SendsTo(command.key.mobile.clone());

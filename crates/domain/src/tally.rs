@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{AccountId, AddressBlock, Client, Installation, Mobile, Timestamp};
+use crate::{AccountId, AddressBlock, Client, Installation, Mobile, NumberRange, Timestamp};
 
 /// At most `limit` events within any `window`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,13 +11,27 @@ pub struct Quota {
     pub limit: u32,
     /// Within how long.
     pub window: Duration,
+    /// How many of them are not for this caller: they are kept for whom they are more likely to belong to.
+    pub reserved: u32,
 }
 
 impl Quota {
     /// At most `limit` events within any `seconds`.
     #[must_use]
     pub const fn new(limit: u32, seconds: u64) -> Self {
-        Self { limit, window: Duration::from_secs(seconds) }
+        Self { limit, window: Duration::from_secs(seconds), reserved: 0 }
+    }
+
+    /// The quota as it is for strangers: half of it, rounded down, is kept from them.
+    #[must_use]
+    pub const fn for_strangers(self) -> Self {
+        Self { reserved: self.limit / 2, ..self }
+    }
+
+    /// How many events this caller may bring the count to.
+    #[must_use]
+    pub const fn room(&self) -> u32 {
+        self.limit.saturating_sub(self.reserved)
     }
 
     /// Up to this limit events are kept one by one, above it in slots of a 64th of the window.
@@ -45,6 +59,8 @@ pub enum Subject {
     SendsBy(Installation),
     /// Messages that an address asked for.
     SendsFrom(AddressBlock),
+    /// Messages to a block of numbers.
+    SendsToRange(NumberRange),
     /// Messages that an account's sessions asked for.
     SendsOf(AccountId),
     /// All messages.
@@ -96,7 +112,7 @@ impl Meter {
     fn wait(&self, quota: &Quota, now: Timestamp) -> Option<Duration> {
         let counting = || self.events.iter().filter(|(at, _)| at.after(self.window) > now);
         let total: u64 = counting().map(|&(_, count)| u64::from(count)).sum();
-        let mut surplus = (total + 1).checked_sub(u64::from(quota.limit)).filter(|&surplus| surplus > 0)?;
+        let mut surplus = (total + 1).checked_sub(u64::from(quota.room())).filter(|&surplus| surplus > 0)?;
         for &(at, count) in counting() {
             surplus = surplus.saturating_sub(u64::from(count));
             if surplus == 0 {
@@ -113,7 +129,7 @@ impl Tally {
     pub fn wait(&self, quotas: &[Quota], now: Timestamp) -> Option<Duration> {
         let wait = |quota: &Quota| match self.meters.iter().find(|meter| meter.window == quota.window) {
             Some(meter) => meter.wait(quota, now),
-            None => (quota.limit == 0).then_some(quota.window),
+            None => (quota.room() == 0).then_some(quota.window),
         };
         quotas.iter().filter_map(wait).max()
     }
@@ -132,6 +148,11 @@ impl Tally {
                 meter.add(quota.slot(at));
             }
         }
+    }
+
+    /// Forgets what was counted for one length of window.
+    pub fn forget(&mut self, window: Duration) {
+        self.meters.retain(|meter| meter.window != window);
     }
 
     /// Takes back one event that was counted at that time.

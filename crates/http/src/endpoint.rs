@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use mobile_bind_domain::Service;
 use poem::endpoint::BoxEndpoint;
 use poem::error::MethodNotAllowedError;
 use poem::http::{StatusCode, Uri, header};
@@ -17,6 +16,7 @@ use crate::fault::WireFault;
 use crate::metrics::{Answered, MetricsRoute};
 use crate::observation::Observation;
 use crate::parameters::{Parameter, Parameters};
+use crate::readiness::Readiness;
 use crate::rewriting::{OPERATIONS, Rewriting};
 use crate::shedding::Shedding;
 use crate::{Parts, development, document, language, pages};
@@ -60,23 +60,6 @@ fn constant(json: String) -> impl Endpoint<Output = Response> + 'static {
 #[handler]
 fn healthz() -> Response {
     Response::builder().content_type("application/json").body(r#"{"status":"ok"}"#)
-}
-
-/// Whether the store can be used.
-struct Readiness(Arc<Service>);
-
-impl Endpoint for Readiness {
-    type Output = Response;
-
-    async fn call(&self, request: Request) -> Result<Response> {
-        match self.0.store.check().await {
-            Ok(()) => Ok(Response::builder().content_type("application/json").body(r#"{"status":"ready"}"#)),
-            Err(fault) => {
-                error!(error = &fault as &dyn std::error::Error, "not ready");
-                Ok(WireFault::NotReady.response(Head::of(&request).language()))
-            }
-        }
-    }
 }
 
 /// Marks the response of a request that panicked.

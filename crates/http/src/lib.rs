@@ -22,6 +22,7 @@ mod metrics;
 mod observation;
 mod pages;
 mod parameters;
+mod readiness;
 mod refusal_table;
 mod rewriting;
 mod schemas;

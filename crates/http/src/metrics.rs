@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use metrics::{
     Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
+use mobile_bind_domain::ports::{ReplicationFacts, StoreFacts};
 use mobile_bind_domain::{ClientType, Refusal, Service};
 use poem::endpoint::BoxEndpoint;
 use poem::{Endpoint, EndpointExt, Request, Response, Result, Route, get};
@@ -20,6 +21,12 @@ const REQUEST_DURATION: &str = "mobile_bind_http_request_duration_seconds";
 const SENDS: &str = "mobile_bind_sends_total";
 const BINDS: &str = "mobile_bind_binds_total";
 const STORE_READY: &str = "mobile_bind_store_ready";
+const NODE_INFO: &str = "mobile_bind_node_info";
+const POOL_CONNECTIONS: &str = "mobile_bind_store_pool_connections";
+const POOL_WAITING: &str = "mobile_bind_store_pool_waiting";
+const STANDBYS: &str = "mobile_bind_store_standbys";
+const REPLICATION_LAG_BYTES: &str = "mobile_bind_store_replication_lag_bytes";
+const REPLICATION_LAG: &str = "mobile_bind_store_replication_lag_seconds";
 /// Requests that are being worked on.
 pub(crate) const IN_FLIGHT: &str = "mobile_bind_http_requests_in_flight";
 /// Requests that were turned away at once.
@@ -44,6 +51,22 @@ pub fn describe_metrics() {
     describe_counter!(SENDS, "Codes asked for, by client type and what became of it.");
     describe_counter!(BINDS, "Binds, by client type and what became of them.");
     describe_gauge!(STORE_READY, "Whether the store can be read and written: 1 or 0.");
+    describe_gauge!(
+        NODE_INFO,
+        "1; the labels name the kind of store, and this node's number in a store that nodes share."
+    );
+    describe_gauge!(POOL_CONNECTIONS, "Connections to the database: how many may be open, are open, are in use.");
+    describe_gauge!(POOL_WAITING, "Requests that wait for a connection to the database.");
+    describe_gauge!(
+        STANDBYS,
+        "The database's standbys, by whether a change waits for them; NaN where it does not tell."
+    );
+    describe_gauge!(REPLICATION_LAG_BYTES, Unit::Bytes, "How far the slowest standby is behind; NaN where not told.");
+    describe_gauge!(
+        REPLICATION_LAG,
+        Unit::Seconds,
+        "How long the slowest standby takes to show a change; NaN where not told."
+    );
     describe_gauge!(CONNECTIONS, "Open connections.");
     describe_counter!(CONNECTIONS_CLOSED, "Connections closed by the server, by reason: idle, slow or full.");
 }
@@ -147,6 +170,29 @@ pub(crate) fn outcome_name<T>(outcome: &Result<T, Refusal>) -> &'static str {
     }
 }
 
+/// Shows what a node knows of its store.
+fn show(facts: StoreFacts) {
+    let node = facts.node.map_or_else(String::new, |node| node.to_string());
+    gauge!(NODE_INFO, "store" => facts.kind, "node" => node).set(1.0);
+    let Some(pool) = facts.pool else { return };
+    for (state, count) in [("limit", pool.limit), ("open", pool.open), ("in_use", pool.in_use)] {
+        gauge!(POOL_CONNECTIONS, "state" => state).set(as_f64(count));
+    }
+    gauge!(POOL_WAITING).set(as_f64(pool.waiting));
+    // What is not known must not look like what was known last.
+    let known = |of: fn(ReplicationFacts) -> f64| facts.replication.map_or(f64::NAN, of);
+    gauge!(STANDBYS, "mode" => "synchronous").set(known(|found| f64::from(found.synchronous)));
+    let others = known(|found| f64::from(found.standbys.saturating_sub(found.synchronous)));
+    gauge!(STANDBYS, "mode" => "asynchronous").set(others);
+    gauge!(REPLICATION_LAG_BYTES).set(known(|found| as_f64(usize::try_from(found.lag_bytes).unwrap_or(usize::MAX))));
+    gauge!(REPLICATION_LAG).set(known(|found| found.lag.map_or(0.0, |lag| lag.as_secs_f64())));
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge needs no more than 53 bits")]
+fn as_f64(count: usize) -> f64 {
+    count as f64
+}
+
 /// A service that shows the metrics at `/metrics` and does nothing else, for an address of its own.
 pub fn metrics_endpoint(service: Arc<Service>, scrape: Arc<dyn Scrape>) -> BoxEndpoint<'static, Response> {
     Route::new().at("/metrics", get(MetricsRoute { service, scrape })).map_to_response().boxed()
@@ -164,6 +210,7 @@ impl Endpoint for MetricsRoute {
     async fn call(&self, _: Request) -> Result<Response> {
         let ready = self.service.store.check().await.is_ok();
         gauge!(STORE_READY).set(if ready { 1.0 } else { 0.0 });
+        show(self.service.store.facts());
         Ok(Response::builder().content_type("text/plain; version=0.0.4; charset=utf-8").body(self.scrape.render()))
     }
 }

@@ -204,7 +204,8 @@ pub async fn referrers_are_found_by_every_name(under_test: &dyn StoreUnderTest) 
     ];
     let named = async |name: &ReferrerName| -> Result<Option<Account>> {
         let caller = CallerQuery::Session(None);
-        let query = BindQuery { key: key("13500135000", "u")?, caller, referrer: Some(name.clone()) };
+        let query =
+            BindQuery { key: key("13500135000", "u")?, caller, referrer: Some(name.clone()), idempotency: None };
         Ok(store.load_bind(&query).await?.referrer)
     };
     for name in &names {

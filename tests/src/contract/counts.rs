@@ -89,6 +89,8 @@ pub async fn subjects_are_counted_apart(under_test: &dyn StoreUnderTest) -> Resu
         Subject::FailuresBy(Client::Installation(installation("u")?)),
         Subject::FailuresBy(Client::Installation(installation("192.0.2.1")?)),
         Subject::FailuresBy(Client::Address(block(1))),
+        Subject::SendsToRange(mobile(MOBILE)?.range()),
+        Subject::SendsToRange(mobile("17602138368")?.range()),
     ];
     let count =
         |subject: &Subject| Write::Count { subject: subject.clone(), at: NOW, kept: vec![MINUTE], watched: Vec::new() };
@@ -110,7 +112,7 @@ pub async fn a_send_loads_what_is_counted_for_it(under_test: &dyn StoreUnderTest
     commit(&*store, vec![Write::OpenSession(opened.clone())]).await?;
     let key = key(MOBILE, "u")?;
     let address = std::net::IpAddr::from([192, 0, 2, 1]).into();
-    let mut subjects = SendQuery { key: key.clone(), address, session: None }.subjects();
+    let mut subjects = SendQuery { key: key.clone(), address, session: None, idempotency: None }.subjects();
     subjects.push(Subject::SendsOf(id(1)?));
     let count =
         |subject: &Subject| Write::Count { subject: subject.clone(), at: NOW, kept: vec![HOUR], watched: vec![MINUTE] };

@@ -7,6 +7,7 @@ pub mod challenges;
 pub mod claims;
 pub mod commits;
 pub mod counts;
+pub mod idempotency;
 pub mod memory;
 pub mod postgres;
 pub mod races;
@@ -99,6 +100,12 @@ macro_rules! store_contract {
             audit::an_accounts_sessions_end_at_once
             audit::a_number_leads_to_its_account
             audit::a_bind_knows_when_the_holder_was_seen_and_what_was_sent_to_the_former_number
+            idempotency::a_request_is_recorded_once
+            idempotency::what_became_of_a_request_is_found_by_its_name
+            idempotency::one_of_many_requests_with_a_key_is_recorded
+            idempotency::a_spent_key_is_forgotten
+            idempotency::a_window_is_forgotten
+            idempotency::what_is_reserved_is_kept_from_strangers
             races::one_of_many_claims_of_a_number_wins
             races::one_of_many_claims_of_an_openid_wins
             races::a_challenge_is_used_once

@@ -172,7 +172,7 @@ pub fn ensure_conflict(result: Result<Revision, CommitError>) -> Result<()> {
 /// # Errors
 /// Where the store fails.
 pub async fn bind_snapshot(store: &dyn Store, key: &ChallengeKey) -> Result<BindSnapshot> {
-    let query = BindQuery { key: key.clone(), caller: CallerQuery::Session(None), referrer: None };
+    let query = BindQuery { key: key.clone(), caller: CallerQuery::Session(None), referrer: None, idempotency: None };
     Ok(store.load_bind(&query).await?)
 }
 
@@ -182,7 +182,7 @@ pub async fn bind_snapshot(store: &dyn Store, key: &ChallengeKey) -> Result<Bind
 /// Where the store fails.
 pub async fn send_snapshot(store: &dyn Store, key: &ChallengeKey, session: Option<SessionId>) -> Result<SendSnapshot> {
     let address = std::net::IpAddr::from([192, 0, 2, 1]).into();
-    Ok(store.load_send(&SendQuery { key: key.clone(), address, session }).await?)
+    Ok(store.load_send(&SendQuery { key: key.clone(), address, session, idempotency: None }).await?)
 }
 
 /// A client's challenge for a number.
@@ -214,7 +214,7 @@ pub async fn identity_holders(
     unionid: &str,
 ) -> Result<(Option<u64>, Option<u64>)> {
     let caller = CallerQuery::Identity { identity: Some(identity), unionid: UnionId::new(unionid) };
-    let query = BindQuery { key: key("13900000000", "u")?, caller, referrer: None };
+    let query = BindQuery { key: key("13900000000", "u")?, caller, referrer: None, idempotency: None };
     let snapshot = store.load_bind(&query).await?;
     let id = |holder: Option<Versioned<Account>>| holder.map(|account| account.value.id.get());
     Ok((id(snapshot.identity_holder), id(snapshot.unionid_holder)))

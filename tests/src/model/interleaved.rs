@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use mobile_bind_domain::ports::{
     AuditTrail, BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
+    StoreFacts,
 };
 use mobile_bind_domain::{Account, AccountId, Change, Mobile, Revision, Session, SessionId, Timestamp, Versioned};
 
@@ -95,6 +96,10 @@ impl Store for Interleaved {
 
     async fn check(&self) -> Result<(), StoreError> {
         self.store.check().await
+    }
+
+    fn facts(&self) -> StoreFacts {
+        self.store.facts()
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -33,6 +33,7 @@ impl State {
             Expectation::Account(id, revision) => Versioned::revision_of(self.accounts.get(id)) == *revision,
             Expectation::Challenge(key, revision) => Versioned::revision_of(self.challenges.get(key)) == *revision,
             Expectation::Session(id) => self.sessions.contains_key(id),
+            Expectation::Idempotency(name, revision) => Versioned::revision_of(self.idempotency.get(name)) == *revision,
         }
     }
 
@@ -52,6 +53,9 @@ impl State {
                 Versioned::revision_of(old) == *expected && Self::claims(account).all(&mut free)
             }
             Write::Challenge { expected, key, .. } => Versioned::revision_of(self.challenges.get(key)) == *expected,
+            Write::Idempotency { expected, name, .. } => {
+                Versioned::revision_of(self.idempotency.get(name)) == *expected
+            }
             Write::Count { subject, at, kept, .. } => {
                 let tally = self.tallies.get(subject).cloned().unwrap_or_default();
                 tally.wait(kept, *at).is_none()
@@ -65,6 +69,7 @@ impl State {
             | Write::AuditCopy(_)
             | Write::DropSegment { .. }
             | Write::Receipt(..)
+            | Write::Forget { .. }
             | Write::Uncount { .. } => true,
         }
     }
@@ -94,8 +99,19 @@ impl State {
             Write::Receipt(key, receipt) => {
                 self.receipts.insert(key, receipt);
             }
+            Write::Idempotency { name, record: Some(value), .. } => {
+                self.idempotency.insert(name, Versioned { revision, value });
+            }
+            Write::Idempotency { name, record: None, .. } => {
+                self.idempotency.remove(&name);
+            }
             Write::Count { subject, at, kept, watched } => {
                 self.tallies.entry(subject).or_default().add(kept.iter().chain(&watched), at);
+            }
+            Write::Forget { subject, window } => {
+                if let Some(tally) = self.tallies.get_mut(&subject) {
+                    tally.forget(window);
+                }
             }
             Write::Uncount { subject, at } => {
                 if let Some(tally) = self.tallies.get_mut(&subject) {

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use mobile_bind_domain::ports::{
     AuditTrail, BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
+    StoreFacts,
 };
 use mobile_bind_domain::{Account, AccountId, Change, Mobile, Revision, Session, SessionId, Timestamp, Versioned};
 
@@ -111,6 +112,10 @@ impl Store for MemoryStore {
 
     async fn check(&self) -> Result<(), StoreError> {
         self.open().map(|_| ())
+    }
+
+    fn facts(&self) -> StoreFacts {
+        StoreFacts { kind: "memory", ..StoreFacts::default() }
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CallerQuery, ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
+    BindQuery, BindSnapshot, CallerQuery, EarlierBind, ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
 };
 use mobile_bind_domain::referrer::ReferrerName;
-use mobile_bind_domain::{Account, AccountId, ChallengeKey, ClientType, SessionId, Subject, Tally, Timestamp};
+use mobile_bind_domain::{
+    Account, AccountId, ChallengeKey, ClientType, IdempotencyName, IdempotentOutcome, SessionId, Subject, Tally,
+    Timestamp,
+};
 
 use crate::state::{Claim, State};
 
@@ -15,7 +18,8 @@ impl State {
         let caller = query.session.and_then(|id| self.load_session(id));
         let of_account = caller.as_ref().map(|caller| Subject::SendsOf(caller.account.value.id));
         let tallies = self.load_tallies(query.subjects().into_iter().chain(of_account));
-        SendSnapshot { challenge: self.challenges.get(&query.key).cloned(), caller, tallies }
+        let earlier = query.idempotency.and_then(|name| self.idempotency.get(&name).cloned());
+        SendSnapshot { challenge: self.challenges.get(&query.key).cloned(), caller, earlier, tallies }
     }
 
     pub(crate) fn load_bind(&self, query: &BindQuery) -> BindSnapshot {
@@ -45,6 +49,7 @@ impl State {
             mobile_holder,
             holder_used_at,
             former_challenge: former.and_then(|key| self.challenges.get(&key).cloned()),
+            earlier: query.idempotency.and_then(|name| self.load_earlier(name)),
             identity_holder,
             unionid_holder,
             session,
@@ -63,6 +68,15 @@ impl State {
         let first = (account, ClientType::Pc);
         let ids = self.sessions_of.range(first..).take_while(|((holder, _), _)| *holder == account).map(|(_, id)| id);
         ids.filter_map(|id| self.sessions.get(id)).map(|session| session.used_at).max()
+    }
+
+    fn load_earlier(&self, name: IdempotencyName) -> Option<EarlierBind> {
+        let record = self.idempotency.get(&name)?.clone();
+        let session = match record.value.outcome {
+            IdempotentOutcome::Bound { session: Some(id), .. } => self.load_session(id),
+            _ => None,
+        };
+        Some(EarlierBind { record, session })
     }
 
     fn load_referrer(&self, name: &ReferrerName) -> Option<Account> {

@@ -5,8 +5,8 @@ use std::ops::Bound;
 
 use mobile_bind_domain::bind::BindReceipt;
 use mobile_bind_domain::{
-    Account, AccountId, Challenge, ChallengeKey, ClientType, Identity, MemberCode, Mobile, Platform, Session,
-    SessionId, Subject, Tally, Timestamp, UnionId, Versioned,
+    Account, AccountId, Challenge, ChallengeKey, ClientType, IdempotencyName, IdempotencyRecord, Identity, MemberCode,
+    Mobile, Platform, Session, SessionId, Subject, Tally, Timestamp, UnionId, Versioned,
 };
 
 use crate::audit::Audit;
@@ -30,6 +30,7 @@ pub(crate) struct State {
     pub(crate) holders: HashMap<Claim, AccountId>,
     pub(crate) challenges: BTreeMap<ChallengeKey, Versioned<Challenge>>,
     pub(crate) receipts: BTreeMap<ChallengeKey, BindReceipt>,
+    pub(crate) idempotency: BTreeMap<IdempotencyName, Versioned<IdempotencyRecord>>,
     pub(crate) tallies: BTreeMap<Subject, Tally>,
     pub(crate) sessions: BTreeMap<SessionId, Session>,
     pub(crate) sessions_of: BTreeMap<(AccountId, ClientType), SessionId>,
@@ -63,12 +64,15 @@ impl State {
     /// Forgets what has ended among the next records, at most `limit` of them.
     pub(crate) fn purge(&mut self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> usize {
         let mut sweep = Sweep { left: limit, forgotten: 0 };
-        let Cursors { challenges, receipts, tallies, sessions } = &mut self.cursors;
+        let Cursors { challenges, receipts, idempotency, tallies, sessions } = &mut self.cursors;
         for key in sweep.ended(&self.challenges, challenges, |challenge| challenge.value.expires_at <= now) {
             self.challenges.remove(&key);
         }
         for key in sweep.ended(&self.receipts, receipts, |receipt| receipt.expires_at <= now) {
             self.receipts.remove(&key);
+        }
+        for name in sweep.ended(&self.idempotency, idempotency, |record| record.value.expires_at <= now) {
+            self.idempotency.remove(&name);
         }
         for subject in sweep.ended(&self.tallies, tallies, |tally| tally.spent_at() <= now) {
             self.tallies.remove(&subject);
@@ -85,6 +89,7 @@ impl State {
 pub(crate) struct Cursors {
     challenges: Option<ChallengeKey>,
     receipts: Option<ChallengeKey>,
+    idempotency: Option<IdempotencyName>,
     tallies: Option<Subject>,
     sessions: Option<SessionId>,
 }

@@ -4,6 +4,8 @@
 //! is looked at again when another transaction that was waited for has changed them; one that does not hold divides by
 //! zero, and with that the whole transaction fails, although its end was sent along. Only the absence of a record that is
 //! expected but not written is not locked: it held when the statement ran, and the change stands before whatever came then.
+//!
+//! A commit that is answered with a warning is not confirmed; [`Warnings`] says why.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -14,17 +16,20 @@ use deadpool_postgres::Client;
 use mobile_bind_domain::{AuditNode, Change, Expectation, Revision, Write};
 
 use crate::fault::{Fault, Rejection};
+use crate::hosts::Warnings;
 use crate::query::{Parameter, Statement, references};
-use crate::records::{account, audit, challenge, receipt, session, tally};
+use crate::records::{account, audit, challenge, idempotency, receipt, session, tally};
 
-/// The statements of a change. Whatever the change's own order, challenges come first, then accounts, sessions, receipts,
-/// counts and the audit: so changes that meet wait for each other, and do not lock each other out. What is expected comes before what is
+/// The statements of a change. Whatever the change's own order, idempotency keys come first, then challenges, accounts,
+/// sessions, receipts, counts and the audit: so changes that meet wait for each other, and do not lock each other out. What is
+/// expected comes before what is
 /// written.
 pub(crate) fn statements(change: &Change, revision: Revision, node: AuditNode) -> Result<Vec<Statement>, Fault> {
     let mut place = 0_u8;
     let mut ordered: Vec<(u8, Statement)> = Vec::with_capacity(change.expectations.len() + change.writes.len());
     for expectation in &change.expectations {
         ordered.push(match expectation {
+            Expectation::Idempotency(name, known) => (0, idempotency::unchanged(*name, *known)),
             Expectation::Challenge(key, known) => (0, challenge::unchanged(key, *known)),
             Expectation::Account(id, known) => (2, account::unchanged(*id, *known)),
             Expectation::Session(id) => (4, session::there(*id)),
@@ -50,6 +55,9 @@ pub(crate) fn statements(change: &Change, revision: Revision, node: AuditNode) -
                 ordered.extend(audit::drop_segment(*node, *segment, *last).map(|statement| (8, statement)));
             }
             Write::Receipt(key, kept) => ordered.push((6, receipt::write(key, kept))),
+            Write::Idempotency { expected, name, record } => {
+                ordered.push((0, idempotency::write(*expected, *name, record.as_ref(), revision)));
+            }
             Write::Count { subject, at, kept, watched } => {
                 for quota in kept {
                     ordered.push((7, tally::count(subject, *at, quota, true)?));
@@ -58,6 +66,7 @@ pub(crate) fn statements(change: &Change, revision: Revision, node: AuditNode) -
                     ordered.push((7, tally::count(subject, *at, quota, false)?));
                 }
             }
+            Write::Forget { subject, window } => ordered.push((7, tally::forget(subject, *window)?)),
             Write::Uncount { subject, at } => ordered.push((7, tally::uncount(subject, *at))),
         }
     }
@@ -69,29 +78,31 @@ pub(crate) fn statements(change: &Change, revision: Revision, node: AuditNode) -
 type Answer<'a> = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>> + Send + 'a>>;
 
 /// Runs all statements or none.
-pub(crate) async fn run(client: &Client, statements: &[Statement], timeout: Duration) -> Result<(), Rejection> {
+pub(crate) async fn run(
+    client: &Client,
+    statements: &[Statement],
+    timeout: Duration,
+    warnings: &Warnings,
+) -> Result<(), Rejection> {
     let mut prepared = Vec::with_capacity(statements.len());
     for statement in statements {
         prepared.push(client.prepare_cached(&statement.text).await?);
     }
     let parameters: Vec<&[Parameter]> = statements.iter().map(|statement| statement.parameters.as_slice()).collect();
-    // Only within the transaction: were its own beginning cut short, what follows would be committed one by one.
+    // The end has the limit too: while the standby is away, commits that nobody waits for any more must not pile up.
     let begin = format!("BEGIN; SET LOCAL statement_timeout = {}", timeout.as_millis());
     let mut answers: Vec<Answer<'_>> = Vec::with_capacity(statements.len() + 2);
-    let alone = statements.len() == 1;
-    if !alone {
-        answers.push(Box::pin(client.batch_execute(&begin)));
-    }
+    answers.push(Box::pin(client.batch_execute(&begin)));
     for (statement, parameters) in prepared.iter().zip(parameters) {
         answers.push(Box::pin(async move {
             let parameters = references(parameters);
             client.execute(statement, &parameters).await.map(|_| ())
         }));
     }
-    if !alone {
-        answers.push(Box::pin(client.batch_execute("COMMIT")));
-    }
-    in_order(answers).await.map_err(Rejection::from)
+    answers.push(Box::pin(client.batch_execute("COMMIT")));
+    let warned = warnings.count();
+    in_order(answers).await?;
+    if warnings.count() == warned { Ok(()) } else { Err(Fault::Unconfirmed.into()) }
 }
 
 /// Has all of them under way at once, begun in their order, and answers the first failure when all have ended.

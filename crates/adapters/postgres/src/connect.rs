@@ -10,16 +10,19 @@ use tokio_postgres::config::{Host, LoadBalanceHosts, SslMode, TargetSessionAttrs
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::fault::OpenError;
+use crate::hosts::{Hosts, Warnings};
 use crate::options::Options;
 
 /// What every connection is told first. What is committed must be on disk, and on the standby where there is one, before it
 /// is answered, whatever the server's default; a statement that waits for ever, or a transaction whose client is gone, must
-/// not keep its locks.
+/// not keep its locks. How long a statement may take is said in each transaction, not here: were a transaction's own
+/// beginning cut short, what follows would be committed one by one.
 fn setup(options: &Options) -> String {
     let (timeout, lock_timeout) = (options.timeout.as_millis(), options.lock_timeout.as_millis());
     format!(
         "SELECT set_config('synchronous_commit', 'on', false)
             WHERE current_setting('synchronous_commit') IN ('off', 'local');
+         SET statement_timeout = 0;
          SET lock_timeout = {lock_timeout};
          SET idle_in_transaction_session_timeout = {timeout}"
     )
@@ -35,10 +38,12 @@ const PLANS: [&str; 4] = [
 ];
 
 /// A pool that opens connections as they are needed.
-pub(crate) fn pool(options: &Options) -> Result<Pool, OpenError> {
+pub(crate) fn pool(options: &Options, warnings: &Warnings) -> Result<Pool, OpenError> {
     let config = config(options)?;
     let tls = MakeRustlsConnect::new(tls(options, config.get_ssl_mode())?);
-    let manager = Manager::from_config(config, tls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+    let patience = config.get_connect_timeout().copied().unwrap_or(options.connect_timeout);
+    let hosts = Hosts::of(&config, tls, patience, warnings.clone());
+    let manager = Manager::from_connect(config, hosts, ManagerConfig { recycling_method: RecyclingMethod::Fast });
     let told = setup(options);
     let lifetime = options.connection_lifetime;
     Pool::builder(manager)
@@ -130,6 +135,7 @@ mod tests {
 
     use super::{config, pool};
     use crate::fault::OpenError;
+    use crate::hosts::Warnings;
     use crate::options::Options;
 
     #[test]
@@ -151,7 +157,7 @@ mod tests {
 
     #[test]
     fn an_address_that_cannot_be_read_is_not_repeated() {
-        let error = pool(&Options::new("postgres://u:hush@h/d?nonsense=hush")).unwrap_err();
+        let error = pool(&Options::new("postgres://u:hush@h/d?nonsense=hush"), &Warnings::default()).unwrap_err();
         assert!(matches!(error, OpenError::Address(_)));
         assert!(!format!("{error} {error:?}").contains("hush"), "{error:?}");
     }
@@ -162,6 +168,6 @@ mod tests {
             root_certificates: Some("/no/such/file.pem".into()),
             ..Options::new("postgres://u@db.example/d")
         };
-        assert!(pool(&options).unwrap_err().to_string().contains("/no/such/file.pem"));
+        assert!(pool(&options, &Warnings::default()).unwrap_err().to_string().contains("/no/such/file.pem"));
     }
 }

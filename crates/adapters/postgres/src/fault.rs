@@ -18,6 +18,8 @@ pub(crate) enum Fault {
     NoConnection,
     #[error("the database did not answer in time")]
     Timeout,
+    #[error("the database warned when it committed: the standby may not have it")]
+    Unconfirmed,
     #[error("a stored {0} cannot be read")]
     Unreadable(&'static str),
     #[error("a {0} cannot be stored")]

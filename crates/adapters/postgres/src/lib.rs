@@ -6,13 +6,16 @@
 
 /// Uses a connection: the wait for one and what is done with it take no longer than the timeout, together.
 macro_rules! using {
-    ($inner:expr, $client:ident => $work:expr) => {{
+    ($inner:expr, $client:ident => $work:expr) => {
+        using!($inner, $inner.options.timeout, $client => $work)
+    };
+    ($inner:expr, $within:expr, $client:ident => $work:expr) => {{
         let mut held: Option<Client> = None;
         let work = async {
             let $client: &Client = held.insert($inner.pool.get().await.map_err(Fault::from)?);
             $work.await
         };
-        let ended = timeout($inner.options.timeout, work).await;
+        let ended = timeout($within, work).await;
         let in_time = |had: bool| if had { Fault::Timeout } else { Fault::NoConnection };
         let result = ended.unwrap_or_else(|_| Err(in_time(held.is_some()).into()));
         $inner.done(held, result)
@@ -37,24 +40,27 @@ mod audit;
 mod commit;
 mod connect;
 mod fault;
+mod hosts;
 mod keys;
 mod load;
 mod options;
 mod purge;
 mod query;
 mod records;
+mod replication;
 mod schema;
 mod text;
 mod verify;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_postgres::{Client, Object, Pool};
-use metrics::gauge;
 use mobile_bind_domain::ports::{
-    AuditTrail, BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
+    AuditTrail, BindQuery, BindSnapshot, CommitError, PoolFacts, SendQuery, SendSnapshot, SessionSnapshot, Store,
+    StoreError, StoreFacts,
 };
 use mobile_bind_domain::{
     Account, AccountId, AuditNode, Change, Mobile, Revision, Session, SessionId, Timestamp, Versioned, Write,
@@ -63,6 +69,8 @@ use tokio::time::timeout;
 
 use crate::allotment::{Allotment, Block};
 use crate::fault::{Fault, MayBeFault, Rejection};
+use crate::hosts::Warnings;
+use crate::replication::Replication;
 
 pub use crate::fault::OpenError;
 pub use crate::options::Options;
@@ -72,15 +80,8 @@ pub use crate::verify::{Findings, verify};
 const ACCOUNT_IDS: i64 = 1_000;
 const REVISIONS: i64 = 1 << 20;
 
-/// Connections of this node's pool, by `state`: how many are open, idle, and may be open.
-pub const CONNECTIONS: &str = "mobile_bind_postgres_connections";
-/// This node's number in the database.
-pub const NODE: &str = "mobile_bind_postgres_node";
-
-#[expect(clippy::cast_precision_loss, reason = "a gauge needs no more than 53 bits")]
-fn as_f64(count: usize) -> f64 {
-    count as f64
-}
+/// How long a probe waits for the database at most.
+const PROBE: Duration = Duration::from_secs(1);
 
 /// A store over one database.
 #[derive(Clone)]
@@ -91,6 +92,8 @@ pub struct PostgresStore {
 struct Inner {
     pool: Pool,
     options: Options,
+    warnings: Warnings,
+    replication: Replication,
     /// This node's number, which no other node has had.
     node: i64,
     account_ids: Allotment,
@@ -104,7 +107,8 @@ impl PostgresStore {
     /// # Errors
     /// Where the database cannot be reached or used.
     pub async fn open(options: Options) -> Result<Self, OpenError> {
-        let pool = connect::pool(&options)?;
+        let warnings = Warnings::default();
+        let pool = connect::pool(&options, &warnings)?;
         let client = pool.get().await.map_err(Fault::from)?;
         let encoding: String = one_value(&client, "SHOW server_encoding").await?;
         if !matches!(encoding.as_str(), "UTF8" | "UTF-8") {
@@ -117,12 +121,13 @@ impl PostgresStore {
         }
         let node = one_value(&client, "UPDATE counters SET value = value + 1 WHERE name = 'node' RETURNING value");
         let node: i64 = node.await?;
-        gauge!(NODE).set(as_f64(usize::try_from(node).unwrap_or(usize::MAX)));
         tracing::info!(node, "this node has a number in the database");
         drop(client);
         let inner = Inner {
             pool,
             options,
+            warnings,
+            replication: Replication::default(),
             node,
             account_ids: Allotment::new("account", ACCOUNT_IDS),
             revisions: Allotment::new("revision", REVISIONS),
@@ -143,7 +148,7 @@ impl PostgresStore {
 /// # Errors
 /// Where the database cannot be reached or changed.
 pub async fn migrate(options: &Options) -> Result<i64, OpenError> {
-    let pool = connect::pool(options)?;
+    let pool = connect::pool(options, &Warnings::default())?;
     let client = pool.get().await.map_err(Fault::from)?;
     schema::migrate(&client).await
 }
@@ -170,10 +175,6 @@ impl Inner {
 
     /// Gives a connection back, unless what came of its use says that it is good for nothing more.
     fn done<T, E: MayBeFault>(&self, client: Option<Client>, result: Result<T, E>) -> Result<T, E> {
-        let facts = self.pool.status();
-        gauge!(CONNECTIONS, "state" => "open").set(as_f64(facts.size));
-        gauge!(CONNECTIONS, "state" => "idle").set(as_f64(facts.available));
-        gauge!(CONNECTIONS, "state" => "limit").set(as_f64(facts.max_size));
         if let Err(error) = &result
             && error.fault().is_some_and(Fault::is_of_connection)
         {
@@ -182,6 +183,12 @@ impl Inner {
             self.pool.retain(|_, _| false);
         }
         result
+    }
+
+    /// Asks all that a probe wants to know in one round trip.
+    async fn probe(&self, client: &Client) -> Result<(), Fault> {
+        let (takes_changes, ()) = tokio::join!(takes_changes(client), self.replication.ask(client));
+        takes_changes
     }
 
     /// The next number of an allotment.
@@ -234,7 +241,7 @@ impl Inner {
         if statements.is_empty() {
             return Ok(revision);
         }
-        let committed = using!(self, client => commit::run(client, &statements, self.options.timeout));
+        let committed = using!(self, client => commit::run(client, &statements, self.options.timeout, &self.warnings));
         if matches!(committed, Err(Rejection::Conflict)) && makes_account(change) {
             // It may be the id that is taken.
             self.account_ids.give_up();
@@ -300,7 +307,24 @@ impl Store for PostgresStore {
 
     async fn check(&self) -> Result<(), StoreError> {
         self.inner.open()?;
-        Ok(using!(self.inner, client => takes_changes(client))?)
+        let within = self.inner.options.timeout.min(PROBE);
+        let checked = using!(self.inner, within, client => self.inner.probe(client));
+        if checked.is_err() {
+            self.inner.replication.forget();
+        }
+        Ok(checked?)
+    }
+
+    fn facts(&self) -> StoreFacts {
+        let status = self.inner.pool.status();
+        let pool = PoolFacts {
+            limit: status.max_size,
+            open: status.size,
+            in_use: status.size.saturating_sub(status.available),
+            waiting: status.waiting,
+        };
+        let replication = self.inner.replication.known();
+        StoreFacts { kind: "postgres", node: u64::try_from(self.inner.node).ok(), pool: Some(pool), replication }
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -2,16 +2,20 @@
 
 use deadpool_postgres::Client;
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CallerQuery, ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
+    BindQuery, BindSnapshot, CallerQuery, EarlierBind, ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
 };
 use mobile_bind_domain::referrer::ReferrerName;
-use mobile_bind_domain::{Account, AccountId, ChallengeKey, Mobile, Session, SessionId, Subject, Versioned};
+use mobile_bind_domain::{
+    Account, AccountId, ChallengeKey, IdempotencyName, Mobile, Session, SessionId, Subject, Versioned,
+};
 use tokio_postgres::Row;
 
 use crate::fault::Fault;
 use crate::query::{Columns, Selection, Statement};
 use crate::records::account::{live, platform_number};
-use crate::records::{account, challenge, receipt, session, stored_client, stored_id, stored_text, tally, timestamp};
+use crate::records::{
+    account, challenge, idempotency, receipt, session, stored_client, stored_id, stored_text, tally, timestamp,
+};
 
 async fn one(client: &Client, statement: Statement) -> Result<Row, Fault> {
     let prepared = client.prepare_cached(&statement.text).await?;
@@ -23,6 +27,13 @@ fn join_challenge(selection: &mut Selection, key: &ChallengeKey) {
     let client = selection.bind(stored_client(&key.client), "text");
     selection.columns(challenge::COLUMNS);
     selection.join("challenges", "c", &format!("c.mobile = {mobile} AND c.client = {client}"));
+}
+
+/// What became of a request with an idempotency key, `i`.
+fn join_earlier(selection: &mut Selection, name: IdempotencyName) {
+    let name = selection.bind(name.0.to_vec(), "bytea");
+    selection.join("idempotency_keys", "i", &format!("i.name = {name}"));
+    selection.columns(idempotency::COLUMNS);
 }
 
 /// A session `s` and its account `sa`.
@@ -49,6 +60,9 @@ pub(crate) fn send_statement(query: &SendQuery) -> Statement {
         subjects = format!("array_append({subjects}, '{}' || s.account_id::text)", tally::SENDS_OF);
     }
     selection.columns(&tally::columns(&subjects));
+    if let Some(name) = query.idempotency {
+        join_earlier(&mut selection, name);
+    }
     selection.into_statement()
 }
 
@@ -59,7 +73,8 @@ pub(crate) async fn for_send(client: &Client, query: &SendQuery) -> Result<SendS
     let caller = if query.session.is_some() { take_session(columns)? } else { None };
     let of_account = caller.as_ref().map(|caller| Subject::SendsOf(caller.account.value.id));
     let tallies = tally::take(columns, query.subjects().into_iter().chain(of_account))?;
-    Ok(SendSnapshot { challenge, caller, tallies })
+    let earlier = if query.idempotency.is_some() { idempotency::take(columns)? } else { None };
+    Ok(SendSnapshot { challenge, caller, earlier, tallies })
 }
 
 pub(crate) fn bind_statement(query: &BindQuery) -> Statement {
@@ -87,6 +102,13 @@ pub(crate) fn bind_statement(query: &BindQuery) -> Statement {
     }
     if let Some(name) = &query.referrer {
         join_referrer(&mut selection, name);
+    }
+    if let Some(name) = query.idempotency {
+        join_earlier(&mut selection, name);
+        selection.join("sessions", "es", "es.id = i.session_id");
+        selection.join("accounts", "ea", "ea.id = es.account_id");
+        selection.columns(&session::columns("es"));
+        selection.columns(&account::columns("ea"));
     }
     selection.into_statement()
 }
@@ -168,8 +190,15 @@ pub(crate) async fn for_bind(client: &Client, query: &BindQuery) -> Result<BindS
     let session_account = session.as_ref().map(|found| found.account.clone());
     let is_own = [&identity_holder, &unionid_holder, &session_account].into_iter().any(own);
     let referrer = if query.referrer.is_some() { account::take(columns)? } else { None };
+    let mut earlier = None;
+    if query.idempotency.is_some() {
+        let record = idempotency::take(columns)?;
+        let session = take_session(columns)?;
+        earlier = record.map(|record| EarlierBind { record, session });
+    }
     Ok(BindSnapshot {
         challenge,
+        earlier,
         receipt: receipt.map(|receipt| ReceiptSnapshot { receipt, session: session_then }),
         mobile_holder,
         holder_used_at,

@@ -15,13 +15,17 @@ ON CONFLICT (name) DO UPDATE SET node = excluded.node, ends_at = excluded.ends_a
 const LEAVE: &str = "DELETE FROM leases WHERE name = 'purge' AND node = $1::bigint";
 
 /// Each removes no more than so many rows that have ended by then. Rows that a change works on are left for the next time.
-pub(crate) const SWEEPS: [&str; 4] = [
+pub(crate) const SWEEPS: [&str; 5] = [
     "DELETE FROM challenges WHERE (mobile, client) IN (
     SELECT mobile, client FROM challenges WHERE expires_at <= $1::bigint
     ORDER BY expires_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED
 )",
     "DELETE FROM receipts WHERE (mobile, client) IN (
     SELECT mobile, client FROM receipts WHERE expires_at <= $1::bigint
+    ORDER BY expires_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED
+)",
+    "DELETE FROM idempotency_keys WHERE name IN (
+    SELECT name FROM idempotency_keys WHERE expires_at <= $1::bigint
     ORDER BY expires_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED
 )",
     "DELETE FROM meters WHERE (subject, window_ms) IN (
@@ -48,7 +52,7 @@ pub(crate) async fn sweep(
     }
     let mut removed = 0;
     let mut left = i64::try_from(limit).unwrap_or(i64::MAX);
-    let ends = [now, now, now, sessions_before];
+    let ends = [now, now, now, now, sessions_before];
     for (text, end) in SWEEPS.into_iter().zip(ends) {
         if left <= 0 {
             break;

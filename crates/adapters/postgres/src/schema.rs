@@ -7,7 +7,11 @@ use tokio_postgres::error::SqlState;
 use crate::fault::{Fault, OpenError};
 
 /// The steps, oldest first; the first has number 1. Never change one that a release has brought: add another.
-const STEPS: [&str; 2] = [include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0004_audit.sql")];
+const STEPS: [&str; 3] = [
+    include_str!("../migrations/0001_first.sql"),
+    include_str!("../migrations/0003_idempotency.sql"),
+    include_str!("../migrations/0004_audit.sql"),
+];
 
 /// The version that this program works with.
 #[expect(clippy::cast_possible_wrap, reason = "a handful of steps")]
@@ -18,6 +22,9 @@ const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_versions (
     version bigint PRIMARY KEY,
     applied_at timestamptz NOT NULL DEFAULT now()
 )";
+/// Another node's steps are waited for as long as they take.
+const PATIENT: &str = "SET LOCAL lock_timeout = 0";
+const AT_THE_GATE: &str = "SELECT version FROM schema_versions WHERE version = 0 FOR UPDATE";
 const GATE: &str = "INSERT INTO schema_versions (version) VALUES (0) ON CONFLICT (version) DO NOTHING";
 
 /// How often the ledger is tried for: nodes that make it at the same moment get in each other's way.
@@ -54,7 +61,7 @@ pub(crate) async fn migrate(client: &Client) -> Result<i64, OpenError> {
     for (step, text) in (1_i64..).zip(STEPS) {
         // `text` is ours: it is sent as one string, which is one transaction with what stands around it.
         let applied = async {
-            client.batch_execute("BEGIN; SELECT version FROM schema_versions WHERE version = 0 FOR UPDATE").await?;
+            client.batch_execute(&format!("BEGIN; {PATIENT}; {AT_THE_GATE}")).await?;
             if version_within(client).await? >= step {
                 client.batch_execute("COMMIT").await?;
                 return Ok(0);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use deadpool_postgres::Client;
 
 use crate::fault::{Fault, OpenError};
+use crate::hosts::Warnings;
 use crate::options::Options;
 use crate::{connect, load, schema};
 
@@ -21,11 +22,12 @@ pub struct Findings {
     pub problems: BTreeMap<&'static str, u64>,
 }
 
-const TABLES: [(&str, &str); 8] = [
+const TABLES: [(&str, &str); 9] = [
     ("accounts", "SELECT count(*), pg_total_relation_size('accounts') FROM accounts"),
     ("identities", "SELECT count(*), pg_total_relation_size('identities') FROM identities"),
     ("challenges", "SELECT count(*), pg_total_relation_size('challenges') FROM challenges"),
     ("receipts", "SELECT count(*), pg_total_relation_size('receipts') FROM receipts"),
+    ("idempotency_keys", "SELECT count(*), pg_total_relation_size('idempotency_keys') FROM idempotency_keys"),
     ("sessions", "SELECT count(*), pg_total_relation_size('sessions') FROM sessions"),
     ("meters", "SELECT count(*), pg_total_relation_size('meters') FROM meters"),
     ("audit events", "SELECT count(*), pg_total_relation_size('audit_events') FROM audit_events"),
@@ -60,7 +62,7 @@ const PAGE: usize = 4_096;
 /// # Errors
 /// Where the database cannot be reached or read.
 pub async fn verify(options: &Options, mut progress: impl FnMut(u64)) -> Result<Findings, OpenError> {
-    let pool = connect::pool(options)?;
+    let pool = connect::pool(options, &Warnings::default())?;
     let client = pool.get().await.map_err(Fault::from)?;
     schema::check(&client).await?;
     let mut findings = Findings { version: schema::VERSION, ..Findings::default() };

@@ -1,8 +1,8 @@
 //! What each expectation and each write of a change means for the records and the indexes.
 
 use mobile_bind_domain::{
-    Account, AccountId, Challenge, Change, ClientType, Expectation, MemberCode, Quota, Revision, Session, SessionId,
-    Subject, Tally, Timestamp, Versioned, Write,
+    Account, AccountId, Challenge, Change, ClientType, Expectation, IdempotencyName, IdempotencyRecord, MemberCode,
+    Quota, Revision, Session, SessionId, Subject, Tally, Timestamp, Versioned, Write,
 };
 
 use crate::audit;
@@ -17,6 +17,7 @@ pub(crate) fn apply(scratch: &mut Scratch<'_>, change: &Change) -> Result<(), Re
         let holds = match expectation {
             Expectation::Account(id, revision) => scratch.revision(&layout::account(*id))? == *revision,
             Expectation::Challenge(key, revision) => scratch.revision(&layout::challenge(key))? == *revision,
+            Expectation::Idempotency(name, revision) => scratch.revision(&layout::idempotency(*name))? == *revision,
             Expectation::Session(id) => scratch.value(layout::session(*id).as_bytes())?.is_some(),
         };
         demand(holds)?;
@@ -53,8 +54,10 @@ fn apply_write(scratch: &mut Scratch<'_>, write: &Write) -> Result<(), Rejection
         Write::Checkpoint(checkpoint) => audit::seal(scratch, checkpoint)?,
         Write::DropSegment { node, segment, last } => audit::drop_segment(scratch, *node, *segment, *last)?,
         Write::Receipt(key, receipt) => scratch.put(layout::receipt(key), receipt)?,
+        Write::Idempotency { expected, name, record } => put_idempotency(scratch, *expected, *name, record.as_ref())?,
         Write::Count { subject, at, kept, watched } => count(scratch, subject, *at, kept, watched)?,
-        Write::Uncount { subject, at } => uncount(scratch, subject, *at)?,
+        Write::Forget { subject, window } => change_tally(scratch, subject, |tally| tally.forget(*window))?,
+        Write::Uncount { subject, at } => change_tally(scratch, subject, |tally| tally.remove(*at))?,
     }
     Ok(())
 }
@@ -119,6 +122,21 @@ fn put_challenge(
     Ok(())
 }
 
+fn put_idempotency(
+    scratch: &mut Scratch<'_>,
+    expected: Revision,
+    name: IdempotencyName,
+    record: Option<&IdempotencyRecord>,
+) -> Result<(), Rejection> {
+    let key = layout::idempotency(name);
+    demand(scratch.revision(&key)? == expected)?;
+    match record {
+        Some(record) => scratch.put(key, record)?,
+        None => scratch.remove(key),
+    }
+    Ok(())
+}
+
 fn open_session(scratch: &mut Scratch<'_>, session: &Session) -> Result<(), Fault> {
     let index = layout::session_of(session.account, session.client_type);
     if let Some(replaced) = scratch.session_at(&index)? {
@@ -174,10 +192,11 @@ fn count(
     Ok(())
 }
 
-fn uncount(scratch: &mut Scratch<'_>, subject: &Subject, at: Timestamp) -> Result<(), Fault> {
+/// Changes what was counted of a subject, if there is anything.
+fn change_tally(scratch: &mut Scratch<'_>, subject: &Subject, change: impl FnOnce(&mut Tally)) -> Result<(), Fault> {
     let key = layout::tally(subject);
     let Some(Versioned { value: mut tally, .. }) = scratch.record::<Tally>(&key)? else { return Ok(()) };
-    tally.remove(at);
+    change(&mut tally);
     put_tally(scratch, key, &tally)
 }
 

@@ -19,6 +19,7 @@
 //! | `08` tally | *subject* | record `Tally` |
 //! | `09` session | session id, 16 bytes | record `Session` |
 //! | `0a` session of an account | account id, 8 bytes, client type | session id, 16 bytes |
+//! | `0d` idempotency key | keyed digest of operation, client and key, 32 bytes | record `Idempotency` |
 //! | `0e` event of the audit | node, 4 bytes, sequence, 8 bytes | the event, as the domain's `audit/encoding.rs` has it |
 //! | `0f` checkpoint of the audit | node, 4 bytes, segment, 8 bytes | record `Checkpoint` |
 //! | `0f` this store's node | nothing | the node, 4 bytes; from the first event on |
@@ -30,7 +31,8 @@
 //! - *address*: `04` and the 4 bytes of an IPv4 address, or `06` and the 16 bytes of an IPv6 one (a /64, the rest 0).
 //! - *subject*: one byte and what is counted: `01` messages to a number (*part*), `02` messages an installation asked for
 //!   (*part*), `03` messages an address asked for (*address*), `04` messages of an account (id, 8 bytes), `05` all messages,
-//!   `06` wrong codes for a number (*part*), `07` tries without a code (*client*).
+//!   `06` wrong codes for a number (*part*), `07` tries without a code (*client*), `08` messages to a block of numbers
+//!   (*part*: a number less its last four digits).
 //!
 //! A record is its revision (8 bytes), then one postcard 1 enum whose variant is the version of the record's shape (`00`:
 //! V1). The shapes are in the `records` module. A revision is the commit sequence of the change that wrote the record. The
@@ -45,8 +47,8 @@ use std::net::IpAddr;
 use std::ops::{Range, RangeInclusive};
 
 use mobile_bind_domain::{
-    AccountId, AddressBlock, AuditNode, ChallengeKey, Client, ClientType, Identity, MemberCode, Mobile, Platform,
-    SessionId, Subject, UnionId,
+    AccountId, AddressBlock, AuditNode, ChallengeKey, Client, ClientType, IdempotencyName, Identity, MemberCode,
+    Mobile, Platform, SessionId, Subject, UnionId,
 };
 
 /// The format version that is written, and the newest that can be read.
@@ -62,14 +64,15 @@ pub(crate) const RECEIPT: u8 = 0x07;
 pub(crate) const TALLY: u8 = 0x08;
 pub(crate) const SESSION: u8 = 0x09;
 pub(crate) const SESSION_OF: u8 = 0x0a;
+pub(crate) const IDEMPOTENCY: u8 = 0x0d;
 pub(crate) const AUDIT: u8 = 0x0e;
 pub(crate) const CHECKPOINT: u8 = 0x0f;
 
 /// The kinds of entries that lead to accounts.
 pub(crate) const INDEXES: RangeInclusive<u8> = 0x02..=0x05;
 
-/// The kinds of records that end by themselves, which stand in a row.
-pub(crate) const ENDING: Range<[u8; 1]> = [CHALLENGE]..[SESSION + 1];
+/// The kinds of records that end by themselves, as far as they stand in a row.
+pub(crate) const ENDING: [RangeInclusive<u8>; 2] = [CHALLENGE..=SESSION, SESSION_OF + 1..=IDEMPOTENCY];
 
 /// The keys of everything but the meta entries.
 pub(crate) fn everything() -> Range<Vec<u8>> {
@@ -90,9 +93,9 @@ pub(crate) fn name_of(key: &[u8]) -> &'static str {
         "tallies",
         "sessions",
         "sessions of accounts",
-        "",
-        "",
-        "",
+        "unknown",
+        "unknown",
+        "idempotency keys",
         "audit events",
         "audit checkpoints",
     ];
@@ -198,7 +201,12 @@ pub(crate) fn tally(subject: &Subject) -> Key {
         Subject::Sends => key.byte(5),
         Subject::FailuresOn(mobile) => key.byte(6).part(mobile.as_str()),
         Subject::FailuresBy(client) => key.byte(7).client(client),
+        Subject::SendsToRange(range) => key.byte(8).part(range.as_str()),
     }
+}
+
+pub(crate) fn idempotency(name: IdempotencyName) -> Key {
+    Key::of_kind(IDEMPOTENCY).fixed(name.0)
 }
 
 pub(crate) fn session(id: SessionId) -> Key {
@@ -282,8 +290,8 @@ mod tests {
     use std::net::IpAddr;
 
     use mobile_bind_domain::{
-        AccountId, AppId, AuditNode, ChallengeKey, Client, ClientType, Identity, Installation, MemberCode, Mobile,
-        OpenId, Platform, SessionId, Subject, UnionId,
+        AccountId, AppId, AuditNode, ChallengeKey, Client, ClientType, IdempotencyName, Identity, Installation,
+        MemberCode, Mobile, OpenId, Platform, SessionId, Subject, UnionId,
     };
     use proptest::prelude::*;
 
@@ -301,6 +309,7 @@ mod tests {
         Tally(Subject),
         Session(SessionId),
         SessionOf(AccountId, ClientType),
+        Idempotency(IdempotencyName),
     }
 
     impl Named {
@@ -315,6 +324,7 @@ mod tests {
                 Self::Tally(subject) => super::tally(subject),
                 Self::Session(id) => super::session(*id),
                 Self::SessionOf(id, client_type) => super::session_of(*id, *client_type),
+                Self::Idempotency(name) => super::idempotency(*name),
             }
         }
     }
@@ -353,6 +363,7 @@ mod tests {
             Just(Subject::Sends),
             mobile().prop_map(Subject::FailuresOn),
             client().prop_map(Subject::FailuresBy),
+            "[0-9]{4,7}".prop_map(|text| Subject::SendsToRange(Mobile::restore(&text).unwrap().range())),
         ];
         prop_oneof![
             id().prop_map(Named::Account),
@@ -366,6 +377,7 @@ mod tests {
             any::<[u8; 16]>().prop_map(|id| Named::Session(SessionId(id))),
             (id(), prop::sample::select(&ClientType::ALL[..]))
                 .prop_map(|(id, client_type)| Named::SessionOf(id, client_type)),
+            any::<[u8; 32]>().prop_map(|name| Named::Idempotency(IdempotencyName(name))),
         ]
     }
 

@@ -43,6 +43,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use async_trait::async_trait;
 use mobile_bind_domain::ports::{
     AuditTrail, BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
+    StoreFacts,
 };
 use mobile_bind_domain::{Account, AccountId, Change, Mobile, Revision, Session, SessionId, Timestamp, Versioned};
 use tokio::sync::oneshot;
@@ -209,6 +210,10 @@ impl Store for SledStore {
     async fn check(&self) -> Result<(), StoreError> {
         self.state.health().writable()?;
         self.read(|reader| reader.value(layout::account(AccountId::MIN).as_bytes()).map(|_| ())).await
+    }
+
+    fn facts(&self) -> StoreFacts {
+        StoreFacts { kind: "sled", ..StoreFacts::default() }
     }
 
     async fn close(&self) -> Result<(), StoreError> {

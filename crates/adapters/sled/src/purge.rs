@@ -1,19 +1,19 @@
 //! Forgetting what has ended, a few records at a time.
 
 use mobile_bind_domain::bind::BindReceipt;
-use mobile_bind_domain::{Challenge, Session, Tally, Timestamp};
+use mobile_bind_domain::{Challenge, IdempotencyRecord, Session, Tally, Timestamp};
 
 use crate::apply::end_session;
 use crate::fault::Fault;
 use crate::group::Scratch;
-use crate::layout::{CHALLENGE, ENDING, RECEIPT, SESSION, TALLY};
+use crate::layout::{CHALLENGE, ENDING, IDEMPOTENCY, RECEIPT, SESSION, TALLY};
 use crate::records;
 use crate::source::Source;
 
 /// What to forget.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Purge {
-    /// Challenges, receipts and tallies that are spent by then.
+    /// Challenges, receipts, idempotency keys and tallies that are spent by then.
     pub(crate) now: Timestamp,
     /// Sessions not used since.
     pub(crate) sessions_before: Timestamp,
@@ -29,11 +29,14 @@ impl Cursor {
     /// Looks at the records after the cursor, then at those from the start up to it. Answers how many it removed.
     pub(crate) fn advance(&mut self, scratch: &mut Scratch<'_>, purge: &Purge) -> Result<usize, Fault> {
         let reader = scratch.reader();
-        let (start, end) = (ENDING.start.to_vec(), ENDING.end.to_vec());
         // The first key that can come after the last one.
-        let next = self.0.as_ref().map_or_else(|| start.clone(), |last| [&last[..], &[0]].concat());
+        let next = self.0.as_ref().map(|last| [&last[..], &[0]].concat()).unwrap_or_default();
+        let spans = || ENDING.map(|kinds| vec![*kinds.start()]..vec![*kinds.end() + 1]);
+        let after = spans().map(|span| span.start.max(next.clone())..span.end);
+        let before = spans().map(|span| span.start..span.end.min(next.clone()));
+        let ranges = after.into_iter().chain(before).filter(|range| range.start < range.end);
         let mut forgotten = 0;
-        for entry in reader.range(next.clone()..end).chain(reader.range(start..next)).take(purge.limit) {
+        for entry in ranges.flat_map(|range| reader.range(range)).take(purge.limit) {
             let (key, _) = entry?;
             let key = key.to_vec();
             match forget(scratch, &key, purge) {
@@ -55,6 +58,7 @@ fn forget(scratch: &mut Scratch<'_>, key: &[u8], purge: &Purge) -> Result<bool, 
     let ended = match key.first() {
         Some(&CHALLENGE) => records::decode::<Challenge>(&value)?.value.expires_at <= purge.now,
         Some(&RECEIPT) => records::decode::<BindReceipt>(&value)?.value.expires_at <= purge.now,
+        Some(&IDEMPOTENCY) => records::decode::<IdempotencyRecord>(&value)?.value.expires_at <= purge.now,
         Some(&TALLY) => records::decode::<Tally>(&value)?.value.spent_at() <= purge.now,
         Some(&SESSION) => {
             let session = records::decode::<Session>(&value)?.value;

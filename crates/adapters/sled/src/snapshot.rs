@@ -4,10 +4,13 @@ use std::collections::HashMap;
 
 use mobile_bind_domain::bind::BindReceipt;
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CallerQuery, ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
+    BindQuery, BindSnapshot, CallerQuery, EarlierBind, ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
 };
 use mobile_bind_domain::referrer::ReferrerName;
-use mobile_bind_domain::{Account, AccountId, ChallengeKey, MemberCode, Session, SessionId, Subject, Tally, Versioned};
+use mobile_bind_domain::{
+    Account, AccountId, ChallengeKey, IdempotencyName, IdempotencyRecord, IdempotentOutcome, MemberCode, Session,
+    SessionId, Subject, Tally, Versioned,
+};
 
 use crate::blocks::Blocks;
 use crate::fault::Fault;
@@ -23,6 +26,7 @@ pub(crate) fn for_send(reader: &Reader<'_>, query: &SendQuery) -> Result<SendSna
     Ok(SendSnapshot {
         challenge: reader.record(&layout::challenge(&query.key))?,
         caller,
+        earlier: query.idempotency.map_or(Ok(None), |name| reader.record(&layout::idempotency(name)))?,
         tallies: tallies(reader, subjects)?,
     })
 }
@@ -31,6 +35,7 @@ pub(crate) fn for_bind(reader: &Reader<'_>, query: &BindQuery) -> Result<BindSna
     let mut snapshot = BindSnapshot {
         challenge: reader.record(&layout::challenge(&query.key))?,
         receipt: receipt(reader, &query.key)?,
+        earlier: query.idempotency.map_or(Ok(None), |name| earlier(reader, name))?,
         mobile_holder: holder(reader, &layout::by_mobile(&query.key.mobile))?,
         tallies: tallies(reader, query.subjects())?,
         ..BindSnapshot::default()
@@ -112,6 +117,15 @@ fn receipt(reader: &Reader<'_>, key: &ChallengeKey) -> Result<Option<ReceiptSnap
     };
     let session = receipt.session.map_or(Ok(None), |id| session(reader, id))?;
     Ok(Some(ReceiptSnapshot { receipt, session }))
+}
+
+fn earlier(reader: &Reader<'_>, name: IdempotencyName) -> Result<Option<EarlierBind>, Fault> {
+    let Some(record) = reader.record::<IdempotencyRecord>(&layout::idempotency(name))? else { return Ok(None) };
+    let session = match record.value.outcome {
+        IdempotentOutcome::Bound { session: Some(id), .. } => session(reader, id)?,
+        _ => None,
+    };
+    Ok(Some(EarlierBind { record, session }))
 }
 
 /// The account that an index leads to. Indexes lead to live accounts alone.

@@ -9,7 +9,7 @@ use crate::digest::Digest;
 use crate::fault::Fault;
 use crate::journal::replay;
 use crate::layout::{
-    self, ACCOUNT, AUDIT, CHALLENGE, CHECKPOINT, FORMAT, INDEXES, RECEIPT, SESSION, SESSION_OF, TALLY,
+    self, ACCOUNT, AUDIT, CHALLENGE, CHECKPOINT, FORMAT, IDEMPOTENCY, INDEXES, RECEIPT, SESSION, SESSION_OF, TALLY,
 };
 use crate::open::{OpenError, open_database};
 use crate::recent::Recent;
@@ -18,7 +18,7 @@ use crate::source::Source;
 use crate::view::{Reader, caught};
 use mobile_bind_domain::audit::Checkpoint;
 use mobile_bind_domain::bind::BindReceipt;
-use mobile_bind_domain::{Account, AccountId, AuditEvent, Challenge, Session, Tally};
+use mobile_bind_domain::{Account, AccountId, AuditEvent, Challenge, IdempotencyRecord, Session, Tally};
 
 /// What a store holds, and what is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -109,6 +109,9 @@ impl Verifier<'_> {
             Some(&CHALLENGE) => drop(self.record::<Challenge>(value, "a challenge cannot be read")),
             Some(&RECEIPT) => drop(self.record::<BindReceipt>(value, "a receipt cannot be read")),
             Some(&TALLY) => drop(self.record::<Tally>(value, "a tally cannot be read")),
+            Some(&IDEMPOTENCY) => {
+                let _ = self.record::<IdempotencyRecord>(value, "an idempotency key's outcome cannot be read");
+            }
             Some(&SESSION) => self.session(key, value)?,
             Some(&SESSION_OF) => self.session_index(key, value)?,
             Some(&AUDIT) => self.event(key, value),

@@ -111,7 +111,7 @@ impl Bind {
             Some(claim) => CallerQuery::Identity { identity: claim.identity.clone(), unionid: claim.unionid.clone() },
             None => CallerQuery::Session(self.session),
         };
-        BindQuery { key: self.key.clone(), caller, referrer: self.referrer.clone() }
+        BindQuery { key: self.key.clone(), caller, referrer: self.referrer.clone(), idempotency: None }
     }
 }
 

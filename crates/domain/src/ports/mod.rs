@@ -6,15 +6,17 @@
 
 mod ambient;
 mod audit;
+mod facts;
 mod sms;
 mod store;
 mod tokens;
 
 pub use ambient::{Clock, CodeSource, RandomCodes, Randomness};
 pub use audit::AuditTrail;
+pub use facts::{PoolFacts, ReplicationFacts, StoreFacts};
 pub use sms::{Accepted, Purpose, SendFailure, SmsSender, TextMessage};
 pub use store::{
-    BindQuery, BindSnapshot, CallerQuery, CommitError, ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
-    Store, StoreError,
+    BindQuery, BindSnapshot, CallerQuery, CommitError, EarlierBind, ReceiptSnapshot, SendQuery, SendSnapshot,
+    SessionSnapshot, Store, StoreError,
 };
 pub use tokens::{OpenedSession, TokenError, TokenIssuer};

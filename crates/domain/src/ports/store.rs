@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 
 use super::audit::AuditTrail;
+use super::facts::StoreFacts;
 use crate::bind::BindReceipt;
 use crate::referrer::ReferrerName;
 use crate::{
-    Account, AccountId, AddressBlock, Challenge, ChallengeKey, Change, Client, Identity, Mobile, Revision, Session,
-    SessionId, Subject, Tally, Timestamp, UnionId, Versioned,
+    Account, AccountId, AddressBlock, Challenge, ChallengeKey, Change, Client, IdempotencyName, IdempotencyRecord,
+    Identity, Mobile, Revision, Session, SessionId, Subject, Tally, Timestamp, UnionId, Versioned,
 };
 
 /// The store could not be read or written.
@@ -37,14 +38,20 @@ pub struct SendQuery {
     pub address: AddressBlock,
     /// The session that the request's token leads to.
     pub session: Option<SessionId>,
+    /// The request's idempotency key.
+    pub idempotency: Option<IdempotencyName>,
 }
 
 impl SendQuery {
     /// The counts that the decision looks at, but for the account's, which is not known yet.
     #[must_use]
     pub fn subjects(&self) -> Vec<Subject> {
-        let mut subjects =
-            vec![Subject::SendsTo(self.key.mobile.clone()), Subject::SendsFrom(self.address), Subject::Sends];
+        let mut subjects = vec![
+            Subject::SendsTo(self.key.mobile.clone()),
+            Subject::SendsToRange(self.key.mobile.range()),
+            Subject::SendsFrom(self.address),
+            Subject::Sends,
+        ];
         if let Client::Installation(installation) = &self.key.client {
             subjects.push(Subject::SendsBy(installation.clone()));
         }
@@ -59,6 +66,8 @@ pub struct SendSnapshot {
     pub challenge: Option<Versioned<Challenge>>,
     /// The token's session and account.
     pub caller: Option<SessionSnapshot>,
+    /// What became of the request with that idempotency key, ended or not.
+    pub earlier: Option<Versioned<IdempotencyRecord>>,
     /// [`SendQuery::subjects`], and [`Subject::SendsOf`] the caller's account; what was never counted may be missing.
     pub tallies: HashMap<Subject, Tally>,
 }
@@ -86,6 +95,8 @@ pub struct BindQuery {
     pub caller: CallerQuery,
     /// Who is named as the referrer.
     pub referrer: Option<ReferrerName>,
+    /// The request's idempotency key.
+    pub idempotency: Option<IdempotencyName>,
 }
 
 impl BindQuery {
@@ -114,6 +125,15 @@ pub struct ReceiptSnapshot {
     pub session: Option<SessionSnapshot>,
 }
 
+/// What became of an earlier request with the same idempotency key.
+#[derive(Clone, Debug)]
+pub struct EarlierBind {
+    /// What became of it, ended or not.
+    pub record: Versioned<IdempotencyRecord>,
+    /// The session that was opened then, if it is still there.
+    pub session: Option<SessionSnapshot>,
+}
+
 /// What a bind is decided on.
 #[derive(Clone, Debug, Default)]
 pub struct BindSnapshot {
@@ -121,6 +141,8 @@ pub struct BindSnapshot {
     pub challenge: Option<Versioned<Challenge>>,
     /// What was answered to this client's last bind of the number.
     pub receipt: Option<ReceiptSnapshot>,
+    /// What became of the request with that idempotency key.
+    pub earlier: Option<EarlierBind>,
     /// The live account that holds the number.
     pub mobile_holder: Option<Versioned<Account>>,
     /// When that account's sessions were last used, as far as they are there.
@@ -177,13 +199,16 @@ pub trait Store: Send + Sync {
     /// What was decided.
     fn audit(&self) -> &dyn AuditTrail;
 
-    /// Forgets some of what has ended: challenges, receipts and counts that are spent, sessions not used since
-    /// `sessions_before`. Looks at no more than `limit` records; the next call goes on from there. Answers how many were
+    /// Forgets some of what has ended: challenges, receipts, idempotency keys and counts that are spent, sessions
+    /// not used since `sessions_before`. Looks at no more than `limit` records; the next call goes on from there. Answers how many were
     /// forgotten.
     async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError>;
 
-    /// Whether the store can be read and written.
+    /// Whether the store can be read and written. Quick also where it is away: a probe asks.
     async fn check(&self) -> Result<(), StoreError>;
+
+    /// What is known of the store, for operators. Asks nobody.
+    fn facts(&self) -> StoreFacts;
 
     /// Takes no more changes, finishes those under way and makes all durable.
     async fn close(&self) -> Result<(), StoreError>;

@@ -214,7 +214,7 @@ proptest! {
         let mut policy = policy(mode);
         policy.limits.sends_to_number = windows.iter().map(|&window| Quota::new(3, window)).collect();
         let permission = decide(&SendSnapshot::default(), &policy, NOW).unwrap();
-        let interval = Quota { limit: 1, window: policy.send_interval };
+        let interval = Quota { limit: 1, window: policy.send_interval, reserved: 0 };
         for (subject, kept, watched) in counts(&permission) {
             let to_number = subject == Subject::SendsTo(mobile(MOBILE));
             prop_assert_eq!(kept.contains(&interval), to_number);

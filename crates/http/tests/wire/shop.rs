@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mobile_bind_domain::ports::{
-    Accepted, AuditTrail, BindQuery, BindSnapshot, Clock, CommitError, OpenedSession, RandomCodes, Randomness,
-    SendFailure, SendQuery, SendSnapshot, SessionSnapshot, SmsSender, Store, StoreError, TextMessage, TokenError,
-    TokenIssuer,
+    Accepted, AuditTrail, BindQuery, BindSnapshot, Clock, CommitError, OpenedSession, PoolFacts, RandomCodes,
+    Randomness, ReplicationFacts, SendFailure, SendQuery, SendSnapshot, SessionSnapshot, SmsSender, Store, StoreError,
+    StoreFacts, TextMessage, TokenError, TokenIssuer,
 };
 use mobile_bind_domain::{
     Account, AccountId, Challenge, Change, ClientType, CodeKey, CodeKeys, KeyId, Mobile, MobileRule, PlatformProof,
@@ -204,6 +204,13 @@ impl Store for Shop {
 
     async fn check(&self) -> Result<(), StoreError> {
         Self::check(self)
+    }
+
+    fn facts(&self) -> StoreFacts {
+        let pool = PoolFacts { limit: 16, open: 3, in_use: 2, waiting: 1 };
+        let lag = Some(Duration::from_micros(1500));
+        let replication = ReplicationFacts { standbys: 2, synchronous: 1, lag_bytes: 512, lag };
+        StoreFacts { kind: "shop", node: Some(7), pool: Some(pool), replication: Some(replication) }
     }
 
     async fn close(&self) -> Result<(), StoreError> {

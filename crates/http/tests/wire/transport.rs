@@ -96,11 +96,17 @@ async fn health_readiness_and_keys() {
         }
     }
     client.get("/.well-known/jwks.json").send().await.assert_text(r#"{"keys":[]}"#).await;
+    let facts = r#""store":"shop","node":7,"pool":{"limit":16,"open":3,"in_use":2,"waiting":1},"#.to_owned()
+        + r#""replication":{"standbys":2,"synchronous":1,"lag_bytes":512,"lag_ms":1.5}}"#;
+    client.get("/readyz").send().await.assert_text(format!(r#"{{"status":"ready",{facts}"#)).await;
     shop.broken.store(true, Ordering::Relaxed);
     client.get("/healthz").send().await.assert_status_is_ok();
     let response = client.get("/readyz").send().await;
     response.assert_status(StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(envelope(response).await.0, -100);
+    // Not one of the interface's operations: the envelope carries the facts.
+    let told: serde_json::Value = serde_json::from_str(&response.0.into_body().into_string().await.unwrap()).unwrap();
+    assert_eq!((told["code"].as_i64(), told["data"]["status"].as_str()), (Some(-100), Some("not ready")));
+    assert_eq!(told["data"]["node"].as_i64(), Some(7));
     let stored = client.post("/user/appmobilebindverifysend").form(&[("mobile", MOBILE)]).send().await;
     stored.assert_status_is_ok();
     assert_eq!(envelope(stored).await.0, -100);

@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod audit;
 pub(crate) mod challenge;
+pub(crate) mod idempotency;
 pub(crate) mod receipt;
 pub(crate) mod session;
 pub(crate) mod tally;

@@ -21,6 +21,7 @@ pub(crate) fn stored_subject(subject: &Subject) -> String {
         Subject::SendsOf(account) => format!("{SENDS_OF}{}", account.get()),
         Subject::Sends => "sends".to_owned(),
         Subject::FailuresOn(mobile) => format!("failures_on:{}", stored_text(mobile.as_str())),
+        Subject::SendsToRange(range) => format!("sends_to_range:{}", stored_text(range.as_str())),
         Subject::FailuresBy(client) => format!("failures_by:{}", stored_client(client)),
     }
 }
@@ -90,7 +91,7 @@ pub(crate) fn count(subject: &Subject, at: Timestamp, quota: &Quota, kept: bool)
         parameter(window(quota.window)?),
         parameter(millis(quota.slot(at))),
         parameter(millis(at)),
-        parameter(kept.then_some(i64::from(quota.limit))),
+        parameter(kept.then_some(i64::from(quota.room()))),
     ];
     Ok(Statement::new(COUNT, parameters))
 }
@@ -98,6 +99,12 @@ pub(crate) fn count(subject: &Subject, at: Timestamp, quota: &Quota, kept: bool)
 fn window(window: Duration) -> Result<i64, Fault> {
     let whole = window.subsec_nanos().is_multiple_of(1_000_000);
     i64::try_from(window.as_millis()).ok().filter(|_| whole).ok_or(Fault::Unwritable(KIND))
+}
+
+/// Forgets what was counted for one length of window.
+pub(crate) fn forget(subject: &Subject, length: Duration) -> Result<Statement, Fault> {
+    let text = "DELETE FROM meters WHERE subject = $1::text AND window_ms = $2::bigint";
+    Ok(Statement::new(text, vec![parameter(stored_subject(subject)), parameter(window(length)?)]))
 }
 
 /// The event is in the first slot that is not before it: slots are rounded up.

@@ -1,11 +1,13 @@
 //! The store over a real database; `cargo xtask test` brings it.
 
 mod plans;
+mod replication;
 mod schema;
 
 use deadpool_postgres::Client;
 
 use crate::connect;
+use crate::hosts::Warnings;
 use crate::options::Options;
 
 /// Connections to a schema that is empty, and its name. Each test has a schema of its own name.
@@ -15,7 +17,7 @@ async fn empty_schema(test: &str) -> (Options, Client) {
     let schema = format!("postgres_{test}_{}", std::process::id());
     let next = if database.contains('?') { '&' } else { '?' };
     let options = Options::new(&format!("{database}{next}options=-csearch_path%3D{schema}"));
-    let client = connect::pool(&options).unwrap().get().await.unwrap();
+    let client = connect::pool(&options, &Warnings::default()).unwrap().get().await.unwrap();
     let make = format!("DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}");
     client.batch_execute(&make).await.unwrap();
     (options, client)

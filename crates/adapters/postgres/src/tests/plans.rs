@@ -12,8 +12,9 @@ use mobile_bind_domain::ports::{BindQuery, CallerQuery, SendQuery};
 use mobile_bind_domain::referrer::ReferrerName;
 use mobile_bind_domain::{
     Account, AccountId, AppId, AuditEvent, AuditNode, Challenge, ChallengeKey, Change, Client as Asking, ClientType,
-    CodeMac, Expectation, Identity, Installation, KeyId, MemberCode, Mobile, OpenId, Platform, PlatformIdentity, Quota,
-    Revision, Session, SessionId, SessionSeed, Subject, Timestamp, UnionId, Write,
+    CodeMac, Expectation, IdempotencyName, IdempotencyRecord, IdempotentOutcome, Identity, Installation, KeyId,
+    MemberCode, Mobile, OpenId, Platform, PlatformIdentity, Quota, Revision, Session, SessionId, SessionSeed, Subject,
+    Timestamp, UnionId, Write,
 };
 
 use super::{drop_schema, empty_schema};
@@ -37,6 +38,7 @@ INSERT INTO sessions SELECT decode(md5(n::text), 'hex'), n, 2, '', 'key', n, n F
 INSERT INTO audit_events SELECT 1 + n % 3, n * 256, decode(substr(md5(n::text), 1, 16), 'hex'), '' FROM generate_series(1, $N) AS n;
 INSERT INTO audit_checkpoints SELECT 1 + n % 3, n, n, n, 1, n, 'key', '', '' FROM generate_series(1, $N) AS n;
 INSERT INTO meters SELECT 'sends_to:' || (13000000000 + n), 3600000, ARRAY[n], ARRAY[1], n FROM generate_series(1, $N) AS n;
+INSERT INTO idempotency_keys SELECT decode(md5(n::text), 'hex'), n, '', n, n, 1, NULL, NULL, NULL FROM generate_series(1, $N) AS n;
 ANALYZE";
 
 fn key() -> ChallengeKey {
@@ -75,15 +77,22 @@ fn statements() -> Vec<(String, Statement)> {
     let mut all = Vec::new();
     for (caller_name, caller) in &callers {
         for (name, referrer) in &referrers {
-            let query = BindQuery { key: key(), caller: caller.clone(), referrer: referrer.clone() };
+            let query = BindQuery { key: key(), caller: caller.clone(), referrer: referrer.clone(), idempotency: None };
             all.push((format!("load a bind by {caller_name}, invited by {name}"), load::bind_statement(&query)));
         }
     }
     for session in [None, Some(SessionId([1; 16]))] {
         let address = std::net::IpAddr::from([192, 0, 2, 1]).into();
         let name = if session.is_some() { "a session" } else { "nobody" };
-        all.push((format!("load a send by {name}"), load::send_statement(&SendQuery { key: key(), address, session })));
+        let query = SendQuery { key: key(), address, session, idempotency: None };
+        all.push((format!("load a send by {name}"), load::send_statement(&query)));
     }
+    let idempotency = Some(IdempotencyName([1; 32]));
+    let address = std::net::IpAddr::from([192, 0, 2, 1]).into();
+    let query = SendQuery { key: key(), address, session: None, idempotency };
+    all.push(("load a send with an idempotency key".to_owned(), load::send_statement(&query)));
+    let query = BindQuery { key: key(), caller: CallerQuery::Session(None), referrer: None, idempotency };
+    all.push(("load a bind with an idempotency key".to_owned(), load::bind_statement(&query)));
     all.push(("load a session".to_owned(), load::session_statement(SessionId([1; 16]))));
     all.push(("load an account".to_owned(), load::account_statement(AccountId::MIN)));
     all.push(("load a number's account".to_owned(), load::account_of_statement(&key().mobile)));
@@ -135,6 +144,13 @@ fn change(openid: OpenId) -> Change {
         BindReceipt { fingerprint: [0; 32], expires_at: Timestamp::default(), account: AccountId::MIN, session: None };
     let (subject, at, quota) = (Subject::Sends, Timestamp::default(), Quota::new(1, 60));
     let (known, absent) = (Revision(1), Revision::ABSENT);
+    let kept = IdempotencyRecord {
+        fingerprint: [0; 32],
+        at: Timestamp::default(),
+        expires_at: Timestamp::default(),
+        outcome: IdempotentOutcome::Sent,
+    };
+    let earlier = |expected, record| Write::Idempotency { expected, name: IdempotencyName([1; 32]), record };
     Change {
         expectations: vec![
             Expectation::Challenge(key(), known),
@@ -142,6 +158,8 @@ fn change(openid: OpenId) -> Change {
             Expectation::Account(AccountId::MIN, known),
             Expectation::Account(AccountId::MIN, absent),
             Expectation::Session(SessionId([1; 16])),
+            Expectation::Idempotency(IdempotencyName([1; 32]), known),
+            Expectation::Idempotency(IdempotencyName([1; 32]), absent),
         ],
         writes: vec![
             write(absent, Some(challenge.clone())),
@@ -158,7 +176,11 @@ fn change(openid: OpenId) -> Change {
             Write::DropSegment { node: AuditNode(1), segment: 1, last: 256 },
             Write::Receipt(key(), receipt),
             Write::Count { subject: subject.clone(), at, kept: vec![quota], watched: Vec::new() },
+            Write::Forget { subject: subject.clone(), window: quota.window },
             Write::Uncount { subject, at },
+            earlier(absent, Some(kept.clone())),
+            earlier(known, Some(kept)),
+            earlier(known, None),
         ],
     }
 }

@@ -7,6 +7,7 @@
 mod account;
 mod challenge;
 mod checkpoint;
+mod idempotency;
 mod session;
 mod tally;
 

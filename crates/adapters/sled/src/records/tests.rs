@@ -7,9 +7,10 @@ use mobile_bind_domain::audit::{AuditNode, Checkpoint};
 use mobile_bind_domain::bind::BindReceipt;
 use mobile_bind_domain::tally::Meter;
 use mobile_bind_domain::{
-    Account, AccountId, AccountStatus, AppId, Avatar, Challenge, ChallengeKey, Client, ClientType, CodeMac, Gender,
-    Installation, KeyId, MemberCode, Mobile, OpenId, Platform, PlatformIdentity, Profile, ProfileText, Revision,
-    Session, SessionId, SessionSeed, ShopDetails, Subject, Tally, Timestamp, UnionId,
+    Account, AccountId, AccountStatus, AppId, Avatar, Challenge, ChallengeKey, Client, ClientType, CodeMac,
+    FinalRefusal, Gender, IdempotencyName, IdempotencyRecord, IdempotentOutcome, Installation, KeyId, MemberCode,
+    Mobile, OpenId, Platform, PlatformIdentity, Profile, ProfileText, Refusal, Revision, Session, SessionId,
+    SessionSeed, ShopDetails, Subject, Tally, Timestamp, UnionId,
 };
 use proptest::prelude::*;
 
@@ -131,6 +132,11 @@ fn checkpoint() -> Checkpoint {
     }
 }
 
+fn idempotency(outcome: IdempotentOutcome) -> IdempotencyRecord {
+    let (at, expires_at) = (at(1_634_727_340), at(1_634_727_940));
+    IdempotencyRecord { fingerprint: [0x5a; 32], at, expires_at, outcome }
+}
+
 fn by_uuid() -> ChallengeKey {
     let client = Client::Installation(Installation::new("3f0c-uuid").unwrap());
     ChallengeKey { mobile: Mobile::restore("17602128368").unwrap(), client }
@@ -170,8 +176,12 @@ fn version_1_is_read_and_written_as_it_was_committed() {
     check.record(&layout::tally(&Subject::Sends), 6, &tally());
     check.record(&layout::tally(&Subject::FailuresBy(by_uuid().client)), 7, &Tally::default());
     check.record(&layout::session(SessionId([1; 16])), 8, &session());
+    let bound = IdempotentOutcome::Bound { account: id(7), session: Some(SessionId([1; 16])) };
+    check.record(&layout::idempotency(IdempotencyName([0x3c; 32])), 9, &idempotency(bound));
+    let wrong = IdempotentOutcome::Refused(FinalRefusal::of(&Refusal::CodeWrong).unwrap());
+    check.record(&layout::idempotency(IdempotencyName([0x3d; 32])), 10, &idempotency(wrong));
     let sealed = checkpoint();
-    check.record(&layout::checkpoint(sealed.node, sealed.segment), 9, &sealed);
+    check.record(&layout::checkpoint(sealed.node, sealed.segment), 11, &sealed);
     assert!(check.fixture.next().is_none());
 }
 
@@ -214,5 +224,6 @@ proptest! {
         let _ = decode::<BindReceipt>(&value);
         let _ = decode::<Session>(&value);
         let _ = decode::<Tally>(&value);
+        let _ = decode::<IdempotencyRecord>(&value);
     }
 }

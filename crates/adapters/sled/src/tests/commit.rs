@@ -119,7 +119,7 @@ async fn quotas_are_kept_at_the_commit() {
     assert!(conflicts(commit(&store, [count(120, &[minute, hour], &[])]).await));
     commit(&store, [count(120, &[minute], &[hour])]).await.unwrap();
 
-    let query = SendQuery { key: key(1), address: address(), session: None };
+    let query = SendQuery { key: key(1), address: address(), session: None, idempotency: None };
     let tallies = store.load_send(&query).await.unwrap().tallies;
     assert_eq!(tallies[&Subject::Sends].wait(&[hour], at(121)).map(|wait| wait.as_secs()), Some(3539));
     for second in [0, 60, 120] {
@@ -168,7 +168,9 @@ async fn a_bind_snapshot_has_what_was_asked_for() {
         Write::OpenSession(session.clone()),
     ];
     commit(&store, writes).await.unwrap();
-    let load = async |caller, referrer| store.load_bind(&BindQuery { key: key(3), caller, referrer }).await.unwrap();
+    let load = async |caller, referrer| {
+        store.load_bind(&BindQuery { key: key(3), caller, referrer, idempotency: None }).await.unwrap()
+    };
     let identity = Some(identity("openid"));
     let caller = CallerQuery::Identity { identity, unionid: UnionId::new("unionid") };
     let found = load(caller, Some(ReferrerName::Mobile(mobile(2)))).await;

@@ -113,7 +113,7 @@ fn conflicts<T: std::fmt::Debug>(outcome: Result<T, CommitError>) -> bool {
 
 async fn load(store: &SledStore, number: u64) -> BindSnapshot {
     let caller = CallerQuery::Session(None);
-    store.load_bind(&BindQuery { key: key(number), caller, referrer: None }).await.unwrap()
+    store.load_bind(&BindQuery { key: key(number), caller, referrer: None, idempotency: None }).await.unwrap()
 }
 
 async fn holder_of(store: &SledStore, number: u64) -> Option<AccountId> {
