@@ -16,6 +16,8 @@ use mobile_bind_domain::{
     Requester, Service,
 };
 
+use mobile_bind_sealing::AeadSealer;
+
 use crate::model::ambience::Ambience;
 
 /// The last code that went to each number.
@@ -64,15 +66,27 @@ impl Nodes {
         let mut policy = Policy { platform_proof: PlatformProof::Trust, ..Policy::default() };
         policy.limits.mode = LimitMode::Off;
         policy.send_interval = Duration::ZERO;
-        let service = |store| {
-            Arc::new(Service {
-                store,
+        let keys = CodeKeys::new(key, Vec::new());
+        let sealer = Arc::new(AeadSealer::new(keys.derived(b"outbox"), ambience.clone())?);
+        let service = |store: Arc<dyn Store>| {
+            let relay = mobile_bind_domain::Outbox {
+                store: store.clone(),
                 sms: outbox.clone(),
+                sealer: sealer.clone(),
+                clock: ambience.clone(),
+                policy: policy.outbox,
+                attempts: policy.attempts,
+            };
+            Arc::new(Service {
+                audit: Default::default(),
+                store,
+                relay: Arc::new(relay),
+                sealer: sealer.clone(),
                 clock: ambience.clone(),
                 randomness: ambience.clone(),
                 codes: ambience.clone(),
                 tokens: ambience.clone(),
-                keys: CodeKeys::new(key.clone(), Vec::new()),
+                keys: keys.clone(),
                 policy: policy.clone(),
             })
         };
@@ -103,7 +117,13 @@ impl Nodes {
 fn requester(uuid: &str, openid: &str) -> Requester {
     let client_type = if openid.is_empty() { ClientType::H5 } else { ClientType::MiniProgram(Platform::Weixin) };
     let address = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)).into();
-    Requester { client_type, installation: Installation::new(uuid), address, language: Language::Zh }
+    Requester {
+        client_type,
+        installation: Installation::new(uuid),
+        address,
+        language: Language::Zh,
+        request: Default::default(),
+    }
 }
 
 impl Attempt {

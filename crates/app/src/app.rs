@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use mobile_bind_domain::ports::{Clock, CodeSource, RandomCodes, Randomness, SmsSender, TokenIssuer};
-use mobile_bind_domain::{PlatformProof, Service};
+use mobile_bind_domain::{Outbox, PlatformProof, Service};
 use mobile_bind_http::{Parts, Presentation};
 use mobile_bind_jwt::{JwtIssuer, OpaqueIssuer};
+use mobile_bind_sealing::AeadSealer;
 use mobile_bind_sms::{Deadline, FakeSms};
 use poem::EndpointExt;
 use tokio::sync::watch;
@@ -23,6 +24,7 @@ use crate::keys::{self, KeyPlace};
 use crate::listening::{Listening, raise_file_limit};
 use crate::metered_store::MeteredStore;
 use crate::metrics::Measured;
+use crate::outbox::{self, BackgroundRelay, Measures};
 use crate::providers;
 use crate::settings::{Environment, Settings, SmsSenderName, TokenFormat, refuse_unsafe};
 use crate::stores::{OpenStore, cache_bytes, store_folder};
@@ -59,7 +61,8 @@ pub struct App {
     /// Where operators' orders come in, if they can.
     control: Option<Control>,
     /// What goes on beside the requests.
-    chores: [JoinHandle<()>; 2],
+    chores: [JoinHandle<()>; 3],
+    relay: Arc<BackgroundRelay>,
 }
 
 impl App {
@@ -93,12 +96,29 @@ impl App {
         if policy.platform_proof == PlatformProof::Trust {
             warn!("platform_proof is \"trust\": openids are believed, and whoever knows one enters its account");
         }
-        let service = Arc::new(Service {
-            store,
+        let code_keys = keys::code_keys(&keys, randomness.as_ref()).await?;
+        let sealer = Arc::new(AeadSealer::new(code_keys.derived(b"outbox"), Arc::clone(&randomness))?);
+        let outbox = Arc::new(Outbox {
+            store: Arc::clone(&store) as Arc<_>,
             sms: Arc::new(Deadline::new(sender, Duration::from_secs(settings.sms.timeout_s))),
+            sealer: Arc::clone(&sealer) as Arc<_>,
+            clock: Arc::clone(&clock),
+            policy: policy.outbox,
+            attempts: policy.attempts,
+        });
+        let measures = Arc::new(Measures::new(settings.sms.country_code.clone()));
+        // The fake's messages are nobody's money, and to follow them costs a look-up for each bind.
+        let follows_codes = settings.sms.sender == SmsSenderName::Providers;
+        let answer_after = Duration::from_millis(settings.sms.answer_after_ms);
+        let relay = Arc::new(BackgroundRelay::new(outbox, measures, answer_after, follows_codes));
+        let service = Arc::new(Service {
+            audit: Default::default(),
+            store,
+            relay: Arc::clone(&relay) as Arc<_>,
+            sealer,
             clock,
             codes: ports.codes.unwrap_or_else(|| Arc::new(RandomCodes(Arc::clone(&randomness)))),
-            keys: keys::code_keys(&keys, randomness.as_ref()).await?,
+            keys: code_keys,
             randomness,
             tokens,
             policy,
@@ -135,6 +155,7 @@ impl App {
             control.inspect_err(|error| warn!(error = format!("{error:#}"), "no orders are taken")).ok()
         });
         let purge = tokio::spawn(purge(Arc::clone(&service)));
+        let sweep = tokio::spawn(outbox::sweep(Arc::clone(&relay)));
         let upkeep = tokio::spawn(async move { measured.keep_up().await });
         let metrics_address = metrics_server.as_ref().map(|server| server.address);
         let address = server.address;
@@ -147,7 +168,8 @@ impl App {
             server,
             metrics_server,
             control,
-            chores: [purge, upkeep],
+            chores: [purge, upkeep, sweep],
+            relay,
         })
     }
 
@@ -170,6 +192,11 @@ impl App {
             // Until it is gone it may hold the store, and the store its folder.
             let _ = chore.await;
         }
+        // Each message ends in bounded time, and what came of it is to be stored.
+        self.relay.finish().await;
+        if let Err(error) = self.service.finish_audit().await {
+            warn!(%error, "the last refusals are not in the audit");
+        }
         self.service.store.close().await.map_err(|error| anyhow!(error).context("the store could not be closed"))?;
         served.and(metrics_served)?;
         info!("stopped");
@@ -184,6 +211,9 @@ async fn purge(service: Arc<Service>) {
         interval.tick().await;
         if let Err(error) = service.purge(PURGE_LIMIT).await {
             warn!(%error, "what has ended could not be cleared away");
+        }
+        if let Err(error) = service.keep_audit().await {
+            warn!(%error, "the audit could not be kept");
         }
     }
 }

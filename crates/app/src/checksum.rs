@@ -1,34 +1,40 @@
-//! A checksum over accounts and their sessions, the same whatever store they are in.
+//! A checksum over accounts, their sessions, proofs and what is spent, the same whatever store they are in.
 
 use std::fmt;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use data_encoding::HEXLOWER;
-use mobile_bind_domain::{Account, Platform, PlatformIdentity, Session, ShopDetails, Timestamp};
+use mobile_bind_domain::{
+    Account, Platform, PlatformIdentity, Proof, ProofId, Session, ShopDetails, SpentMark, Timestamp,
+};
 
 /// How many there are, and SHA-256 over all of them in the order of their ids.
 pub(crate) struct Checksum {
     accounts: u64,
     sessions: u64,
+    proofs: u64,
+    marks: u64,
     context: Context,
     digest: String,
 }
 
 impl Default for Checksum {
     fn default() -> Self {
-        Self { accounts: 0, sessions: 0, context: Context::new(&SHA256), digest: String::new() }
+        Self { accounts: 0, sessions: 0, proofs: 0, marks: 0, context: Context::new(&SHA256), digest: String::new() }
     }
 }
 
 impl PartialEq for Checksum {
     fn eq(&self, other: &Self) -> bool {
-        (self.accounts, self.sessions, &self.digest) == (other.accounts, other.sessions, &other.digest)
+        let counts = |sum: &Self| [sum.accounts, sum.sessions, sum.proofs, sum.marks];
+        counts(self) == counts(other) && self.digest == other.digest
     }
 }
 
 impl fmt::Display for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} accounts, {} sessions, checksum {}", self.accounts, self.sessions, self.digest)
+        let Self { accounts, sessions, proofs, marks, digest, .. } = self;
+        write!(f, "{accounts} accounts, {sessions} sessions, {proofs} proofs, {marks} spent marks, checksum {digest}")
     }
 }
 
@@ -42,6 +48,27 @@ impl Checksum {
             self.sessions += 1;
             self.session(session);
         }
+    }
+
+    /// Adds the next proof, in the order of their ids, after all accounts.
+    pub(crate) fn add_proof(&mut self, id: ProofId, proof: &Proof) {
+        self.proofs += 1;
+        let Proof { unionid, session_key, proved_at, expires_at } = proof;
+        self.context.update(&id.0);
+        self.optional(unionid.as_ref(), |sum, unionid| sum.text(unionid.as_str()));
+        self.optional(session_key.as_ref(), |sum, sealed| {
+            sum.number(sealed.as_bytes().len() as u64);
+            sum.context.update(sealed.as_bytes());
+        });
+        self.time(*proved_at);
+        self.time(*expires_at);
+    }
+
+    /// Adds what is spent next, in the order of the marks, after all proofs.
+    pub(crate) fn add_spent(&mut self, mark: SpentMark, until: Timestamp) {
+        self.marks += 1;
+        self.context.update(&mark.0);
+        self.time(until);
     }
 
     /// The sum of what was added.
@@ -156,7 +183,9 @@ impl Checksum {
 
 #[cfg(test)]
 mod tests {
-    use mobile_bind_domain::{Account, AccountId, MemberCode, Mobile, Timestamp};
+    use mobile_bind_domain::{
+        Account, AccountId, MemberCode, Mobile, Proof, ProofId, SealedSessionKey, SpentMark, Timestamp,
+    };
 
     use super::Checksum;
 
@@ -177,6 +206,19 @@ mod tests {
             .map(|account| sum(std::slice::from_ref(account)))
             .into();
         assert_eq!(sums.len(), 5);
+        let (id, at) = (ProofId([1; 32]), Timestamp::default());
+        let proof = |expires_at| Proof { unionid: None, session_key: None, proved_at: at, expires_at };
+        let sealed = Proof { session_key: SealedSessionKey::new(&[1]), ..proof(at) };
+        let of_proof = |proof: &Proof| {
+            let mut checksum = Checksum::default();
+            checksum.add_proof(id, proof);
+            checksum.finished().to_string()
+        };
+        let mut spent = Checksum::default();
+        spent.add_spent(SpentMark([1; 32]), at);
+        let later = proof(Timestamp::from_millis(1));
+        let sums = [of_proof(&proof(at)), of_proof(&sealed), of_proof(&later), spent.finished().to_string()];
+        assert_eq!(std::collections::BTreeSet::from(sums).len(), 4);
         assert_eq!(sum(std::slice::from_ref(&plain)), sum(&[plain]));
     }
 }

@@ -102,7 +102,7 @@ enum StoreCommand {
     Verify,
     /// Says what is in the store.
     Stats,
-    /// Copies all accounts, sessions and keys to another store, and compares them in the end. No service may run on either;
+    /// Copies all accounts, sessions, proofs of openids and keys to another store, and compares them in the end. No service may run on either;
     /// what was broken off goes on where it was.
     Copy {
         /// The store to read, like a URL.
@@ -128,6 +128,8 @@ enum KeyPurpose {
     Tokens,
     /// The keys of verification codes.
     Codes,
+    /// The keys that session keys of platforms are sealed with.
+    Seals,
 }
 
 impl CommandLine {
@@ -197,6 +199,7 @@ async fn change_key(settings: &Settings, purpose: KeyPurpose) -> Result<()> {
     let purpose = match purpose {
         KeyPurpose::Tokens => Purpose::Tokens(settings.tokens.algorithm),
         KeyPurpose::Codes => Purpose::Codes,
+        KeyPurpose::Seals => Purpose::Seals,
     };
     // Keys that are in a folder can be changed while the service has the store open.
     let id = if settings.store_address()?.starts_with("postgres") && settings.keys_dir.is_empty() {

@@ -1,4 +1,5 @@
-//! Moving from one store to another: accounts, sessions and keys, through the store port alone.
+//! Moving from one store to another: accounts, sessions, proofs of openids, what is spent, and keys, through the store port
+//! alone.
 //!
 //! Challenges, receipts and counts are not copied: they last for minutes, or a day at most. A copy that was broken off is
 //! called again: what is there already is compared, and what differs is written.
@@ -43,7 +44,7 @@ pub(crate) async fn copy(settings: &Settings, from: &str, to: &str) -> Result<St
 }
 
 async fn copy_open(source: &OpenStore, target: &OpenStore, settings: &Settings) -> Result<String> {
-    for purpose in [Purpose::Tokens(settings.tokens.algorithm), Purpose::Codes] {
+    for purpose in [Purpose::Tokens(settings.tokens.algorithm), Purpose::Codes, Purpose::Seals] {
         keys::copy(&source.keys(settings), &target.keys(settings), purpose).await?;
     }
     let (source, target) = (source.port(), target.port());
@@ -59,6 +60,7 @@ async fn copy_open(source: &OpenStore, target: &OpenStore, settings: &Settings) 
     }
     ensure!(target.accounts(after, 1).await?.is_empty(), "the target holds accounts that the other store does not");
     bar.end();
+    copy_evidence(&source, &target).await?;
     let mut bar = Bar::new("compared", 2 * total);
     let (expected, found) = (checksum(&source, &mut bar).await?, checksum(&target, &mut bar).await?);
     bar.end();
@@ -133,6 +135,30 @@ async fn write(
     Ok(())
 }
 
+/// Writes the proofs and marks that the target has not, or has otherwise. What it has besides is found by the comparison.
+async fn copy_evidence(source: &Arc<dyn Store>, target: &Arc<dyn Store>) -> Result<()> {
+    let (mut after, mut after_mark) = (None, None);
+    loop {
+        let proofs = source.proofs(after, BATCH).await?;
+        let marks = source.spent(after_mark, BATCH).await?;
+        let there: BTreeMap<_, _> = target.proofs(after, BATCH).await?.into_iter().collect();
+        let marked: BTreeMap<_, _> = target.spent(after_mark, BATCH).await?.into_iter().collect();
+        if proofs.is_empty() && marks.is_empty() {
+            return Ok(());
+        }
+        after = proofs.last().map_or(after, |(id, _)| Some(*id));
+        after_mark = marks.last().map_or(after_mark, |(mark, _)| Some(*mark));
+        let missing = proofs.into_iter().filter(|(id, proof)| there.get(id) != Some(proof));
+        let mut writes: Vec<Write> = missing.map(|(id, proof)| Write::Proof(id, proof)).collect();
+        let missing = marks.into_iter().filter(|(mark, _)| !marked.contains_key(mark));
+        writes.extend(missing.map(|(mark, until)| Write::Spend(mark, until)));
+        if !writes.is_empty() {
+            let committed = target.commit(Change { expectations: Vec::new(), writes }).await;
+            committed.map_err(|error| anyhow!(error).context("a batch could not be written; call it again"))?;
+        }
+    }
+}
+
 async fn count(store: &Arc<dyn Store>) -> Result<usize> {
     let (mut total, mut after) = (0, None);
     loop {
@@ -147,12 +173,26 @@ async fn checksum(store: &Arc<dyn Store>, bar: &mut Bar) -> Result<Checksum> {
     let (mut checksum, mut after) = (Checksum::default(), None);
     loop {
         let batch = read(store, after).await?;
-        let Some(last) = batch.keys().next_back().copied() else { return Ok(checksum.finished()) };
+        let Some(last) = batch.keys().next_back().copied() else { break };
         for held in batch.values() {
             checksum.add(&held.account.value, &held.sessions);
         }
         after = Some(last);
         bar.advance(batch.len());
+    }
+    let mut after = None;
+    loop {
+        let proofs = store.proofs(after, BATCH).await?;
+        let Some((last, _)) = proofs.last() else { break };
+        after = Some(*last);
+        proofs.iter().for_each(|(id, proof)| checksum.add_proof(*id, proof));
+    }
+    let mut after = None;
+    loop {
+        let marks = store.spent(after, BATCH).await?;
+        let Some((last, _)) = marks.last() else { return Ok(checksum.finished()) };
+        after = Some(*last);
+        marks.iter().for_each(|(mark, until)| checksum.add_spent(*mark, *until));
     }
 }
 

@@ -1,6 +1,6 @@
 //! The server's keys: made at first start, for its owner's eyes alone, and changed on request.
 //!
-//! `{data_dir}/keys/tokens.json` and `{data_dir}/keys/codes.json`, mode 0600, in a folder of mode 0700; or two rows of the
+//! `{data_dir}/keys/tokens.json`, `codes.json` and `seals.json`, mode 0600, in a folder of mode 0700; or rows of the
 //! database that the nodes share. Each holds a JSON array of `{"id", "algorithm", "secret"}`, newest first: the first key is the current one, the others are only read
 //! with. `secret` is 32 bytes in base64.
 
@@ -27,6 +27,8 @@ pub enum Purpose {
     Tokens(TokenAlgorithm),
     /// MACing verification codes.
     Codes,
+    /// Sealing session keys of platforms.
+    Seals,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -42,6 +44,8 @@ enum StoredAlgorithm {
     Hs256,
     #[serde(rename = "EdDSA")]
     EdDsa,
+    #[serde(rename = "A256GCM")]
+    Aes256Gcm,
 }
 
 impl Drop for StoredKey {
@@ -91,6 +95,7 @@ impl Purpose {
         match self {
             Self::Tokens(_) => "tokens",
             Self::Codes => "codes",
+            Self::Seals => "seals",
         }
     }
 
@@ -98,6 +103,7 @@ impl Purpose {
         match self {
             Self::Tokens(TokenAlgorithm::EdDsa) => StoredAlgorithm::EdDsa,
             Self::Tokens(TokenAlgorithm::Hs256) | Self::Codes => StoredAlgorithm::Hs256,
+            Self::Seals => StoredAlgorithm::Aes256Gcm,
         }
     }
 }
@@ -112,6 +118,7 @@ pub async fn token_keys(place: &KeyPlace, algorithm: TokenAlgorithm, randomness:
         let algorithm = match key.algorithm {
             StoredAlgorithm::Hs256 => Algorithm::Hs256,
             StoredAlgorithm::EdDsa => Algorithm::EdDsa,
+            StoredAlgorithm::Aes256Gcm => anyhow::bail!("a key for sealing is among those for session tokens"),
         };
         Ok(TokenKey::new(key_id(key)?, algorithm, *secret(key)?))
     };

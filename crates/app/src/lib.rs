@@ -15,6 +15,7 @@ mod listening;
 pub mod logging;
 pub mod metered_store;
 pub mod metrics;
+mod outbox;
 mod providers;
 pub mod settings;
 mod sms_commands;

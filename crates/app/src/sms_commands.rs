@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::{Subcommand, ValueEnum};
-use mobile_bind_domain::ports::{Clock, Purpose, Randomness, SmsSender, TextMessage};
+use mobile_bind_domain::ports::{Clock, Purpose, Randomness, SmsSender, TextMessage, Trail};
 use mobile_bind_domain::{Language, VerificationCode};
 use mobile_bind_sms::fake_provider::{FakeAccount, FakeProvider, Play};
 use mobile_bind_sms::{Deadline, Failover, Kind, Provider, Secret};
@@ -139,6 +139,7 @@ fn message(settings: &Settings, to: &str, language: LanguageName, randomness: &d
             LanguageName::Spa => Language::Spa,
         },
         lifetime: policy.code_lifetime,
+        trail: Trail::default(),
     })
 }
 

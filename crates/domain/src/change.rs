@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::audit::{AuditEvent, AuditNode, Checkpoint, RecordedEvent};
 use crate::bind::BindReceipt;
 use crate::{
-    Account, AccountId, Challenge, ChallengeKey, ClientType, IdempotencyName, IdempotencyRecord, Quota, Session,
-    SessionId, Subject, Timestamp,
+    Account, AccountId, Challenge, ChallengeKey, ClientType, IdempotencyName, IdempotencyRecord, OutboxMessage, Proof,
+    ProofId, Quota, Session, SessionId, SpentMark, Subject, Timestamp,
 };
 
 /// Which version of a record was read. A store never gives the same revision to two versions of one record, not
@@ -132,6 +132,19 @@ pub enum Write {
         subject: Subject,
         /// When.
         at: Timestamp,
+    },
+    /// Keeps a proof in place of the one that the installation had for the identity.
+    Proof(ProofId, Proof),
+    /// Lets a proof count until then at least; nothing happens where it is gone.
+    UseProof(ProofId, Timestamp),
+    /// Marks something as spent, to be remembered until then. That it is marked already is a conflict.
+    Spend(SpentMark, Timestamp),
+    /// Stores a message that is as it was read. It can be found by every reference that its attempts have.
+    Message {
+        /// The revision that was read; [`Revision::ABSENT`] for a new message.
+        expected: Revision,
+        /// The message as it shall be.
+        message: Box<OutboxMessage>,
     },
 }
 

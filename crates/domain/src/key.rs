@@ -141,6 +141,14 @@ impl CodeKeys {
         Some(keyed(self.find(id)?, b"audit segment", &[]))
     }
 
+    /// Keys for another purpose, derived from these, the current one first.
+    #[must_use]
+    pub fn derived(&self, purpose: &[u8]) -> Vec<(KeyId, Zeroizing<[u8; 32]>)> {
+        let keys = std::iter::once(&self.current).chain(&self.older);
+        let derive = |key: &CodeKey| Zeroizing::new(keyed(key, purpose, &[]).finalize().into_bytes().into());
+        keys.map(|key| (key.id.clone(), derive(key))).collect()
+    }
+
     /// The name of a client's request, by the client's own key for it.
     #[must_use]
     pub fn idempotency_name(&self, operation: Operation, client: &Client, key: &IdempotencyKey) -> IdempotencyName {

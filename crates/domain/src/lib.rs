@@ -6,6 +6,7 @@
 //! [`ports::Store`] and starts again when the snapshot no longer holds.
 
 pub mod account;
+pub mod administration;
 pub mod audit;
 pub mod bind;
 pub mod challenge;
@@ -16,9 +17,11 @@ pub mod idempotency;
 pub mod identity;
 pub mod key;
 pub mod mobile;
+pub mod outbox;
 pub mod policy;
 pub mod ports;
 pub mod profile;
+pub mod proof;
 pub mod referrer;
 pub mod refusal;
 pub mod send;
@@ -39,10 +42,12 @@ pub use idempotency::{
 pub use identity::{AppId, Identity, OpenId, UnionId};
 pub use key::{CodeKey, CodeKeys, CodeMac, KeyId};
 pub use mobile::{Mobile, MobileRule, NumberRange};
+pub use outbox::{MessageKey, OutboxMessage};
 pub use policy::{LimitMode, Limits, PlatformProof, Policy};
 pub use profile::{Avatar, Gender, Profile, ProfileText};
+pub use proof::{Proof, ProofId, SealedSessionKey, SpentMark};
 pub use refusal::{Operation, Refusal};
-pub use service::{SPANS, Service};
+pub use service::{Outbox, SPANS, Service};
 pub use session::{Session, SessionId, SessionSeed, Token};
 pub use tally::{Quota, Subject, Tally};
 pub use time::Timestamp;

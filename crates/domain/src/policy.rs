@@ -88,6 +88,30 @@ pub enum PlatformProof {
     Trust,
 }
 
+/// How messages are seen on their way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutboxPolicy {
+    /// How long a message is in the hands of the node that sends it: longer than any sender takes.
+    pub lease: Duration,
+    /// How long a receipt may take before the next provider is asked, with the same code; `None` where none is asked then.
+    pub receipt_within: Option<Duration>,
+    /// A code that is good for less than this is not worth sending.
+    pub worth_sending: Duration,
+    /// How long a message is kept.
+    pub keep: Duration,
+}
+
+impl Default for OutboxPolicy {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(10),
+            receipt_within: None,
+            worth_sending: Duration::from_secs(60),
+            keep: Duration::from_secs(7 * DAY),
+        }
+    }
+}
+
 /// Everything that the decisions depend on besides the request and the store.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -117,6 +141,10 @@ pub struct Policy {
     pub session: SessionPolicy,
     /// The quotas.
     pub limits: Limits,
+    /// How messages are seen on their way.
+    pub outbox: OutboxPolicy,
+    /// How long events of the audit are kept.
+    pub audit_retention: Duration,
     /// How often a decision starts again when the snapshot no longer holds.
     pub attempts: u32,
 }
@@ -139,6 +167,9 @@ impl Policy {
             apps: BTreeMap::new(),
             session: SessionPolicy::default(),
             limits: Limits::default(),
+            outbox: OutboxPolicy::default(),
+            // China's Cybersecurity Law, article 21, asks for six months of logs.
+            audit_retention: Duration::from_secs(184 * DAY),
             attempts: 64,
         }
     }

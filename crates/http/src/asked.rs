@@ -136,7 +136,13 @@ impl<I: Input> Asked<I> {
             installation(parameters.text(Parameter::Uuid)).map_err(|refusal| refuse(&refusal, language))?;
         let address =
             request.remote_addr().as_socket_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-        let requester = Requester { client_type, installation, address: address.into(), language };
+        let requester = Requester {
+            client_type,
+            installation,
+            address: address.into(),
+            language,
+            request: crate::observation::id_of(request),
+        };
         Ok(Self { requester, parameters, _place: request.data::<Place>().cloned(), input: PhantomData })
     }
 

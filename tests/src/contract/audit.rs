@@ -184,7 +184,13 @@ pub async fn a_bind_knows_when_the_holder_was_seen_and_what_was_sent_to_the_form
         .await?;
     let caller = CallerQuery::Session(Some(SessionId([3; 16])));
     let bind = async |number: &str, caller: CallerQuery| {
-        let query = BindQuery { key: super::records::key(number, "u")?, caller, referrer: None, idempotency: None };
+        let query = BindQuery {
+            key: super::records::key(number, "u")?,
+            caller,
+            referrer: None,
+            idempotency: None,
+            evidence: Default::default(),
+        };
         anyhow::Ok(store.load_bind(&query).await?)
     };
     let snapshot = bind(MOBILE, caller.clone()).await?;

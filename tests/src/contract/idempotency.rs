@@ -34,7 +34,13 @@ async fn before_send(store: &dyn Store, name: IdempotencyName) -> Result<Option<
 
 async fn before_bind(store: &dyn Store, name: IdempotencyName) -> Result<Option<EarlierBind>> {
     let caller = CallerQuery::Session(None);
-    let query = BindQuery { key: key(MOBILE, "u")?, caller, referrer: None, idempotency: Some(name) };
+    let query = BindQuery {
+        evidence: Default::default(),
+        key: key(MOBILE, "u")?,
+        caller,
+        referrer: None,
+        idempotency: Some(name),
+    };
     Ok(store.load_bind(&query).await?.earlier)
 }
 

@@ -9,7 +9,9 @@ pub mod commits;
 pub mod counts;
 pub mod idempotency;
 pub mod memory;
+pub mod messages;
 pub mod postgres;
+pub mod proofs;
 pub mod races;
 pub mod records;
 pub mod sessions;
@@ -100,6 +102,21 @@ macro_rules! store_contract {
             audit::an_accounts_sessions_end_at_once
             audit::a_number_leads_to_its_account
             audit::a_bind_knows_when_the_holder_was_seen_and_what_was_sent_to_the_former_number
+            proofs::a_proof_is_read_as_it_was_stored
+            proofs::use_lets_a_proof_count_longer
+            proofs::a_mark_is_spent_once
+            proofs::one_of_many_spends_a_mark
+            proofs::proofs_and_marks_are_listed
+            proofs::ended_proofs_and_marks_are_forgotten
+            proofs::a_log_in_finds_who_holds_what
+            messages::a_message_is_read_as_it_was_stored
+            messages::a_message_is_written_only_as_it_was_read
+            messages::a_message_and_its_challenge_are_one_change
+            messages::messages_to_a_number_come_newest_first
+            messages::what_is_due_comes_in_its_order_while_it_is
+            messages::a_message_is_found_by_every_reference
+            messages::messages_are_forgotten_with_what_leads_to_them
+            messages::one_of_many_takes_a_message
             idempotency::a_request_is_recorded_once
             idempotency::what_became_of_a_request_is_found_by_its_name
             idempotency::one_of_many_requests_with_a_key_is_recorded

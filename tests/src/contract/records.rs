@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use mobile_bind_domain::bind::BindReceipt;
-use mobile_bind_domain::ports::{BindQuery, BindSnapshot, CallerQuery, CommitError, SendQuery, SendSnapshot, Store};
+use mobile_bind_domain::ports::{
+    BindQuery, BindSnapshot, CallerQuery, CommitError, EvidenceQuery, SendQuery, SendSnapshot, Store,
+};
 use mobile_bind_domain::{
     Account, AccountId, AppId, Challenge, ChallengeKey, Change, Client, ClientType, CodeMac, Expectation, Identity,
     Installation, KeyId, Mobile, OpenId, Platform, PlatformIdentity, Revision, Session, SessionId, SessionSeed,
@@ -172,7 +174,8 @@ pub fn ensure_conflict(result: Result<Revision, CommitError>) -> Result<()> {
 /// # Errors
 /// Where the store fails.
 pub async fn bind_snapshot(store: &dyn Store, key: &ChallengeKey) -> Result<BindSnapshot> {
-    let query = BindQuery { key: key.clone(), caller: CallerQuery::Session(None), referrer: None, idempotency: None };
+    let (caller, evidence) = (CallerQuery::Session(None), EvidenceQuery::default());
+    let query = BindQuery { key: key.clone(), caller, referrer: None, evidence, idempotency: None };
     Ok(store.load_bind(&query).await?)
 }
 
@@ -213,8 +216,9 @@ pub async fn identity_holders(
     identity: Identity,
     unionid: &str,
 ) -> Result<(Option<u64>, Option<u64>)> {
-    let caller = CallerQuery::Identity { identity: Some(identity), unionid: UnionId::new(unionid) };
-    let query = BindQuery { key: key("13900000000", "u")?, caller, referrer: None, idempotency: None };
+    let caller = CallerQuery::Identity { identity: Some(identity), unionid: UnionId::new(unionid), session: None };
+    let evidence = EvidenceQuery::default();
+    let query = BindQuery { key: key("13900000000", "u")?, caller, referrer: None, evidence, idempotency: None };
     let snapshot = store.load_bind(&query).await?;
     let id = |holder: Option<Versioned<Account>>| holder.map(|account| account.value.id.get());
     Ok((id(snapshot.identity_holder), id(snapshot.unionid_holder)))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use mobile_bind_domain::ports::{BindQuery, CallerQuery, Store};
+use mobile_bind_domain::ports::{BindQuery, CallerQuery, EvidenceQuery, Store};
 use mobile_bind_domain::{AccountStatus, ClientType, Expectation, Platform, Session, SessionId, Timestamp, Write};
 
 use super::StoreUnderTest;
@@ -101,7 +101,8 @@ pub async fn a_session_shows_its_account_as_it_is_now(under_test: &dyn StoreUnde
         known.deleted_at = (status == AccountStatus::Normal).then_some(Timestamp::from_seconds(5));
         let revision = overwrite(&*store, &known).await?;
         let caller = CallerQuery::Session(Some(opened.id));
-        let query = BindQuery { key: key("17602128368", "u")?, caller, referrer: None, idempotency: None };
+        let evidence = EvidenceQuery::default();
+        let query = BindQuery { key: key("17602128368", "u")?, caller, referrer: None, evidence, idempotency: None };
         let for_bind = store.load_bind(&query).await?.session.context("for a bind")?;
         let for_send = send_snapshot(&*store, &query.key, Some(opened.id)).await?.caller.context("for a send")?;
         let alone = store.load_session(opened.id).await?.context("alone")?;

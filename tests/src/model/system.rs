@@ -15,8 +15,9 @@ use mobile_bind_domain::ports::Store;
 use mobile_bind_domain::service::LoggedIn;
 use mobile_bind_domain::{
     Account, AccountId, AccountStatus, Change, ClientType, CodeKey, CodeKeys, Installation, KeyId, Language, LimitMode,
-    Platform, PlatformProof, Policy, Refusal, Requester, Service, Write,
+    Outbox, Platform, PlatformProof, Policy, Refusal, Requester, Service, Write,
 };
+use mobile_bind_sealing::AeadSealer;
 use proptest_state_machine::StateMachineTest;
 use tokio::runtime::{Builder, Runtime};
 
@@ -275,7 +276,13 @@ fn requester(client: &str, kind: Kind) -> Requester {
         Kind::Alipay => ClientType::MiniProgram(Platform::Alipay),
     };
     let address = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)).into();
-    Requester { client_type, installation: Installation::new(client), address, language: Language::Zh }
+    Requester {
+        client_type,
+        installation: Installation::new(client),
+        address,
+        language: Language::Zh,
+        request: Default::default(),
+    }
 }
 
 /// With the quotas off: the interval, the tries and whose code it is always stand.
@@ -291,14 +298,26 @@ fn service_over(ambience: &Arc<Ambience>, store: Arc<dyn Store>) -> (Arc<Interle
         SessionPolicy { inactivity: seconds(INACTIVITY), absolute: seconds(LIFETIME), refresh_after: seconds(REFRESH) };
     let key = CodeKey::new(KeyId::new("model").expect("a key id"), [7; 32]);
     let store = Arc::new(Interleaved::new(store));
-    let service = Service {
+    let keys = CodeKeys::new(key, Vec::new());
+    let sealer = Arc::new(AeadSealer::new(keys.derived(b"outbox"), ambience.clone()).expect("a key"));
+    let outbox = Outbox {
         store: store.clone(),
         sms: ambience.clone(),
+        sealer: sealer.clone(),
+        clock: ambience.clone(),
+        policy: policy.outbox,
+        attempts: policy.attempts,
+    };
+    let service = Service {
+        audit: Default::default(),
+        store: store.clone(),
+        relay: Arc::new(outbox),
+        sealer,
         clock: ambience.clone(),
         randomness: ambience.clone(),
         codes: ambience.clone(),
         tokens: ambience.clone(),
-        keys: CodeKeys::new(key, Vec::new()),
+        keys,
         policy,
     };
     (store, Arc::new(service))

@@ -1,8 +1,10 @@
 //! Changes: checked as a whole, then applied as a whole.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use mobile_bind_domain::{Account, AccountId, Change, ClientType, Expectation, Revision, Session, Versioned, Write};
+use mobile_bind_domain::{
+    Account, AccountId, Change, ClientType, Expectation, Revision, Session, SpentMark, Versioned, Write,
+};
 
 use crate::state::{Claim, State};
 
@@ -10,8 +12,8 @@ impl State {
     /// Commits a change; `None` where something expected does not hold.
     pub(crate) fn commit(&mut self, change: Change) -> Option<Revision> {
         let expected = change.expectations.iter().all(|expectation| self.holds(expectation));
-        let mut claimed = HashMap::new();
-        if !expected || !change.writes.iter().all(|write| self.allows(write, &mut claimed)) {
+        let (mut claimed, mut spending) = (HashMap::new(), HashSet::new());
+        if !expected || !change.writes.iter().all(|write| self.allows(write, &mut claimed, &mut spending)) {
             return None;
         }
         self.sequence += 1;
@@ -37,8 +39,13 @@ impl State {
         }
     }
 
-    /// `claimed` is what earlier writes of the same change claimed, or let go.
-    fn allows(&self, write: &Write, claimed: &mut HashMap<Claim, Option<AccountId>>) -> bool {
+    /// `claimed` is what earlier writes of the same change claimed, or let go; `spending` what they mark.
+    fn allows(
+        &self,
+        write: &Write,
+        claimed: &mut HashMap<Claim, Option<AccountId>>,
+        spending: &mut HashSet<SpentMark>,
+    ) -> bool {
         match write {
             Write::Account { expected, account } => {
                 let old = self.accounts.get(&account.id);
@@ -61,6 +68,10 @@ impl State {
                 tally.wait(kept, *at).is_none()
             }
             Write::Checkpoint(checkpoint) => !self.audit.is_sealed(checkpoint),
+            Write::Spend(mark, _) => spending.insert(*mark) && !self.spent.contains_key(mark),
+            Write::Message { expected, message } => {
+                Versioned::revision_of(self.messages.all().get(&message.key)) == *expected
+            }
             Write::OpenSession(_)
             | Write::UseSession(..)
             | Write::EndSession(_)
@@ -70,7 +81,9 @@ impl State {
             | Write::DropSegment { .. }
             | Write::Receipt(..)
             | Write::Forget { .. }
-            | Write::Uncount { .. } => true,
+            | Write::Uncount { .. }
+            | Write::Proof(..)
+            | Write::UseProof(..) => true,
         }
     }
 
@@ -118,6 +131,18 @@ impl State {
                     tally.remove(at);
                 }
             }
+            Write::Proof(id, proof) => {
+                self.proofs.insert(id, proof);
+            }
+            Write::UseProof(id, until) => {
+                if let Some(proof) = self.proofs.get_mut(&id) {
+                    proof.expires_at = proof.expires_at.max(until);
+                }
+            }
+            Write::Spend(mark, until) => {
+                self.spent.insert(mark, until);
+            }
+            Write::Message { message, .. } => self.messages.put(Versioned { revision, value: *message }),
         }
     }
 

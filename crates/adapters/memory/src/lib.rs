@@ -4,6 +4,7 @@
 mod apply;
 mod audit;
 mod load;
+mod messages;
 mod state;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,10 +12,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use mobile_bind_domain::ports::{
-    AuditTrail, BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
-    StoreFacts,
+    AuditTrail, BindQuery, BindSnapshot, CommitError, LogInQuery, LogInSnapshot, SendQuery, SendSnapshot,
+    SessionSnapshot, Store, StoreError, StoreFacts,
 };
-use mobile_bind_domain::{Account, AccountId, Change, Mobile, Revision, Session, SessionId, Timestamp, Versioned};
+use mobile_bind_domain::{
+    Account, AccountId, Change, MessageKey, Mobile, OutboxMessage, Proof, ProofId, Revision, Session, SessionId,
+    SpentMark, Timestamp, Versioned,
+};
 
 use crate::state::{Claim, State};
 
@@ -67,6 +71,10 @@ impl Store for MemoryStore {
         Ok(self.state().load_bind(query))
     }
 
+    async fn load_log_in(&self, query: &LogInQuery) -> Result<LogInSnapshot, StoreError> {
+        Ok(self.state().load_log_in(query))
+    }
+
     async fn load_session(&self, id: SessionId) -> Result<Option<SessionSnapshot>, StoreError> {
         Ok(self.state().load_session(id))
     }
@@ -104,6 +112,38 @@ impl Store for MemoryStore {
 
     fn audit(&self) -> &dyn AuditTrail {
         self
+    }
+
+    async fn proofs(&self, after: Option<ProofId>, limit: usize) -> Result<Vec<(ProofId, Proof)>, StoreError> {
+        let state = self.state();
+        let proofs = state.proofs.iter().filter(|(id, _)| after.is_none_or(|after| **id > after));
+        Ok(proofs.take(limit).map(|(id, proof)| (*id, proof.clone())).collect())
+    }
+
+    async fn spent(&self, after: Option<SpentMark>, limit: usize) -> Result<Vec<(SpentMark, Timestamp)>, StoreError> {
+        let state = self.state();
+        let spent = state.spent.iter().filter(|(mark, _)| after.is_none_or(|after| **mark > after));
+        Ok(spent.take(limit).map(|(mark, until)| (*mark, *until)).collect())
+    }
+
+    async fn message(&self, key: &MessageKey) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        Ok(self.state().messages.all().get(key).cloned())
+    }
+
+    async fn messages_to(&self, mobile: &Mobile, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        Ok(self.state().messages.to(mobile, limit))
+    }
+
+    async fn message_by_reference(
+        &self,
+        provider: &str,
+        reference: &str,
+    ) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        Ok(self.state().messages.by_reference(provider, reference))
+    }
+
+    async fn due_messages(&self, now: Timestamp, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        Ok(self.state().messages.due(now, limit))
     }
 
     async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {

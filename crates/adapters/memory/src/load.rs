@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CallerQuery, EarlierBind, ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
+    BindQuery, BindSnapshot, CallerQuery, EarlierBind, Evidence, EvidenceQuery, LogInQuery, LogInSnapshot,
+    ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
 };
 use mobile_bind_domain::referrer::ReferrerName;
 use mobile_bind_domain::{
@@ -23,9 +24,11 @@ impl State {
     }
 
     pub(crate) fn load_bind(&self, query: &BindQuery) -> BindSnapshot {
-        let (mut identity_holder, mut unionid_holder, mut session) = (None, None, None);
+        let (mut identity_holder, mut unionid_holder) = (None, None);
+        let session;
         match &query.caller {
-            CallerQuery::Identity { identity, unionid } => {
+            CallerQuery::Identity { identity, unionid, session: by_token } => {
+                session = by_token.and_then(|id| self.load_session(id));
                 let platform = identity.as_ref().map(|identity| identity.platform);
                 identity_holder = identity.clone().and_then(|identity| self.holder(&Claim::Identity(identity)));
                 let claim = platform.zip(unionid.clone()).map(|(platform, id)| Claim::UnionId(platform, id));
@@ -55,6 +58,24 @@ impl State {
             session,
             referrer: query.referrer.as_ref().and_then(|name| self.load_referrer(name)),
             tallies: self.load_tallies(query.subjects()),
+            evidence: self.load_evidence(&query.evidence),
+        }
+    }
+
+    pub(crate) fn load_log_in(&self, query: &LogInQuery) -> LogInSnapshot {
+        let platform = query.identity.platform;
+        let unionid = query.unionid.clone().map(|unionid| Claim::UnionId(platform, unionid));
+        LogInSnapshot {
+            identity_holder: self.holder(&Claim::Identity(query.identity.clone())),
+            unionid_holder: unionid.and_then(|claim| self.holder(&claim)),
+            evidence: self.load_evidence(&query.evidence),
+        }
+    }
+
+    fn load_evidence(&self, query: &EvidenceQuery) -> Evidence {
+        Evidence {
+            proof: query.proof.and_then(|id| self.proofs.get(&id).cloned()),
+            spent: query.marks.iter().filter(|mark| self.spent.contains_key(mark)).copied().collect(),
         }
     }
 

@@ -6,10 +6,12 @@ use std::ops::Bound;
 use mobile_bind_domain::bind::BindReceipt;
 use mobile_bind_domain::{
     Account, AccountId, Challenge, ChallengeKey, ClientType, IdempotencyName, IdempotencyRecord, Identity, MemberCode,
-    Mobile, Platform, Session, SessionId, Subject, Tally, Timestamp, UnionId, Versioned,
+    MessageKey, Mobile, Platform, Proof, ProofId, Session, SessionId, SpentMark, Subject, Tally, Timestamp, UnionId,
+    Versioned,
 };
 
 use crate::audit::Audit;
+use crate::messages::Messages;
 
 /// What belongs to at most one live account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +37,10 @@ pub(crate) struct State {
     pub(crate) sessions: BTreeMap<SessionId, Session>,
     pub(crate) sessions_of: BTreeMap<(AccountId, ClientType), SessionId>,
     pub(crate) audit: Audit,
+    pub(crate) proofs: BTreeMap<ProofId, Proof>,
+    /// What is spent, and until when that is remembered.
+    pub(crate) spent: BTreeMap<SpentMark, Timestamp>,
+    pub(crate) messages: Messages,
     cursors: Cursors,
 }
 
@@ -64,7 +70,7 @@ impl State {
     /// Forgets what has ended among the next records, at most `limit` of them.
     pub(crate) fn purge(&mut self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> usize {
         let mut sweep = Sweep { left: limit, forgotten: 0 };
-        let Cursors { challenges, receipts, idempotency, tallies, sessions } = &mut self.cursors;
+        let Cursors { challenges, receipts, idempotency, tallies, sessions, messages, .. } = &mut self.cursors;
         for key in sweep.ended(&self.challenges, challenges, |challenge| challenge.value.expires_at <= now) {
             self.challenges.remove(&key);
         }
@@ -77,8 +83,18 @@ impl State {
         for subject in sweep.ended(&self.tallies, tallies, |tally| tally.spent_at() <= now) {
             self.tallies.remove(&subject);
         }
+        for key in sweep.ended(self.messages.all(), messages, |message| message.value.keep_until <= now) {
+            self.messages.remove(&key);
+        }
         for id in sweep.ended(&self.sessions, sessions, |session| session.used_at < sessions_before) {
             self.end_session(id);
+        }
+        let Cursors { proofs, spent, .. } = &mut self.cursors;
+        for id in sweep.ended(&self.proofs, proofs, |proof| !proof.is_live(now)) {
+            self.proofs.remove(&id);
+        }
+        for mark in sweep.ended(&self.spent, spent, |until| *until <= now) {
+            self.spent.remove(&mark);
         }
         sweep.forgotten
     }
@@ -92,6 +108,9 @@ pub(crate) struct Cursors {
     idempotency: Option<IdempotencyName>,
     tallies: Option<Subject>,
     sessions: Option<SessionId>,
+    proofs: Option<ProofId>,
+    spent: Option<SpentMark>,
+    messages: Option<MessageKey>,
 }
 
 struct Sweep {

@@ -18,11 +18,11 @@ use mobile_bind_domain::{AuditNode, Change, Expectation, Revision, Write};
 use crate::fault::{Fault, Rejection};
 use crate::hosts::Warnings;
 use crate::query::{Parameter, Statement, references};
-use crate::records::{account, audit, challenge, idempotency, receipt, session, tally};
+use crate::records::{account, audit, challenge, idempotency, message, proof, receipt, session, tally};
 
 /// The statements of a change. Whatever the change's own order, idempotency keys come first, then challenges, accounts,
-/// sessions, receipts, counts and the audit: so changes that meet wait for each other, and do not lock each other out. What is
-/// expected comes before what is
+/// sessions, receipts, counts, proofs, marks, messages and the audit: so changes that meet wait for each other, and do not lock
+/// each other out. What is expected comes before what is
 /// written.
 pub(crate) fn statements(change: &Change, revision: Revision, node: AuditNode) -> Result<Vec<Statement>, Fault> {
     let mut place = 0_u8;
@@ -46,13 +46,13 @@ pub(crate) fn statements(change: &Change, revision: Revision, node: AuditNode) -
             Write::EndSession(id) => ordered.push((5, session::end(*id))),
             Write::EndSessions { account, except } => ordered.push((5, session::end_all(*account, *except))),
             Write::Audit(event) => {
-                ordered.push((8, audit::add(node, revision, place, event)));
+                ordered.push((10, audit::add(node, revision, place, event)));
                 place = place.saturating_add(1);
             }
-            Write::AuditCopy(event) => ordered.push((8, audit::copy(event))),
-            Write::Checkpoint(checkpoint) => ordered.push((8, audit::seal(checkpoint))),
+            Write::AuditCopy(event) => ordered.push((10, audit::copy(event))),
+            Write::Checkpoint(checkpoint) => ordered.push((10, audit::seal(checkpoint))),
             Write::DropSegment { node, segment, last } => {
-                ordered.extend(audit::drop_segment(*node, *segment, *last).map(|statement| (8, statement)));
+                ordered.extend(audit::drop_segment(*node, *segment, *last).map(|statement| (10, statement)));
             }
             Write::Receipt(key, kept) => ordered.push((6, receipt::write(key, kept))),
             Write::Idempotency { expected, name, record } => {
@@ -68,6 +68,13 @@ pub(crate) fn statements(change: &Change, revision: Revision, node: AuditNode) -
             }
             Write::Forget { subject, window } => ordered.push((7, tally::forget(subject, *window)?)),
             Write::Uncount { subject, at } => ordered.push((7, tally::uncount(subject, *at))),
+            Write::Proof(id, kept) => ordered.push((8, proof::write(*id, kept))),
+            Write::UseProof(id, until) => ordered.push((8, proof::use_until(*id, *until))),
+            Write::Spend(mark, until) => ordered.push((9, proof::spend(*mark, *until))),
+            Write::Message { expected, message: written } => {
+                ordered.push((8, message::write(*expected, written, revision)));
+                ordered.extend(message::refer(written).map(|statement| (9, statement)));
+            }
         }
     }
     // Stable: within a kind the change's own order stands.

@@ -59,17 +59,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deadpool_postgres::{Client, Object, Pool};
 use mobile_bind_domain::ports::{
-    AuditTrail, BindQuery, BindSnapshot, CommitError, PoolFacts, SendQuery, SendSnapshot, SessionSnapshot, Store,
-    StoreError, StoreFacts,
+    AuditTrail, BindQuery, BindSnapshot, CommitError, LogInQuery, LogInSnapshot, PoolFacts, SendQuery, SendSnapshot,
+    SessionSnapshot, Store, StoreError, StoreFacts,
 };
 use mobile_bind_domain::{
-    Account, AccountId, AuditNode, Change, Mobile, Revision, Session, SessionId, Timestamp, Versioned, Write,
+    Account, AccountId, AuditNode, Change, MessageKey, Mobile, OutboxMessage, Proof, ProofId, Revision, Session,
+    SessionId, SpentMark, Timestamp, Versioned, Write,
 };
 use tokio::time::timeout;
 
 use crate::allotment::{Allotment, Block};
 use crate::fault::{Fault, MayBeFault, Rejection};
 use crate::hosts::Warnings;
+use crate::records::message;
 use crate::replication::Replication;
 
 pub use crate::fault::OpenError;
@@ -264,6 +266,10 @@ impl Store for PostgresStore {
         read!(self.inner, client => load::for_bind(client, query))
     }
 
+    async fn load_log_in(&self, query: &LogInQuery) -> Result<LogInSnapshot, StoreError> {
+        read!(self.inner, client => load::for_log_in(client, query))
+    }
+
     async fn load_session(&self, id: SessionId) -> Result<Option<SessionSnapshot>, StoreError> {
         read!(self.inner, client => load::session(client, id))
     }
@@ -297,6 +303,37 @@ impl Store for PostgresStore {
 
     fn audit(&self) -> &dyn AuditTrail {
         self
+    }
+
+    async fn proofs(&self, after: Option<ProofId>, limit: usize) -> Result<Vec<(ProofId, Proof)>, StoreError> {
+        read!(self.inner, client => load::proofs(client, after, limit))
+    }
+
+    async fn spent(&self, after: Option<SpentMark>, limit: usize) -> Result<Vec<(SpentMark, Timestamp)>, StoreError> {
+        read!(self.inner, client => load::spent(client, after, limit))
+    }
+
+    async fn message(&self, key: &MessageKey) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        let found: Result<Vec<_>, StoreError> = read!(self.inner, client => load::messages(client, message::one(key)));
+        Ok(found?.pop())
+    }
+
+    async fn messages_to(&self, mobile: &Mobile, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        read!(self.inner, client => load::messages(client, message::to(mobile, limit)))
+    }
+
+    async fn message_by_reference(
+        &self,
+        provider: &str,
+        reference: &str,
+    ) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        let find = || message::by_reference(provider, reference);
+        let found: Result<Vec<_>, StoreError> = read!(self.inner, client => load::messages(client, find()));
+        Ok(found?.pop())
+    }
+
+    async fn due_messages(&self, now: Timestamp, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        read!(self.inner, client => load::messages(client, message::due(now, limit)))
     }
 
     async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {

@@ -2,11 +2,13 @@
 
 use deadpool_postgres::Client;
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CallerQuery, EarlierBind, ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
+    BindQuery, BindSnapshot, CallerQuery, EarlierBind, LogInQuery, LogInSnapshot, ReceiptSnapshot, SendQuery,
+    SendSnapshot, SessionSnapshot,
 };
 use mobile_bind_domain::referrer::ReferrerName;
 use mobile_bind_domain::{
-    Account, AccountId, ChallengeKey, IdempotencyName, Mobile, Session, SessionId, Subject, Versioned,
+    Account, AccountId, ChallengeKey, IdempotencyName, Identity, Mobile, OutboxMessage, Proof, ProofId, Session,
+    SessionId, SpentMark, Subject, Timestamp, UnionId, Versioned,
 };
 use tokio_postgres::Row;
 
@@ -14,7 +16,8 @@ use crate::fault::Fault;
 use crate::query::{Columns, Selection, Statement};
 use crate::records::account::{live, platform_number};
 use crate::records::{
-    account, challenge, idempotency, receipt, session, stored_client, stored_id, stored_text, tally, timestamp,
+    account, challenge, idempotency, message, proof, receipt, session, stored_client, stored_id, stored_text, tally,
+    timestamp,
 };
 
 async fn one(client: &Client, statement: Statement) -> Result<Row, Fault> {
@@ -110,26 +113,17 @@ pub(crate) fn bind_statement(query: &BindQuery) -> Statement {
         selection.columns(&session::columns("es"));
         selection.columns(&account::columns("ea"));
     }
+    proof::join_evidence(&mut selection, &query.evidence);
     selection.into_statement()
 }
 
 fn join_caller(selection: &mut Selection, caller: &CallerQuery) {
     match caller {
         // A unionid comes without its platform; where there is no openid either, the bind is refused for that.
-        CallerQuery::Identity { identity: Some(identity), unionid } => {
-            let platform = selection.bind(platform_number(identity.platform), "smallint");
-            let app = selection.bind(stored_text(identity.app.as_str()), "text");
-            let openid = selection.bind(stored_text(identity.openid.as_str()), "text");
-            let held = format!("o.platform = {platform} AND o.app_id = {app} AND o.openid = {openid} AND o.held");
-            selection.join("identities", "o", &held);
-            selection.join("accounts", "oa", "oa.id = o.account_id");
-            selection.columns(&account::columns("oa"));
-            if let Some(unionid) = unionid {
-                let unionid = selection.bind(stored_text(unionid.as_str()), "text");
-                let held = format!("u.platform = {platform} AND u.unionid = {unionid} AND u.held");
-                selection.join("identities", "u", &held);
-                selection.join("accounts", "ua", "ua.id = u.account_id");
-                selection.columns(&account::columns("ua"));
+        CallerQuery::Identity { identity: Some(identity), unionid, session } => {
+            join_holders(selection, identity, unionid.as_ref());
+            if let Some(id) = session {
+                join_session(selection, *id);
             }
         }
         CallerQuery::Session(Some(id)) => join_session(selection, *id),
@@ -140,13 +134,46 @@ fn join_caller(selection: &mut Selection, caller: &CallerQuery) {
 /// The number that the caller has, where there may be one.
 fn callers_mobile(caller: &CallerQuery) -> Option<&'static str> {
     match caller {
-        CallerQuery::Identity { identity: Some(_), unionid: Some(_) } => {
+        CallerQuery::Identity { identity: Some(_), unionid: Some(_), .. } => {
             Some("CASE WHEN oa.id IS NULL THEN ua.mobile ELSE oa.mobile END")
         }
-        CallerQuery::Identity { identity: Some(_), unionid: None } => Some("oa.mobile"),
+        CallerQuery::Identity { identity: Some(_), unionid: None, .. } => Some("oa.mobile"),
         CallerQuery::Session(Some(_)) => Some("sa.mobile"),
         CallerQuery::Identity { identity: None, .. } | CallerQuery::Session(None) => None,
     }
+}
+
+/// Who holds an identity, and who a unionid where one is given.
+fn join_holders(selection: &mut Selection, identity: &Identity, unionid: Option<&UnionId>) {
+    let platform = selection.bind(platform_number(identity.platform), "smallint");
+    let app = selection.bind(stored_text(identity.app.as_str()), "text");
+    let openid = selection.bind(stored_text(identity.openid.as_str()), "text");
+    let held = format!("o.platform = {platform} AND o.app_id = {app} AND o.openid = {openid} AND o.held");
+    selection.join("identities", "o", &held);
+    selection.join("accounts", "oa", "oa.id = o.account_id");
+    selection.columns(&account::columns("oa"));
+    if let Some(unionid) = unionid {
+        let unionid = selection.bind(stored_text(unionid.as_str()), "text");
+        let held = format!("u.platform = {platform} AND u.unionid = {unionid} AND u.held");
+        selection.join("identities", "u", &held);
+        selection.join("accounts", "ua", "ua.id = u.account_id");
+        selection.columns(&account::columns("ua"));
+    }
+}
+
+pub(crate) fn log_in_statement(query: &LogInQuery) -> Statement {
+    let mut selection = Selection::default();
+    join_holders(&mut selection, &query.identity, query.unionid.as_ref());
+    proof::join_evidence(&mut selection, &query.evidence);
+    selection.into_statement()
+}
+
+pub(crate) async fn for_log_in(client: &Client, query: &LogInQuery) -> Result<LogInSnapshot, Fault> {
+    let row = one(client, log_in_statement(query)).await?;
+    let columns = &mut Columns::new(&row);
+    let identity_holder = account::take(columns)?;
+    let unionid_holder = if query.unionid.is_some() { account::take(columns)? } else { None };
+    Ok(LogInSnapshot { identity_holder, unionid_holder, evidence: proof::take_evidence(columns, &query.evidence)? })
 }
 
 fn join_referrer(selection: &mut Selection, name: &ReferrerName) {
@@ -174,9 +201,10 @@ pub(crate) async fn for_bind(client: &Client, query: &BindQuery) -> Result<BindS
     let tallies = tally::take(columns, query.subjects())?;
     let (mut identity_holder, mut unionid_holder, mut session) = (None, None, None);
     match &query.caller {
-        CallerQuery::Identity { identity: Some(_), unionid } => {
+        CallerQuery::Identity { identity: Some(_), unionid, session: by_token } => {
             identity_holder = account::take(columns)?;
             unionid_holder = if unionid.is_some() { account::take(columns)? } else { None };
+            session = if by_token.is_some() { take_session(columns)? } else { None };
         }
         CallerQuery::Session(Some(_)) => session = take_session(columns)?,
         CallerQuery::Identity { identity: None, .. } | CallerQuery::Session(None) => {}
@@ -196,6 +224,7 @@ pub(crate) async fn for_bind(client: &Client, query: &BindQuery) -> Result<BindS
         let session = take_session(columns)?;
         earlier = record.map(|record| EarlierBind { record, session });
     }
+    let evidence = proof::take_evidence(columns, &query.evidence)?;
     Ok(BindSnapshot {
         challenge,
         earlier,
@@ -208,6 +237,7 @@ pub(crate) async fn for_bind(client: &Client, query: &BindQuery) -> Result<BindS
         session,
         referrer: referrer.map(|account| account.value),
         tallies,
+        evidence,
     })
 }
 
@@ -273,6 +303,30 @@ pub(crate) async fn accounts(
     Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
+/// The proofs after an id, in order.
+pub(crate) async fn proofs(
+    client: &Client,
+    after: Option<ProofId>,
+    limit: usize,
+) -> Result<Vec<(ProofId, Proof)>, Fault> {
+    let statement = proof::proofs_statement(after, limit);
+    let prepared = client.prepare_cached(&statement.text).await?;
+    let rows = client.query(&prepared, &statement.references()).await?;
+    rows.iter().map(|row| proof::take_named(&mut Columns::new(row))).collect()
+}
+
+/// The marks after another, in order.
+pub(crate) async fn spent(
+    client: &Client,
+    after: Option<SpentMark>,
+    limit: usize,
+) -> Result<Vec<(SpentMark, Timestamp)>, Fault> {
+    let statement = proof::spent_statement(after, limit);
+    let prepared = client.prepare_cached(&statement.text).await?;
+    let rows = client.query(&prepared, &statement.references()).await?;
+    rows.iter().map(|row| proof::take_spent(&mut Columns::new(row))).collect()
+}
+
 /// What became of reading some accounts.
 #[derive(Default)]
 pub(crate) struct Page {
@@ -309,4 +363,11 @@ pub(crate) async fn sessions_of(client: &Client, account: AccountId) -> Result<V
     let rows = client.query(&prepared, &statement.references()).await?;
     let found = rows.iter().map(|row| session::take(&mut Columns::new(row)));
     Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+/// The messages that a statement selects, in its order.
+pub(crate) async fn messages(client: &Client, statement: Statement) -> Result<Vec<Versioned<OutboxMessage>>, Fault> {
+    let prepared = client.prepare_cached(&statement.text).await?;
+    let rows = client.query(&prepared, &statement.references()).await?;
+    rows.iter().map(|row| message::take(&mut Columns::new(row))).collect()
 }

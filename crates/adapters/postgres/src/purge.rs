@@ -15,7 +15,7 @@ ON CONFLICT (name) DO UPDATE SET node = excluded.node, ends_at = excluded.ends_a
 const LEAVE: &str = "DELETE FROM leases WHERE name = 'purge' AND node = $1::bigint";
 
 /// Each removes no more than so many rows that have ended by then. Rows that a change works on are left for the next time.
-pub(crate) const SWEEPS: [&str; 5] = [
+pub(crate) const SWEEPS: [&str; 9] = [
     "DELETE FROM challenges WHERE (mobile, client) IN (
     SELECT mobile, client FROM challenges WHERE expires_at <= $1::bigint
     ORDER BY expires_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED
@@ -36,6 +36,22 @@ pub(crate) const SWEEPS: [&str; 5] = [
     SELECT id FROM sessions WHERE used_at < $1::bigint
     ORDER BY used_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED
 )",
+    "DELETE FROM proofs WHERE id IN (
+    SELECT id FROM proofs WHERE expires_at <= $1::bigint
+    ORDER BY expires_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED
+)",
+    "DELETE FROM spent WHERE mark IN (
+    SELECT mark FROM spent WHERE until <= $1::bigint
+    ORDER BY until LIMIT $2::bigint FOR UPDATE SKIP LOCKED
+)",
+    "DELETE FROM messages WHERE (mobile, id) IN (
+    SELECT mobile, id FROM messages WHERE keep_until <= $1::bigint
+    ORDER BY keep_until LIMIT $2::bigint FOR UPDATE SKIP LOCKED
+)",
+    "DELETE FROM message_references WHERE (provider, reference) IN (
+    SELECT provider, reference FROM message_references WHERE keep_until <= $1::bigint
+    ORDER BY keep_until LIMIT $2::bigint FOR UPDATE SKIP LOCKED
+)",
 ];
 
 /// Removes at most `limit` rows, where this node has the lease or can have it. Answers how many it removed.
@@ -52,7 +68,7 @@ pub(crate) async fn sweep(
     }
     let mut removed = 0;
     let mut left = i64::try_from(limit).unwrap_or(i64::MAX);
-    let ends = [now, now, now, now, sessions_before];
+    let ends = [now, now, now, now, sessions_before, now, now, now, now];
     for (text, end) in SWEEPS.into_iter().zip(ends) {
         if left <= 0 {
             break;

@@ -22,7 +22,7 @@ pub struct Findings {
     pub problems: BTreeMap<&'static str, u64>,
 }
 
-const TABLES: [(&str, &str); 9] = [
+const TABLES: [(&str, &str); 13] = [
     ("accounts", "SELECT count(*), pg_total_relation_size('accounts') FROM accounts"),
     ("identities", "SELECT count(*), pg_total_relation_size('identities') FROM identities"),
     ("challenges", "SELECT count(*), pg_total_relation_size('challenges') FROM challenges"),
@@ -32,6 +32,10 @@ const TABLES: [(&str, &str); 9] = [
     ("meters", "SELECT count(*), pg_total_relation_size('meters') FROM meters"),
     ("audit events", "SELECT count(*), pg_total_relation_size('audit_events') FROM audit_events"),
     ("audit checkpoints", "SELECT count(*), pg_total_relation_size('audit_checkpoints') FROM audit_checkpoints"),
+    ("proofs", "SELECT count(*), pg_total_relation_size('proofs') FROM proofs"),
+    ("spent", "SELECT count(*), pg_total_relation_size('spent') FROM spent"),
+    ("messages", "SELECT count(*), pg_total_relation_size('messages') FROM messages"),
+    ("message references", "SELECT count(*), pg_total_relation_size('message_references') FROM message_references"),
 ];
 
 /// Unique indexes see to it that nothing is held twice; what they cannot see is looked for here.

@@ -2,13 +2,15 @@
 
 use mobile_bind_domain::{
     Account, AccountId, Challenge, Change, ClientType, Expectation, IdempotencyName, IdempotencyRecord, MemberCode,
-    Quota, Revision, Session, SessionId, Subject, Tally, Timestamp, Versioned, Write,
+    Proof, ProofId, Quota, Revision, Session, SessionId, SpentMark, Subject, Tally, Timestamp, Versioned, Write,
 };
 
 use crate::audit;
 use crate::fault::{Fault, Rejection};
 use crate::group::Scratch;
 use crate::layout::{self, Key};
+use crate::messages;
+use crate::records::Spent;
 use crate::source::Source;
 
 /// Checks the change and writes it.
@@ -34,7 +36,7 @@ pub(crate) fn apply(scratch: &mut Scratch<'_>, change: &Change) -> Result<(), Re
     Ok(())
 }
 
-fn demand(holds: bool) -> Result<(), Rejection> {
+pub(crate) fn demand(holds: bool) -> Result<(), Rejection> {
     if holds { Ok(()) } else { Err(Rejection::Conflict) }
 }
 
@@ -58,6 +60,10 @@ fn apply_write(scratch: &mut Scratch<'_>, write: &Write) -> Result<(), Rejection
         Write::Count { subject, at, kept, watched } => count(scratch, subject, *at, kept, watched)?,
         Write::Forget { subject, window } => change_tally(scratch, subject, |tally| tally.forget(*window))?,
         Write::Uncount { subject, at } => change_tally(scratch, subject, |tally| tally.remove(*at))?,
+        Write::Proof(id, proof) => scratch.put(layout::proof(*id), proof)?,
+        Write::UseProof(id, until) => use_proof(scratch, *id, *until)?,
+        Write::Spend(mark, until) => spend(scratch, *mark, *until)?,
+        Write::Message { expected, message } => messages::put(scratch, *expected, message)?,
     }
     Ok(())
 }
@@ -206,6 +212,20 @@ fn put_tally(scratch: &mut Scratch<'_>, key: Key, tally: &Tally) -> Result<(), F
         return Ok(());
     }
     scratch.put(key, tally)
+}
+
+fn use_proof(scratch: &mut Scratch<'_>, id: ProofId, until: Timestamp) -> Result<(), Fault> {
+    let key = layout::proof(id);
+    let Some(Versioned { value: mut proof, .. }) = scratch.record::<Proof>(&key)? else { return Ok(()) };
+    proof.expires_at = proof.expires_at.max(until);
+    scratch.put(key, &proof)
+}
+
+fn spend(scratch: &mut Scratch<'_>, mark: SpentMark, until: Timestamp) -> Result<(), Rejection> {
+    let key = layout::spent(mark);
+    demand(scratch.value(key.as_bytes())?.is_none())?;
+    scratch.put(key, &Spent { until })?;
+    Ok(())
 }
 
 /// The accounts that a change writes.

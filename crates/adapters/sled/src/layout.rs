@@ -19,7 +19,12 @@
 //! | `08` tally | *subject* | record `Tally` |
 //! | `09` session | session id, 16 bytes | record `Session` |
 //! | `0a` session of an account | account id, 8 bytes, client type | session id, 16 bytes |
+//! | `0b` proof of an openid | proof id, 32 bytes | record `Proof` |
+//! | `0c` what is spent | mark, 32 bytes | record `Spent` |
 //! | `0d` idempotency key | keyed digest of operation, client and key, 32 bytes | record `Idempotency` |
+//! | `10` message | *message* | record `OutboxMessage` |
+//! | `11` due message | `01`, when it is due, 8 bytes, *message* | none |
+//! | `11` message by reference | `02`, *part*: provider, *part*: the provider's reference | *message* |
 //! | `0e` event of the audit | node, 4 bytes, sequence, 8 bytes | the event, as the domain's `audit/encoding.rs` has it |
 //! | `0f` checkpoint of the audit | node, 4 bytes, segment, 8 bytes | record `Checkpoint` |
 //! | `0f` this store's node | nothing | the node, 4 bytes; from the first event on |
@@ -29,6 +34,7 @@
 //! - client type, 1 byte: 1 pc, 2 h5, 3 ios, 4 android; a mini-program is 16 plus its platform.
 //! - *client*: `01` and a *part*, the installation's id; or *address*.
 //! - *address*: `04` and the 4 bytes of an IPv4 address, or `06` and the 16 bytes of an IPv6 one (a /64, the rest 0).
+//! - *message*: *part*: mobile number, the message's id, 16 bytes, which begins with the time.
 //! - *subject*: one byte and what is counted: `01` messages to a number (*part*), `02` messages an installation asked for
 //!   (*part*), `03` messages an address asked for (*address*), `04` messages of an account (id, 8 bytes), `05` all messages,
 //!   `06` wrong codes for a number (*part*), `07` tries without a code (*client*), `08` messages to a block of numbers
@@ -38,7 +44,7 @@
 //! V1). The shapes are in the `records` module. A revision is the commit sequence of the change that wrote the record. The
 //! sequence stands in the journal with what it counts, so no revision is ever given twice.
 //!
-//! Kinds `02` to `05` and `0a` are indexes. Kinds `02` to `05` lead to live accounts alone, and `0a` to sessions that are
+//! Kinds `02` to `05`, `0a` and `11` are indexes. Kinds `02` to `05` lead to live accounts alone, and `0a` to sessions that are
 //! there. A new record version keeps the format version as long as an older program may refuse what it cannot read; a
 //! change of keys, or of what an older program would silently get wrong, needs a new format version. Formats 1 and 2 were
 //! never released, and are refused.
@@ -48,7 +54,7 @@ use std::ops::{Range, RangeInclusive};
 
 use mobile_bind_domain::{
     AccountId, AddressBlock, AuditNode, ChallengeKey, Client, ClientType, IdempotencyName, Identity, MemberCode,
-    Mobile, Platform, SessionId, Subject, UnionId,
+    MessageKey, Mobile, Platform, ProofId, SessionId, SpentMark, Subject, Timestamp, UnionId,
 };
 
 /// The format version that is written, and the newest that can be read.
@@ -64,15 +70,23 @@ pub(crate) const RECEIPT: u8 = 0x07;
 pub(crate) const TALLY: u8 = 0x08;
 pub(crate) const SESSION: u8 = 0x09;
 pub(crate) const SESSION_OF: u8 = 0x0a;
+pub(crate) const PROOF: u8 = 0x0b;
+pub(crate) const SPENT: u8 = 0x0c;
 pub(crate) const IDEMPOTENCY: u8 = 0x0d;
 pub(crate) const AUDIT: u8 = 0x0e;
 pub(crate) const CHECKPOINT: u8 = 0x0f;
+pub(crate) const MESSAGE: u8 = 0x10;
+pub(crate) const MESSAGE_INDEX: u8 = 0x11;
+
+/// What the indexes of messages begin with.
+const DUE: [u8; 2] = [MESSAGE_INDEX, 1];
+const BY_REFERENCE: [u8; 2] = [MESSAGE_INDEX, 2];
 
 /// The kinds of entries that lead to accounts.
 pub(crate) const INDEXES: RangeInclusive<u8> = 0x02..=0x05;
 
-/// The kinds of records that end by themselves, as far as they stand in a row.
-pub(crate) const ENDING: [RangeInclusive<u8>; 2] = [CHALLENGE..=SESSION, SESSION_OF + 1..=IDEMPOTENCY];
+/// The kinds of records that end by themselves, those that stand in a row together.
+pub(crate) const ENDING: [RangeInclusive<u8>; 3] = [CHALLENGE..=SESSION, PROOF..=IDEMPOTENCY, MESSAGE..=MESSAGE];
 
 /// The keys of everything but the meta entries.
 pub(crate) fn everything() -> Range<Vec<u8>> {
@@ -81,7 +95,7 @@ pub(crate) fn everything() -> Range<Vec<u8>> {
 
 /// What an entry is, by its key.
 pub(crate) fn name_of(key: &[u8]) -> &'static str {
-    const NAMES: [&str; 16] = [
+    const NAMES: [&str; 20] = [
         "meta",
         "accounts",
         "numbers",
@@ -93,11 +107,15 @@ pub(crate) fn name_of(key: &[u8]) -> &'static str {
         "tallies",
         "sessions",
         "sessions of accounts",
-        "unknown",
-        "unknown",
+        "proofs",
+        "spent marks",
         "idempotency keys",
         "audit events",
         "audit checkpoints",
+        "unknown",
+        "unknown",
+        "messages",
+        "indexes of messages",
     ];
     key.first().and_then(|&kind| NAMES.get(usize::from(kind)).copied()).unwrap_or("unknown")
 }
@@ -217,6 +235,21 @@ pub(crate) fn session_of(account: AccountId, client_type: ClientType) -> Key {
     sessions_of(account).byte(client_type_number(client_type))
 }
 
+pub(crate) fn proof(id: ProofId) -> Key {
+    Key::of_kind(PROOF).fixed(id.0)
+}
+
+pub(crate) fn spent(mark: SpentMark) -> Key {
+    Key::of_kind(SPENT).fixed(mark.0)
+}
+
+/// The keys of a kind; those after one key where it is given.
+pub(crate) fn kind_after(kind: u8, key: Option<Key>) -> Range<Vec<u8>> {
+    // The first key that can come after it.
+    let start = key.map_or_else(|| vec![kind], |key| key.byte(0).into_bytes());
+    start..vec![kind + 1]
+}
+
 /// What the keys of an account's sessions start with.
 pub(crate) fn sessions_of(account: AccountId) -> Key {
     Key::of_kind(SESSION_OF).fixed(account.get().to_be_bytes())
@@ -256,6 +289,50 @@ pub(crate) fn audit_of(key: &[u8]) -> Option<(AuditNode, u64)> {
     Some((AuditNode(u32::from_be_bytes([a, b, c, d])), u64::from_be_bytes(rest.try_into().ok()?)))
 }
 
+impl Key {
+    fn message(self, key: &MessageKey) -> Self {
+        self.part(key.mobile.as_str()).fixed(key.id.0)
+    }
+}
+
+pub(crate) fn message(key: &MessageKey) -> Key {
+    Key::of_kind(MESSAGE).message(key)
+}
+
+/// The key of the message that an index leads to.
+pub(crate) fn message_at(name: &[u8]) -> Vec<u8> {
+    [&[MESSAGE], name].concat()
+}
+
+/// The keys of all messages to a number, in the order of time.
+pub(crate) fn messages_to(mobile: &Mobile) -> Range<Vec<u8>> {
+    let all = Key::of_kind(MESSAGE).part(mobile.as_str()).into_bytes();
+    let end = [&all[..], &[u8::MAX; 17]].concat();
+    all..end
+}
+
+pub(crate) fn due_message(due: Timestamp, key: &MessageKey) -> Key {
+    due_from(due).message(key)
+}
+
+fn due_from(due: Timestamp) -> Key {
+    Key::of_kind(DUE[0]).byte(DUE[1]).fixed(due.as_millis().to_be_bytes())
+}
+
+/// The keys of what leads to messages that are due by then.
+pub(crate) fn due_by(now: Timestamp) -> Range<Vec<u8>> {
+    DUE.to_vec()..due_from(now.after(std::time::Duration::from_millis(1))).into_bytes()
+}
+
+/// What such a key leads to, in the form that [`message_at`] takes.
+pub(crate) fn due_name(key: &[u8]) -> Option<&[u8]> {
+    key.strip_prefix(&DUE).and_then(|rest| rest.get(8..))
+}
+
+pub(crate) fn message_by_reference(provider: &str, reference: &str) -> Key {
+    Key::of_kind(BY_REFERENCE[0]).byte(BY_REFERENCE[1]).part(provider).part(reference)
+}
+
 pub(crate) const fn platform_number(platform: Platform) -> u8 {
     match platform {
         Platform::Weixin => 1,
@@ -291,7 +368,7 @@ mod tests {
 
     use mobile_bind_domain::{
         AccountId, AppId, AuditNode, ChallengeKey, Client, ClientType, IdempotencyName, Identity, Installation,
-        MemberCode, Mobile, OpenId, Platform, SessionId, Subject, UnionId,
+        MemberCode, Mobile, OpenId, Platform, ProofId, SessionId, SpentMark, Subject, UnionId,
     };
     use proptest::prelude::*;
 
@@ -309,6 +386,8 @@ mod tests {
         Tally(Subject),
         Session(SessionId),
         SessionOf(AccountId, ClientType),
+        Proof(ProofId),
+        Spent(SpentMark),
         Idempotency(IdempotencyName),
     }
 
@@ -324,6 +403,8 @@ mod tests {
                 Self::Tally(subject) => super::tally(subject),
                 Self::Session(id) => super::session(*id),
                 Self::SessionOf(id, client_type) => super::session_of(*id, *client_type),
+                Self::Proof(id) => super::proof(*id),
+                Self::Spent(mark) => super::spent(*mark),
                 Self::Idempotency(name) => super::idempotency(*name),
             }
         }
@@ -377,6 +458,8 @@ mod tests {
             any::<[u8; 16]>().prop_map(|id| Named::Session(SessionId(id))),
             (id(), prop::sample::select(&ClientType::ALL[..]))
                 .prop_map(|(id, client_type)| Named::SessionOf(id, client_type)),
+            (0_u8..2).prop_map(|byte| Named::Proof(ProofId([byte; 32]))),
+            (0_u8..2).prop_map(|byte| Named::Spent(SpentMark([byte; 32]))),
             any::<[u8; 32]>().prop_map(|name| Named::Idempotency(IdempotencyName(name))),
         ]
     }

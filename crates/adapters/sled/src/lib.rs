@@ -18,6 +18,7 @@ mod group;
 mod journal;
 mod layout;
 mod measured;
+mod messages;
 mod open;
 mod purge;
 mod recent;
@@ -42,10 +43,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use mobile_bind_domain::ports::{
-    AuditTrail, BindQuery, BindSnapshot, CommitError, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
-    StoreFacts,
+    AuditTrail, BindQuery, BindSnapshot, CommitError, LogInQuery, LogInSnapshot, SendQuery, SendSnapshot,
+    SessionSnapshot, Store, StoreError, StoreFacts,
 };
-use mobile_bind_domain::{Account, AccountId, Change, Mobile, Revision, Session, SessionId, Timestamp, Versioned};
+use mobile_bind_domain::{
+    Account, AccountId, Change, MessageKey, Mobile, OutboxMessage, Proof, ProofId, Revision, Session, SessionId,
+    SpentMark, Timestamp, Versioned,
+};
 use tokio::sync::oneshot;
 
 pub use crate::accept::accept_loss;
@@ -167,6 +171,10 @@ impl Store for SledStore {
         self.read(|reader| snapshot::for_bind(reader, query)).await
     }
 
+    async fn load_log_in(&self, query: &LogInQuery) -> Result<LogInSnapshot, StoreError> {
+        self.read(|reader| snapshot::for_log_in(reader, query)).await
+    }
+
     async fn load_session(&self, id: SessionId) -> Result<Option<SessionSnapshot>, StoreError> {
         self.read(|reader| snapshot::session(reader, id)).await
     }
@@ -199,6 +207,34 @@ impl Store for SledStore {
 
     fn audit(&self) -> &dyn AuditTrail {
         self
+    }
+
+    async fn proofs(&self, after: Option<ProofId>, limit: usize) -> Result<Vec<(ProofId, Proof)>, StoreError> {
+        self.read(|reader| snapshot::proofs(reader, after, limit)).await
+    }
+
+    async fn spent(&self, after: Option<SpentMark>, limit: usize) -> Result<Vec<(SpentMark, Timestamp)>, StoreError> {
+        self.read(|reader| snapshot::spent(reader, after, limit)).await
+    }
+
+    async fn message(&self, key: &MessageKey) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        self.read(|reader| reader.record(&layout::message(key))).await
+    }
+
+    async fn messages_to(&self, mobile: &Mobile, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        self.read(|reader| messages::to(reader, mobile, limit)).await
+    }
+
+    async fn message_by_reference(
+        &self,
+        provider: &str,
+        reference: &str,
+    ) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        self.read(|reader| messages::by_reference(reader, provider, reference)).await
+    }
+
+    async fn due_messages(&self, now: Timestamp, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        self.read(|reader| messages::due(reader, now, limit)).await
     }
 
     async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {

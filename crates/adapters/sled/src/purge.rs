@@ -1,19 +1,20 @@
 //! Forgetting what has ended, a few records at a time.
 
 use mobile_bind_domain::bind::BindReceipt;
-use mobile_bind_domain::{Challenge, IdempotencyRecord, Session, Tally, Timestamp};
+use mobile_bind_domain::{Challenge, IdempotencyRecord, Proof, Session, Tally, Timestamp};
 
 use crate::apply::end_session;
 use crate::fault::Fault;
 use crate::group::Scratch;
-use crate::layout::{CHALLENGE, ENDING, IDEMPOTENCY, RECEIPT, SESSION, TALLY};
-use crate::records;
+use crate::layout::{CHALLENGE, ENDING, IDEMPOTENCY, MESSAGE, PROOF, RECEIPT, SESSION, SPENT, TALLY};
+use crate::messages;
+use crate::records::{self, Spent};
 use crate::source::Source;
 
 /// What to forget.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Purge {
-    /// Challenges, receipts, idempotency keys and tallies that are spent by then.
+    /// Challenges, receipts, idempotency keys, tallies, proofs, marks and messages that have ended by then.
     pub(crate) now: Timestamp,
     /// Sessions not used since.
     pub(crate) sessions_before: Timestamp,
@@ -60,6 +61,8 @@ fn forget(scratch: &mut Scratch<'_>, key: &[u8], purge: &Purge) -> Result<bool, 
         Some(&RECEIPT) => records::decode::<BindReceipt>(&value)?.value.expires_at <= purge.now,
         Some(&IDEMPOTENCY) => records::decode::<IdempotencyRecord>(&value)?.value.expires_at <= purge.now,
         Some(&TALLY) => records::decode::<Tally>(&value)?.value.spent_at() <= purge.now,
+        Some(&PROOF) => !records::decode::<Proof>(&value)?.value.is_live(purge.now),
+        Some(&SPENT) => records::decode::<Spent>(&value)?.value.until <= purge.now,
         Some(&SESSION) => {
             let session = records::decode::<Session>(&value)?.value;
             let unused = session.used_at < purge.sessions_before;
@@ -68,6 +71,7 @@ fn forget(scratch: &mut Scratch<'_>, key: &[u8], purge: &Purge) -> Result<bool, 
             }
             return Ok(unused);
         }
+        Some(&MESSAGE) => return messages::forget(scratch, key, &value, purge.now),
         _ => false,
     };
     if ended {

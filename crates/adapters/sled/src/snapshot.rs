@@ -4,18 +4,19 @@ use std::collections::HashMap;
 
 use mobile_bind_domain::bind::BindReceipt;
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CallerQuery, EarlierBind, ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
+    BindQuery, BindSnapshot, CallerQuery, EarlierBind, Evidence, EvidenceQuery, LogInQuery, LogInSnapshot,
+    ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
 };
 use mobile_bind_domain::referrer::ReferrerName;
 use mobile_bind_domain::{
-    Account, AccountId, ChallengeKey, IdempotencyName, IdempotencyRecord, IdempotentOutcome, MemberCode, Session,
-    SessionId, Subject, Tally, Versioned,
+    Account, AccountId, ChallengeKey, IdempotencyName, IdempotencyRecord, IdempotentOutcome, MemberCode, Proof,
+    ProofId, Session, SessionId, SpentMark, Subject, Tally, Timestamp, Versioned,
 };
 
 use crate::blocks::Blocks;
 use crate::fault::Fault;
 use crate::layout::{self, Key};
-use crate::records;
+use crate::records::{self, Spent};
 use crate::source::{Source, session_id};
 use crate::view::Reader;
 
@@ -38,10 +39,12 @@ pub(crate) fn for_bind(reader: &Reader<'_>, query: &BindQuery) -> Result<BindSna
         earlier: query.idempotency.map_or(Ok(None), |name| earlier(reader, name))?,
         mobile_holder: holder(reader, &layout::by_mobile(&query.key.mobile))?,
         tallies: tallies(reader, query.subjects())?,
+        evidence: evidence(reader, &query.evidence)?,
         ..BindSnapshot::default()
     };
     match &query.caller {
-        CallerQuery::Identity { identity, unionid } => {
+        CallerQuery::Identity { identity, unionid, session: by_token } => {
+            snapshot.session = by_token.map_or(Ok(None), |id| session(reader, id))?;
             // A unionid comes without its platform; where there is no openid either, the bind is refused for that.
             if let Some(identity) = identity {
                 snapshot.identity_holder = holder(reader, &layout::by_identity(identity))?;
@@ -74,6 +77,56 @@ fn complete(reader: &Reader<'_>, query: &BindQuery, snapshot: &mut BindSnapshot)
         snapshot.holder_used_at = sessions.iter().map(|session| session.used_at).max();
     }
     Ok(())
+}
+
+pub(crate) fn for_log_in(reader: &Reader<'_>, query: &LogInQuery) -> Result<LogInSnapshot, Fault> {
+    let by_unionid = query.unionid.as_ref().map(|unionid| layout::by_unionid(query.identity.platform, unionid));
+    Ok(LogInSnapshot {
+        identity_holder: holder(reader, &layout::by_identity(&query.identity))?,
+        unionid_holder: by_unionid.map_or(Ok(None), |index| holder(reader, &index))?,
+        evidence: evidence(reader, &query.evidence)?,
+    })
+}
+
+fn evidence(reader: &Reader<'_>, query: &EvidenceQuery) -> Result<Evidence, Fault> {
+    let proof = query.proof.map_or(Ok(None), |id| reader.record::<Proof>(&layout::proof(id)))?;
+    let mut spent = Vec::new();
+    for mark in &query.marks {
+        if reader.value(layout::spent(*mark).as_bytes())?.is_some() {
+            spent.push(*mark);
+        }
+    }
+    Ok(Evidence { proof: proof.map(|proof| proof.value), spent })
+}
+
+/// The proofs after an id, in order.
+pub(crate) fn proofs(
+    reader: &Reader<'_>,
+    after: Option<ProofId>,
+    limit: usize,
+) -> Result<Vec<(ProofId, Proof)>, Fault> {
+    let entries = reader.range(layout::kind_after(layout::PROOF, after.map(layout::proof))).take(limit);
+    let read =
+        |(key, value): (sled::IVec, sled::IVec)| Ok((ProofId(named(&key)?), records::decode::<Proof>(&value)?.value));
+    entries.map(|entry| read(entry?)).collect()
+}
+
+/// The marks after another, in order.
+pub(crate) fn spent(
+    reader: &Reader<'_>,
+    after: Option<SpentMark>,
+    limit: usize,
+) -> Result<Vec<(SpentMark, Timestamp)>, Fault> {
+    let entries = reader.range(layout::kind_after(layout::SPENT, after.map(layout::spent))).take(limit);
+    let read = |(key, value): (sled::IVec, sled::IVec)| {
+        Ok((SpentMark(named(&key)?), records::decode::<Spent>(&value)?.value.until))
+    };
+    entries.map(|entry| read(entry?)).collect()
+}
+
+/// The 32 bytes that a key has after its kind.
+fn named(key: &[u8]) -> Result<[u8; 32], Fault> {
+    key.split_first().and_then(|(_, name)| name.try_into().ok()).ok_or(Fault::Unreadable("key"))
 }
 
 /// A session and its account.

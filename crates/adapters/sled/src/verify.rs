@@ -9,16 +9,20 @@ use crate::digest::Digest;
 use crate::fault::Fault;
 use crate::journal::replay;
 use crate::layout::{
-    self, ACCOUNT, AUDIT, CHALLENGE, CHECKPOINT, FORMAT, IDEMPOTENCY, INDEXES, RECEIPT, SESSION, SESSION_OF, TALLY,
+    self, ACCOUNT, AUDIT, CHALLENGE, CHECKPOINT, FORMAT, IDEMPOTENCY, INDEXES, MESSAGE, MESSAGE_INDEX, PROOF, RECEIPT,
+    SESSION, SESSION_OF, SPENT, TALLY,
 };
+use crate::messages;
 use crate::open::{OpenError, open_database};
 use crate::recent::Recent;
-use crate::records::{self, Record};
+use crate::records::{self, Record, Spent};
 use crate::source::Source;
 use crate::view::{Reader, caught};
 use mobile_bind_domain::audit::Checkpoint;
 use mobile_bind_domain::bind::BindReceipt;
-use mobile_bind_domain::{Account, AccountId, AuditEvent, Challenge, IdempotencyRecord, Session, Tally};
+use mobile_bind_domain::{
+    Account, AccountId, AuditEvent, Challenge, IdempotencyRecord, OutboxMessage, Proof, Session, Tally,
+};
 
 /// What a store holds, and what is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -109,6 +113,8 @@ impl Verifier<'_> {
             Some(&CHALLENGE) => drop(self.record::<Challenge>(value, "a challenge cannot be read")),
             Some(&RECEIPT) => drop(self.record::<BindReceipt>(value, "a receipt cannot be read")),
             Some(&TALLY) => drop(self.record::<Tally>(value, "a tally cannot be read")),
+            Some(&PROOF) => drop(self.record::<Proof>(value, "a proof cannot be read")),
+            Some(&SPENT) => drop(self.record::<Spent>(value, "a spent mark cannot be read")),
             Some(&IDEMPOTENCY) => {
                 let _ = self.record::<IdempotencyRecord>(value, "an idempotency key's outcome cannot be read");
             }
@@ -116,6 +122,8 @@ impl Verifier<'_> {
             Some(&SESSION_OF) => self.session_index(key, value)?,
             Some(&AUDIT) => self.event(key, value),
             Some(&CHECKPOINT) => self.checkpoint(key, value),
+            Some(&MESSAGE) => self.message(key, value)?,
+            Some(&MESSAGE_INDEX) => self.message_index(key, value)?,
             _ => self.expect(false, "an entry is of no known kind"),
         }
         Ok(layout::name_of(key))
@@ -188,6 +196,29 @@ impl Verifier<'_> {
             None => false,
         };
         self.expect(leads, "an account leads to a session that is not its own");
+        Ok(())
+    }
+
+    fn message(&mut self, key: &[u8], value: &[u8]) -> Result<(), Fault> {
+        let Some(message) = self.record::<OutboxMessage>(value, "a message cannot be read") else { return Ok(()) };
+        self.expect(layout::message(&message.key).as_bytes() == key, "a message stands under another's name");
+        for index in messages::indexes(&message) {
+            // A reference may lead to a later message that was given the same.
+            let there = self.reader.value(index.as_bytes())?.is_some();
+            self.expect(there, "a message is not led to by its reference or the time that it is due");
+        }
+        Ok(())
+    }
+
+    fn message_index(&mut self, key: &[u8], value: &[u8]) -> Result<(), Fault> {
+        let name = layout::due_name(key).unwrap_or(value);
+        let stored = self.reader.value(&layout::message_at(name))?;
+        let leads = match stored.map(|stored| records::decode::<OutboxMessage>(&stored)) {
+            Some(Ok(message)) => messages::indexes(&message.value).any(|index| index.as_bytes() == key),
+            Some(Err(_)) => true,
+            None => false,
+        };
+        self.expect(leads, "an index leads to no message that has it");
         Ok(())
     }
 }

@@ -72,6 +72,9 @@ impl SmsSender for Failover {
         }
         let mut failure = SendFailure::Unavailable;
         for provider in order {
+            if message.trail.asked_before(provider.name()) {
+                continue;
+            }
             match provider.send(message.clone()).await {
                 Err(SendFailure::Limited) => failure = SendFailure::Limited,
                 Err(SendFailure::Unavailable) => {}

@@ -123,12 +123,18 @@ impl FakeSms {
 impl SmsSender for FakeSms {
     async fn send(&self, message: TextMessage) -> Result<Accepted, SendFailure> {
         let behaviour = locked(&self.behaviours).get(message.mobile.as_str()).copied();
+        let trail = message.trail.clone();
+        trail.begin("fake");
         match behaviour.unwrap_or(Behaviour::Deliver) {
             Behaviour::Deliver => {
                 self.accept(message);
+                trail.end(Ok(""));
                 Ok(Accepted { provider: "fake".to_owned(), id: String::new() })
             }
-            Behaviour::Refuse => Err(SendFailure::Refused),
+            Behaviour::Refuse => {
+                trail.end(Err(SendFailure::Refused));
+                Err(SendFailure::Refused)
+            }
             Behaviour::Hang => std::future::pending().await,
         }
     }
@@ -165,6 +171,7 @@ mod tests {
             purpose: Purpose::Bind,
             language: Language::En,
             lifetime: Duration::from_secs(600),
+            trail: Default::default(),
         }
     }
 

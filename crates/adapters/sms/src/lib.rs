@@ -26,6 +26,7 @@ pub use deadline::Deadline;
 pub use failover::Failover;
 pub use fake::{Behaviour, FakeSms, SentMessage};
 pub use http_client::{HttpClient, HttpClientError};
+pub use number::country;
 pub use provider::{HearReceipt, Provider, Shared, describe_metrics};
 pub use receipts::{Receipt, ReceiptState, is_twilios, read_receipts, thanks};
 pub use secret::Secret;

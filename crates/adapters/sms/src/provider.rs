@@ -168,6 +168,16 @@ impl Provider {
 #[async_trait]
 impl SmsSender for Provider {
     async fn send(&self, message: TextMessage) -> Result<Accepted, SendFailure> {
+        let trail = message.trail.clone();
+        trail.begin(&self.name);
+        let sent = self.offer(&message).await;
+        trail.end(sent.as_ref().map(|accepted| accepted.id.as_str()).map_err(|failure| *failure));
+        sent
+    }
+}
+
+impl Provider {
+    async fn offer(&self, message: &TextMessage) -> Result<Accepted, SendFailure> {
         let Some(attempt) = self.breaker.enter() else {
             self.note("resting", None);
             return Err(SendFailure::Unavailable);
@@ -178,7 +188,7 @@ impl SmsSender for Provider {
             return Err(SendFailure::Limited);
         };
         let start = now();
-        let sent = self.exchange(&message).await;
+        let sent = self.exchange(message).await;
         let failure = sent.as_ref().err().map(|fault| fault.failure);
         // A provider that refuses does its work; one that cannot be reached, or leaves open what it did, does not.
         attempt.end(!matches!(failure, Some(SendFailure::Unavailable | SendFailure::Unknown)));

@@ -19,6 +19,7 @@ pub(crate) fn message(mobile: &str) -> TextMessage {
         purpose: Purpose::Bind,
         language: Language::En,
         lifetime: Duration::from_secs(600),
+        trail: Default::default(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use mobile_bind_domain::policy::SessionPolicy;
+use mobile_bind_domain::policy::{OutboxPolicy, SessionPolicy};
 use mobile_bind_domain::{self as domain, AppId, CodeLength, MobileRule, Platform, PlatformProof, Policy};
 
 use super::{Environment, LimitMode, Limits, Platforms, ProofSetting, QuotaText, Settings};
@@ -49,7 +49,23 @@ impl Settings {
         // Noted often enough that a session in use never ends for want of a note.
         policy.session.refresh_after = policy.session.refresh_after.min(policy.session.inactivity / 4);
         policy.limits = limits(&self.limits);
+        policy.outbox = self.outbox()?;
         Ok(policy)
+    }
+}
+
+impl Settings {
+    fn outbox(&self) -> Result<OutboxPolicy> {
+        anyhow::ensure!(self.sms.keep_s > 0, "sms.keep_s must be at least 1");
+        let within = Duration::from_secs(self.sms.receipt_within_s);
+        Ok(OutboxPolicy {
+            // Time for the sender, and to store what came of it.
+            lease: Duration::from_secs(self.sms.timeout_s.saturating_add(5)),
+            receipt_within: (!within.is_zero()).then_some(within),
+            keep: Duration::from_secs(self.sms.keep_s),
+            // A code may be short-lived by choice.
+            worth_sending: OutboxPolicy::default().worth_sending.min(Duration::from_secs(self.code.lifetime_s) / 4),
+        })
     }
 }
 

@@ -217,6 +217,9 @@ section! {
     Sms {
         sender: SmsSenderName = SmsSenderName::Fake,
         timeout_s: u64 = 5,
+        answer_after_ms: u64 = 3_000,
+        receipt_within_s: u64 = 0,
+        keep_s: u64 = 604_800,
         max_in_flight: usize = Capacity::default().sends,
         country_code: String = "86".to_owned(),
         providers: BTreeMap<String, SmsProvider> = BTreeMap::new(),

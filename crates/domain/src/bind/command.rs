@@ -108,10 +108,20 @@ impl Bind {
     #[must_use]
     pub fn query(&self) -> BindQuery {
         let caller = match &self.claim {
-            Some(claim) => CallerQuery::Identity { identity: claim.identity.clone(), unionid: claim.unionid.clone() },
+            Some(claim) => CallerQuery::Identity {
+                identity: claim.identity.clone(),
+                unionid: claim.unionid.clone(),
+                session: self.session,
+            },
             None => CallerQuery::Session(self.session),
         };
-        BindQuery { key: self.key.clone(), caller, referrer: self.referrer.clone(), idempotency: None }
+        BindQuery {
+            key: self.key.clone(),
+            caller,
+            referrer: self.referrer.clone(),
+            evidence: Default::default(),
+            idempotency: None,
+        }
     }
 }
 

@@ -7,6 +7,8 @@
 mod ambient;
 mod audit;
 mod facts;
+mod relay;
+mod sealing;
 mod sms;
 mod store;
 mod tokens;
@@ -14,9 +16,11 @@ mod tokens;
 pub use ambient::{Clock, CodeSource, RandomCodes, Randomness};
 pub use audit::AuditTrail;
 pub use facts::{PoolFacts, ReplicationFacts, StoreFacts};
-pub use sms::{Accepted, Purpose, SendFailure, SmsSender, TextMessage};
+pub use relay::{AnswerSlot, Outgoing, Relay};
+pub use sealing::{CodeSealer, SealError};
+pub use sms::{Accepted, Purpose, SendFailure, SmsSender, TextMessage, Trail};
 pub use store::{
-    BindQuery, BindSnapshot, CallerQuery, CommitError, EarlierBind, ReceiptSnapshot, SendQuery, SendSnapshot,
-    SessionSnapshot, Store, StoreError,
+    BindQuery, BindSnapshot, CallerQuery, CommitError, EarlierBind, Evidence, EvidenceQuery, LogInQuery, LogInSnapshot,
+    ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
 };
 pub use tokens::{OpenedSession, TokenError, TokenIssuer};

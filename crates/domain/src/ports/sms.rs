@@ -1,10 +1,13 @@
 //! Sending text messages.
 
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::{Language, Mobile, VerificationCode};
+use crate::outbox::Attempt;
+use crate::{Language, Mobile, Timestamp, VerificationCode};
 
 /// What a message is for. Providers may have a template for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +42,66 @@ pub struct TextMessage {
     pub language: Language,
     /// How long the code is good.
     pub lifetime: Duration,
+    /// Who was asked to send it.
+    pub trail: Trail,
+}
+
+/// The providers that are asked to send a message, as a sender goes along; it can be read also where the sender was given
+/// up. A provider that was asked before is not asked again.
+#[derive(Clone, Default)]
+pub struct Trail {
+    before: Arc<[Box<str>]>,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+/// A provider, and the reference that it gave, or its refusal.
+type Asked = (Box<str>, Result<Box<str>, SendFailure>);
+
+impl fmt::Debug for Trail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trail").finish_non_exhaustive()
+    }
+}
+
+impl Trail {
+    /// A trail that goes on after these.
+    #[must_use]
+    pub fn after(attempts: &[Attempt]) -> Self {
+        let before = attempts.iter().map(|attempt| attempt.provider.clone()).collect();
+        Self { before, asked: Arc::default() }
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Vec<Asked>> {
+        // Nothing here is left half-done by a panic.
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a provider was asked on an earlier way of the message.
+    #[must_use]
+    pub fn asked_before(&self, provider: &str) -> bool {
+        self.before.iter().any(|known| **known == *provider)
+    }
+
+    /// A provider is about to be asked. What becomes of it is unknown until it is told.
+    pub fn begin(&self, provider: &str) {
+        self.locked().push((provider.into(), Err(SendFailure::Unknown)));
+    }
+
+    /// What the provider that was asked last answered.
+    pub fn end(&self, outcome: Result<&str, SendFailure>) {
+        if let Some((_, last)) = self.locked().last_mut() {
+            *last = outcome.map(Into::into);
+        }
+    }
+
+    /// What came of it, as of now.
+    #[must_use]
+    pub fn attempts(&self, now: Timestamp) -> Vec<Attempt> {
+        let attempt = |(provider, outcome): &Asked| {
+            Attempt::new(provider, outcome.as_ref().map(|reference| &**reference).map_err(|failure| *failure), now)
+        };
+        self.locked().iter().map(attempt).collect()
+    }
 }
 
 /// What is known of a message that a provider has accepted.
@@ -67,7 +130,7 @@ pub enum SendFailure {
     Unknown,
 }
 
-/// Sends text messages.
+/// Sends text messages. Notes in the message's [`Trail`] whom it asks.
 #[async_trait]
 pub trait SmsSender: Send + Sync {
     /// Sends one message; answers when a provider has accepted it. Must end in bounded time.

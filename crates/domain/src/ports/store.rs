@@ -10,7 +10,8 @@ use crate::bind::BindReceipt;
 use crate::referrer::ReferrerName;
 use crate::{
     Account, AccountId, AddressBlock, Challenge, ChallengeKey, Change, Client, IdempotencyName, IdempotencyRecord,
-    Identity, Mobile, Revision, Session, SessionId, Subject, Tally, Timestamp, UnionId, Versioned,
+    Identity, MessageKey, Mobile, OutboxMessage, Proof, ProofId, Revision, Session, SessionId, SpentMark, Subject,
+    Tally, Timestamp, UnionId, Versioned,
 };
 
 /// The store could not be read or written.
@@ -81,9 +82,51 @@ pub enum CallerQuery {
         identity: Option<Identity>,
         /// The unionid, where one was sent and the platform has them.
         unionid: Option<UnionId>,
+        /// The session that the token leads to; it names no caller.
+        session: Option<SessionId>,
     },
     /// Anyone else: whoever this session belongs to.
     Session(Option<SessionId>),
+}
+
+/// What may speak for an openid.
+#[derive(Clone, Debug, Default)]
+pub struct EvidenceQuery {
+    /// The installation's proof.
+    pub proof: Option<ProofId>,
+    /// What would be spent.
+    pub marks: Vec<SpentMark>,
+}
+
+/// What speaks for an openid, and what no longer does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// The installation's proof, ended or not.
+    pub proof: Option<Proof>,
+    /// Which of [`EvidenceQuery::marks`] are spent, in no particular order.
+    pub spent: Vec<SpentMark>,
+}
+
+/// What to load for a mini-program's log-in.
+#[derive(Clone, Debug)]
+pub struct LogInQuery {
+    /// Who the platform says that it is.
+    pub identity: Identity,
+    /// The unionid that came with the openid.
+    pub unionid: Option<UnionId>,
+    /// What there may be of proofs.
+    pub evidence: EvidenceQuery,
+}
+
+/// What a mini-program's log-in is decided on.
+#[derive(Clone, Debug, Default)]
+pub struct LogInSnapshot {
+    /// The live account that holds the identity.
+    pub identity_holder: Option<Versioned<Account>>,
+    /// The live account that holds the unionid.
+    pub unionid_holder: Option<Versioned<Account>>,
+    /// [`LogInQuery::evidence`].
+    pub evidence: Evidence,
 }
 
 /// What to load for a bind.
@@ -95,6 +138,8 @@ pub struct BindQuery {
     pub caller: CallerQuery,
     /// Who is named as the referrer.
     pub referrer: Option<ReferrerName>,
+    /// What speaks for a mini-program's openid.
+    pub evidence: EvidenceQuery,
     /// The request's idempotency key.
     pub idempotency: Option<IdempotencyName>,
 }
@@ -159,6 +204,8 @@ pub struct BindSnapshot {
     pub referrer: Option<Account>,
     /// [`BindQuery::subjects`]; what was never counted may be missing.
     pub tallies: HashMap<Subject, Tally>,
+    /// [`BindQuery::evidence`].
+    pub evidence: Evidence,
 }
 
 /// Keeps everything, and commits changes atomically, durably and only while their expectations hold.
@@ -173,6 +220,9 @@ pub trait Store: Send + Sync {
 
     /// Loads what a bind is decided on.
     async fn load_bind(&self, query: &BindQuery) -> Result<BindSnapshot, StoreError>;
+
+    /// Loads what a mini-program's log-in is decided on.
+    async fn load_log_in(&self, query: &LogInQuery) -> Result<LogInSnapshot, StoreError>;
 
     /// Loads a session and its account.
     async fn load_session(&self, id: SessionId) -> Result<Option<SessionSnapshot>, StoreError>;
@@ -199,7 +249,29 @@ pub trait Store: Send + Sync {
     /// What was decided.
     fn audit(&self) -> &dyn AuditTrail;
 
-    /// Forgets some of what has ended: challenges, receipts, idempotency keys and counts that are spent, sessions
+    /// One message.
+    async fn message(&self, key: &MessageKey) -> Result<Option<Versioned<OutboxMessage>>, StoreError>;
+
+    /// The messages to a number, newest first: at most `limit`.
+    async fn messages_to(&self, mobile: &Mobile, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError>;
+
+    /// The message that a provider knows by this reference; the last one, where it gave the same to several.
+    async fn message_by_reference(
+        &self,
+        provider: &str,
+        reference: &str,
+    ) -> Result<Option<Versioned<OutboxMessage>>, StoreError>;
+
+    /// Messages that are due by then, those that have been so for longest first: at most `limit`.
+    async fn due_messages(&self, now: Timestamp, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError>;
+
+    /// Proofs in the order of their ids, ended or not: at most `limit` after the id `after`.
+    async fn proofs(&self, after: Option<ProofId>, limit: usize) -> Result<Vec<(ProofId, Proof)>, StoreError>;
+
+    /// What is spent and until when that is remembered, in the order of the marks: at most `limit` after the mark `after`.
+    async fn spent(&self, after: Option<SpentMark>, limit: usize) -> Result<Vec<(SpentMark, Timestamp)>, StoreError>;
+
+    /// Forgets some of what has ended: challenges, receipts, idempotency keys, proofs, marks, counts and messages that are spent, sessions
     /// not used since `sessions_before`. Looks at no more than `limit` records; the next call goes on from there. Answers how many were
     /// forgotten.
     async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError>;

@@ -3,9 +3,10 @@
 use tracing::trace_span;
 
 use super::{LoggedIn, SPANS, Service, not_stored, observe};
+use crate::audit;
 use crate::bind::{self, Bind, BindParameters, Bound, Fresh, ProofOfIdentity};
 use crate::ports::{CommitError, OpenedSession};
-use crate::{Change, Operation, Refusal, Requester, SessionSeed};
+use crate::{ChallengeKey, Change, Operation, Refusal, Requester, SessionSeed, Write};
 
 impl Service {
     /// Binds a number.
@@ -29,13 +30,23 @@ impl Service {
             let decide = || bind::decide(&snapshot, &command, &fresh, &self.keys, &self.policy, now);
             let decision = trace_span!(target: SPANS, "decide").in_scope(decide);
             observe(decision.observed.as_ref());
+            let events = audit::of_bind(&command, &snapshot, &decision, &self.keys, now);
             let answer = match decision.answer {
                 // Made before the commit: nothing is committed that cannot be answered.
                 Ok(bound) => Ok(self.logged_in(bound)?),
                 Err(refusal) => Err(refusal),
             };
-            match self.commit(decision.change).await {
-                Ok(()) => return answer,
+            let used = decision.change.writes.iter().find_map(used_code).filter(|_| answer.is_ok());
+            let mut change = decision.change;
+            let summed = self.audit.put(&mut change, events);
+            match self.commit(change).await {
+                Ok(()) => {
+                    self.audit.sum(summed);
+                    if let Some(key) = used {
+                        self.relay.verified(key);
+                    }
+                    return answer;
+                }
                 Err(CommitError::Conflict) => {}
                 Err(CommitError::Store(error)) => return Err(not_stored(Operation::Bind, &error)),
             }
@@ -61,5 +72,13 @@ impl Service {
             return Ok(());
         }
         self.store.commit(change).await.map(|_| ())
+    }
+}
+
+/// The challenge that a write ends.
+fn used_code(write: &Write) -> Option<ChallengeKey> {
+    match write {
+        Write::Challenge { key, challenge: None, .. } => Some(key.clone()),
+        _ => None,
     }
 }

@@ -1,6 +1,9 @@
 //! The use cases: load, decide, commit, and start again where the snapshot no longer holds.
 
+mod accounts;
+mod audit;
 mod bind;
+mod outbox;
 mod send;
 mod session;
 
@@ -8,7 +11,10 @@ use std::sync::Arc;
 
 use tracing::{info, warn};
 
-use crate::ports::{Clock, CodeSource, Randomness, SmsSender, Store, StoreError, TokenIssuer};
+pub use self::accounts::OrderError;
+pub use self::audit::AuditDesk;
+pub use self::outbox::{Heard, Outbox};
+use crate::ports::{Clock, CodeSealer, CodeSource, Randomness, Relay, Store, StoreError, TokenIssuer};
 use crate::{Account, CodeKeys, Operation, Policy, Refusal, SessionId, Timestamp, Token};
 
 /// The target of the spans that are made for operators alone, at the level of traces: they cost next to nothing where nobody
@@ -20,7 +26,9 @@ pub struct Service {
     /// Keeps everything.
     pub store: Arc<dyn Store>,
     /// Sends messages.
-    pub sms: Arc<dyn SmsSender>,
+    pub relay: Arc<dyn Relay>,
+    /// Keeps the codes of messages until they are sent.
+    pub sealer: Arc<dyn CodeSealer>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Gives randomness.
@@ -33,6 +41,8 @@ pub struct Service {
     pub keys: CodeKeys,
     /// The operator's settings.
     pub policy: Policy,
+    /// What the audit keeps in memory.
+    pub audit: AuditDesk,
 }
 
 /// An account, and the token of the session to go on with.

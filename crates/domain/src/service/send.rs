@@ -1,15 +1,17 @@
 //! Sending a code: the quotas, the commit, the message, in this order.
 
-use tracing::field::Empty;
-use tracing::{Instrument, trace_span, warn};
+use tracing::trace_span;
 
-use super::{SPANS, Service, error_text, not_stored, observe};
-use crate::ports::{Accepted, CommitError, Purpose, SendFailure, TextMessage};
-use crate::send::{self, Permission, Send};
-use crate::{Operation, Refusal, Requester, Revision};
+use super::{SPANS, Service, not_stored, observe};
+use crate::audit::{self, AuditAction};
+use crate::outbox::{MessageId, MessageKey};
+use crate::ports::{CommitError, Outgoing, Purpose, SendFailure};
+use crate::send::{self, Send};
+use crate::{Operation, OutboxMessage, Refusal, Requester, Revision, Timestamp, VerificationCode, Write};
 
 impl Service {
-    /// Sends a code to a number. Answers when a provider has accepted the message.
+    /// Sends a code to a number. The message is stored with the code, before it leaves. Answers when a provider has accepted
+    /// it, or after a while; then the outbox goes on.
     ///
     /// # Errors
     /// Where the number is malformed or still rests, a quota is used up, or no message went out.
@@ -18,25 +20,25 @@ impl Service {
         let command = Send::parse(requester, mobile, session, &self.policy)?;
         let code = self.codes.draw(self.policy.code_length);
         let mac = self.keys.seal(&command.key, &code);
+        let message = self.queued(&command, &code)?;
         let query = command.query();
         for _ in 0..self.policy.attempts {
             let snapshot = self.store.load_send(&query).await.map_err(|error| not_stored(Operation::Send, &error))?;
-            let decide = || send::decide(&snapshot, &command, mac.clone(), &self.policy, self.clock.now());
-            let permission = trace_span!(target: SPANS, "decide").in_scope(decide)?;
+            let now = self.clock.now();
+            let decide = || send::decide(&snapshot, &command, mac.clone(), &self.policy, now);
+            let permission = trace_span!(target: SPANS, "decide").in_scope(decide);
+            let permission = permission.inspect_err(|refusal| self.note_refused(&command, refusal))?;
             observe(permission.observed.as_ref());
-            match self.store.commit(permission.change.clone()).await {
-                Ok(committed) => {
-                    let message = TextMessage {
-                        mobile: command.key.mobile.clone(),
-                        code,
-                        purpose: Purpose::Bind,
-                        language: command.requester.language,
-                        lifetime: self.policy.code_lifetime,
-                    };
-                    return match self.text(message).await {
-                        Ok(_) => Ok(()),
-                        Err(failure) => Err(self.not_sent(&permission, committed, failure).await),
-                    };
+            let mut change = permission.change.clone();
+            let event =
+                audit::by_client(AuditAction::Send, &command.requester, Some(&command.key.mobile), &self.keys, now);
+            change.writes.push(Write::Audit(Box::new(event)));
+            change.writes.push(Write::Message { expected: Revision::ABSENT, message: Box::new(message.clone()) });
+            match self.store.commit(change).await {
+                Ok(revision) => {
+                    let outgoing = Outgoing { message, revision, code, permission: Some(permission) };
+                    let sent = self.relay.relay(outgoing).await.map_err(refusal);
+                    return sent.inspect_err(|refusal| self.note_refused(&command, refusal));
                 }
                 Err(CommitError::Conflict) => {}
                 Err(CommitError::Store(error)) => return Err(not_stored(Operation::Send, &error)),
@@ -45,37 +47,30 @@ impl Service {
         Err(Refusal::NotStored(Operation::Send))
     }
 
-    async fn text(&self, message: TextMessage) -> Result<Accepted, SendFailure> {
-        let span = trace_span!(target: SPANS, "sms", mobile_bind.outcome = Empty, otel.status_code = Empty);
-        let sent = self.sms.send(message).instrument(span.clone()).await;
-        let outcome = match &sent {
-            Ok(_) => "sent",
-            Err(SendFailure::Refused) => "refused",
-            Err(SendFailure::Limited) => "limited",
-            Err(SendFailure::Unavailable) => "unavailable",
-            Err(SendFailure::Unknown) => "unknown",
-        };
-        span.record("mobile_bind.outcome", outcome);
-        if sent.is_err() {
-            span.record("otel.status_code", "ERROR");
-        }
-        sent
+    /// Sums up a refusal: nothing is committed for it.
+    fn note_refused(&self, command: &Send, refusal: &Refusal) {
+        let (requester, mobile) = (&command.requester, Some(&command.key.mobile));
+        let event = audit::by_client(AuditAction::RefuseSend, requester, mobile, &self.keys, self.clock.now());
+        self.audit.sum(vec![audit::refused(event, refusal)]);
     }
 
-    /// A message that certainly did not leave is as if it had never been asked for; one that may have left is not.
-    async fn not_sent(&self, permission: &Permission, committed: Revision, failure: SendFailure) -> Refusal {
-        let refusal = match failure {
-            SendFailure::Refused => Refusal::SmsRefused,
-            SendFailure::Limited => Refusal::SmsLimited,
-            SendFailure::Unavailable => Refusal::SmsUnavailable,
-            SendFailure::Unknown => return Refusal::SmsUnknown,
-        };
-        for change in [permission.uncount(), permission.restore(committed)] {
-            // A conflict means that the challenge was tried in between: it stays, and its code is known to nobody.
-            if let Err(CommitError::Store(error)) = self.store.commit(change).await {
-                warn!(error = error_text(&error), "a refused message stays counted");
-            }
-        }
-        refusal
+    fn queued(&self, command: &Send, code: &VerificationCode) -> Result<OutboxMessage, Refusal> {
+        let now: Timestamp = self.clock.now();
+        let mut random = [0; 10];
+        self.randomness.fill(&mut random);
+        let key = MessageKey { mobile: command.key.mobile.clone(), id: MessageId::new(now, random) };
+        let sealed = self.sealer.seal(&key, code).map_err(|error| not_stored(Operation::Send, &error))?;
+        let (client, language) = (command.key.client.clone(), command.requester.language);
+        let lasts = (now, now.after(self.policy.code_lifetime));
+        Ok(OutboxMessage::queued(key, client, Purpose::Bind, language, sealed, lasts, &self.policy.outbox))
+    }
+}
+
+fn refusal(failure: SendFailure) -> Refusal {
+    match failure {
+        SendFailure::Refused => Refusal::SmsRefused,
+        SendFailure::Limited => Refusal::SmsLimited,
+        SendFailure::Unavailable => Refusal::SmsUnavailable,
+        SendFailure::Unknown => Refusal::SmsUnknown,
     }
 }

@@ -6,6 +6,7 @@
 mod caller;
 mod checks;
 mod codes;
+mod outbox;
 mod sending;
 mod sessions;
 mod support;

@@ -8,16 +8,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mobile_bind_domain::ports::{
-    Accepted, AuditTrail, BindQuery, BindSnapshot, Clock, CommitError, OpenedSession, PoolFacts, RandomCodes,
-    Randomness, ReplicationFacts, SendFailure, SendQuery, SendSnapshot, SessionSnapshot, SmsSender, Store, StoreError,
-    StoreFacts, TextMessage, TokenError, TokenIssuer,
+    Accepted, AuditTrail, BindQuery, BindSnapshot, Clock, CommitError, LogInQuery, LogInSnapshot, OpenedSession,
+    PoolFacts, RandomCodes, Randomness, ReplicationFacts, SendFailure, SendQuery, SendSnapshot, SessionSnapshot,
+    SmsSender, Store, StoreError, StoreFacts, TextMessage, TokenError, TokenIssuer,
 };
 use mobile_bind_domain::{
-    Account, AccountId, Challenge, Change, ClientType, CodeKey, CodeKeys, KeyId, Mobile, MobileRule, PlatformProof,
-    Policy, Quota, Revision, Service, Session, SessionId, SessionSeed, Subject, Tally, Timestamp, Token,
-    VerificationCode, Versioned,
+    Account, AccountId, Challenge, Change, ClientType, CodeKey, CodeKeys, KeyId, MessageKey, Mobile, MobileRule,
+    Outbox, OutboxMessage, PlatformProof, Policy, Proof, ProofId, Quota, Revision, Service, Session, SessionId,
+    SessionSeed, SpentMark, Subject, Tally, Timestamp, Token, VerificationCode, Versioned,
 };
 use mobile_bind_http::{Behaviour, Capacity, Development, DevelopmentMessage, Parts, Presentation, endpoint};
+use mobile_bind_sealing::AeadSealer;
 use poem::endpoint::BoxEndpoint;
 use poem::test::{TestClient, TestResponse};
 use serde_json::Value;
@@ -59,15 +60,27 @@ impl Shop {
     pub(crate) fn parts(self: &Arc<Self>) -> Parts {
         let rule = MobileRule::new(r"^1[3-9]\d{9}$").unwrap();
         let shop = || Arc::clone(self);
-        let service = Service {
+        let sealer = Arc::new(AeadSealer::new(keys().derived(b"outbox"), shop()).unwrap());
+        let policy = Policy::new(rule, PlatformProof::Trust);
+        let outbox = Outbox {
             store: shop(),
             sms: shop(),
+            sealer: sealer.clone(),
+            clock: shop(),
+            policy: policy.outbox,
+            attempts: policy.attempts,
+        };
+        let service = Service {
+            audit: Default::default(),
+            store: shop(),
+            relay: Arc::new(outbox),
+            sealer,
             clock: shop(),
             randomness: shop(),
             codes: Arc::new(RandomCodes(shop())),
             tokens: shop(),
             keys: keys(),
-            policy: Policy::new(rule, PlatformProof::Trust),
+            policy,
         };
         let presentation = Presentation {
             default_avatar: "https://shop.example/default.jpg".to_owned(),
@@ -154,6 +167,11 @@ impl Store for Shop {
         Ok(BindSnapshot { challenge, ..BindSnapshot::default() })
     }
 
+    async fn load_log_in(&self, _: &LogInQuery) -> Result<LogInSnapshot, StoreError> {
+        self.check()?;
+        Ok(LogInSnapshot::default())
+    }
+
     async fn load_session(&self, id: SessionId) -> Result<Option<SessionSnapshot>, StoreError> {
         self.check()?;
         let session = Session {
@@ -196,6 +214,30 @@ impl Store for Shop {
 
     fn audit(&self) -> &dyn AuditTrail {
         unreachable!("nobody asks for the audit over the wire")
+    }
+
+    async fn proofs(&self, _: Option<ProofId>, _: usize) -> Result<Vec<(ProofId, Proof)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn spent(&self, _: Option<SpentMark>, _: usize) -> Result<Vec<(SpentMark, Timestamp)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn message(&self, _: &MessageKey) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        Ok(None)
+    }
+
+    async fn messages_to(&self, _: &Mobile, _: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn message_by_reference(&self, _: &str, _: &str) -> Result<Option<Versioned<OutboxMessage>>, StoreError> {
+        Ok(None)
+    }
+
+    async fn due_messages(&self, _: Timestamp, _: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        Ok(Vec::new())
     }
 
     async fn purge(&self, _: Timestamp, _: Timestamp, _: usize) -> Result<usize, StoreError> {

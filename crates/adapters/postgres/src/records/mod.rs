@@ -4,6 +4,8 @@ pub(crate) mod account;
 pub(crate) mod audit;
 pub(crate) mod challenge;
 pub(crate) mod idempotency;
+pub(crate) mod message;
+pub(crate) mod proof;
 pub(crate) mod receipt;
 pub(crate) mod session;
 pub(crate) mod tally;

@@ -8,17 +8,21 @@ use std::fmt::Write as _;
 use deadpool_postgres::Client;
 use mobile_bind_domain::audit::{Actor, AuditAction, AuditMark, Checkpoint};
 use mobile_bind_domain::bind::BindReceipt;
-use mobile_bind_domain::ports::{BindQuery, CallerQuery, SendQuery};
+use mobile_bind_domain::outbox::{Attempt, MessageId, SealedCode};
+use mobile_bind_domain::policy::OutboxPolicy;
+use mobile_bind_domain::ports::{BindQuery, CallerQuery, EvidenceQuery, LogInQuery, Purpose, SendQuery};
 use mobile_bind_domain::referrer::ReferrerName;
 use mobile_bind_domain::{
     Account, AccountId, AppId, AuditEvent, AuditNode, Challenge, ChallengeKey, Change, Client as Asking, ClientType,
     CodeMac, Expectation, IdempotencyName, IdempotencyRecord, IdempotentOutcome, Identity, Installation, KeyId,
-    MemberCode, Mobile, OpenId, Platform, PlatformIdentity, Quota, Revision, Session, SessionId, SessionSeed, Subject,
-    Timestamp, UnionId, Write,
+    Language, MemberCode, MessageKey, Mobile, OpenId, OutboxMessage, Platform, PlatformIdentity, Proof, ProofId, Quota,
+    Revision, Session, SessionId, SessionSeed, SpentMark, Subject, Timestamp, UnionId, Write,
 };
 
 use super::{drop_schema, empty_schema};
 use crate::query::Statement;
+use crate::records::message;
+use crate::records::proof;
 use crate::{audit, commit, load, migrate, purge};
 
 const PLANS: &str = include_str!("plans.txt");
@@ -37,13 +41,29 @@ INSERT INTO receipts SELECT (13000000000 + n)::text, 'uuid:' || n, '', n, n, dec
 INSERT INTO sessions SELECT decode(md5(n::text), 'hex'), n, 2, '', 'key', n, n FROM generate_series(1, $N) AS n;
 INSERT INTO audit_events SELECT 1 + n % 3, n * 256, decode(substr(md5(n::text), 1, 16), 'hex'), '' FROM generate_series(1, $N) AS n;
 INSERT INTO audit_checkpoints SELECT 1 + n % 3, n, n, n, 1, n, 'key', '', '' FROM generate_series(1, $N) AS n;
+INSERT INTO messages SELECT (13000000000 + n)::text, decode(md5(n::text), 'hex'), n, 'uuid:' || n, 1, 1, 4, '', NULL, NULL,
+    '[]', n, n, n, CASE WHEN n % 100 = 0 THEN n END, n FROM generate_series(1, $N) AS n;
+INSERT INTO message_references SELECT 'p', n::text, (13000000000 + n)::text, decode(md5(n::text), 'hex'), n
+    FROM generate_series(1, $N) AS n;
 INSERT INTO meters SELECT 'sends_to:' || (13000000000 + n), 3600000, ARRAY[n], ARRAY[1], n FROM generate_series(1, $N) AS n;
+INSERT INTO proofs SELECT sha256(n::text::bytea), NULL, NULL, n, n FROM generate_series(1, $N) AS n;
+INSERT INTO spent SELECT sha256(n::text::bytea), n FROM generate_series(1, $N) AS n;
 INSERT INTO idempotency_keys SELECT decode(md5(n::text), 'hex'), n, '', n, n, 1, NULL, NULL, NULL FROM generate_series(1, $N) AS n;
 ANALYZE";
 
 fn key() -> ChallengeKey {
     let client = Asking::Installation(Installation::new("u").unwrap());
     ChallengeKey { mobile: Mobile::restore("17602128368").unwrap(), client }
+}
+
+/// A message that one provider has.
+fn queued() -> OutboxMessage {
+    let key = MessageKey { mobile: key().mobile, id: MessageId([1; 16]) };
+    let sealed = SealedCode { key: KeyId::new("key").unwrap(), bytes: [0; 32].into() };
+    let (client, now) = (self::key().client, Timestamp::default());
+    let policy = OutboxPolicy::default();
+    let queued = OutboxMessage::queued(key, client, Purpose::Bind, Language::Zh, sealed, (now, now), &policy);
+    queued.asked(vec![Attempt::new("p", Ok("r"), now)], now, &policy)
 }
 
 fn session() -> Session {
@@ -65,8 +85,11 @@ fn statements() -> Vec<(String, Statement)> {
     let callers = [
         ("nobody", CallerQuery::Session(None)),
         ("a session", CallerQuery::Session(Some(SessionId([1; 16])))),
-        ("an openid", CallerQuery::Identity { identity: Some(identity.clone()), unionid: None }),
-        ("a unionid", CallerQuery::Identity { identity: Some(identity), unionid: UnionId::new("u") }),
+        ("an openid", CallerQuery::Identity { identity: Some(identity.clone()), unionid: None, session: None }),
+        (
+            "a unionid",
+            CallerQuery::Identity { identity: Some(identity.clone()), unionid: UnionId::new("u"), session: None },
+        ),
     ];
     let referrers = [
         ("nobody", None),
@@ -74,13 +97,37 @@ fn statements() -> Vec<(String, Statement)> {
         ("number", Some(ReferrerName::Mobile(key().mobile))),
         ("code", Some(ReferrerName::Code(MemberCode::of(AccountId::MIN)))),
     ];
-    let mut all = Vec::new();
+    let mut all = vec![
+        ("find a message".to_owned(), message::one(&queued().key)),
+        ("list messages to a number".to_owned(), message::to(&key().mobile, 10)),
+        ("find a message by its reference".to_owned(), message::by_reference("p", "r")),
+        ("list messages that are due".to_owned(), message::due(Timestamp::default(), 10)),
+    ];
     for (caller_name, caller) in &callers {
         for (name, referrer) in &referrers {
-            let query = BindQuery { key: key(), caller: caller.clone(), referrer: referrer.clone(), idempotency: None };
+            let evidence = EvidenceQuery::default();
+            let query = BindQuery {
+                key: key(),
+                caller: caller.clone(),
+                referrer: referrer.clone(),
+                evidence,
+                idempotency: None,
+            };
             all.push((format!("load a bind by {caller_name}, invited by {name}"), load::bind_statement(&query)));
         }
     }
+    let evidence = EvidenceQuery { proof: Some(ProofId([1; 32])), marks: vec![SpentMark([1; 32])] };
+    let caller = CallerQuery::Identity {
+        identity: Some(identity.clone()),
+        unionid: UnionId::new("u"),
+        session: Some(SessionId([1; 16])),
+    };
+    let query = BindQuery { key: key(), caller, referrer: None, evidence: evidence.clone(), idempotency: None };
+    all.push(("load a bind by a proved openid".to_owned(), load::bind_statement(&query)));
+    let query = LogInQuery { identity, unionid: UnionId::new("u"), evidence };
+    all.push(("load a log-in".to_owned(), load::log_in_statement(&query)));
+    all.push(("list proofs".to_owned(), proof::proofs_statement(None, 100)));
+    all.push(("list spent marks".to_owned(), proof::spent_statement(None, 100)));
     for session in [None, Some(SessionId([1; 16]))] {
         let address = std::net::IpAddr::from([192, 0, 2, 1]).into();
         let name = if session.is_some() { "a session" } else { "nobody" };
@@ -91,7 +138,13 @@ fn statements() -> Vec<(String, Statement)> {
     let address = std::net::IpAddr::from([192, 0, 2, 1]).into();
     let query = SendQuery { key: key(), address, session: None, idempotency };
     all.push(("load a send with an idempotency key".to_owned(), load::send_statement(&query)));
-    let query = BindQuery { key: key(), caller: CallerQuery::Session(None), referrer: None, idempotency };
+    let query = BindQuery {
+        key: key(),
+        caller: CallerQuery::Session(None),
+        referrer: None,
+        evidence: EvidenceQuery::default(),
+        idempotency,
+    };
     all.push(("load a bind with an idempotency key".to_owned(), load::bind_statement(&query)));
     all.push(("load a session".to_owned(), load::session_statement(SessionId([1; 16]))));
     all.push(("load an account".to_owned(), load::account_statement(AccountId::MIN)));
@@ -178,9 +231,14 @@ fn change(openid: OpenId) -> Change {
             Write::Count { subject: subject.clone(), at, kept: vec![quota], watched: Vec::new() },
             Write::Forget { subject: subject.clone(), window: quota.window },
             Write::Uncount { subject, at },
+            Write::Proof(ProofId([1; 32]), Proof { unionid: None, session_key: None, proved_at: at, expires_at: at }),
+            Write::UseProof(ProofId([1; 32]), at),
+            Write::Spend(SpentMark([1; 32]), at),
             earlier(absent, Some(kept.clone())),
             earlier(known, Some(kept)),
             earlier(known, None),
+            Write::Message { expected: absent, message: Box::new(queued()) },
+            Write::Message { expected: known, message: Box::new(queued()) },
         ],
     }
 }

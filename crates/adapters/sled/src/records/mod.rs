@@ -8,11 +8,15 @@ mod account;
 mod challenge;
 mod checkpoint;
 mod idempotency;
+mod message;
+mod proof;
 mod session;
 mod tally;
 
 use mobile_bind_domain::{Revision, Versioned};
 use serde::{Deserialize, Serialize};
+
+pub(crate) use proof::Spent;
 
 use crate::fault::Fault;
 

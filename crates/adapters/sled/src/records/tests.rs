@@ -5,16 +5,19 @@ use std::time::Duration;
 
 use mobile_bind_domain::audit::{AuditNode, Checkpoint};
 use mobile_bind_domain::bind::BindReceipt;
+use mobile_bind_domain::outbox::{Attempt, AttemptOutcome, MessageId, MessageState, SealedCode};
+use mobile_bind_domain::ports::Purpose;
 use mobile_bind_domain::tally::Meter;
 use mobile_bind_domain::{
     Account, AccountId, AccountStatus, AppId, Avatar, Challenge, ChallengeKey, Client, ClientType, CodeMac,
-    FinalRefusal, Gender, IdempotencyName, IdempotencyRecord, IdempotentOutcome, Installation, KeyId, MemberCode,
-    Mobile, OpenId, Platform, PlatformIdentity, Profile, ProfileText, Refusal, Revision, Session, SessionId,
-    SessionSeed, ShopDetails, Subject, Tally, Timestamp, UnionId,
+    FinalRefusal, Gender, IdempotencyName, IdempotencyRecord, IdempotentOutcome, Installation, KeyId, Language,
+    MemberCode, MessageKey, Mobile, OpenId, OutboxMessage, Platform, PlatformIdentity, Profile, ProfileText, Proof,
+    ProofId, Refusal, Revision, SealedSessionKey, Session, SessionId, SessionSeed, ShopDetails, SpentMark, Subject,
+    Tally, Timestamp, UnionId,
 };
 use proptest::prelude::*;
 
-use super::{Record, decode, encode};
+use super::{Record, Spent, decode, encode};
 use crate::fault::Fault;
 use crate::layout::{self, Key};
 
@@ -132,6 +135,54 @@ fn checkpoint() -> Checkpoint {
     }
 }
 
+/// Accepted, with its code kept.
+fn message() -> OutboxMessage {
+    let attempt = |provider: &str, reference: &str, outcome| Attempt {
+        provider: provider.into(),
+        reference: reference.into(),
+        outcome,
+        at: at(1_634_727_341),
+    };
+    OutboxMessage {
+        key: MessageKey { mobile: by_uuid().mobile, id: MessageId([3; 16]) },
+        client: by_uuid().client,
+        purpose: Purpose::Bind,
+        language: Language::Spa,
+        state: MessageState::Accepted,
+        error: "".into(),
+        sealed: Some(SealedCode { key: KeyId::new("code-1").unwrap(), bytes: [0xa5; 32].into() }),
+        attempts: vec![attempt("main", "", AttemptOutcome::Limited), attempt("spare", "r-1", AttemptOutcome::Accepted)],
+        queued_at: at(1_634_727_340),
+        changed_at: at(1_634_727_341),
+        expires_at: at(1_634_727_940),
+        due_at: Some(at(1_634_727_371)),
+        keep_until: at(1_635_332_140),
+    }
+}
+
+fn message_by_address() -> OutboxMessage {
+    let client = by_address("2001:db8::1").client;
+    OutboxMessage {
+        client,
+        language: Language::Zh,
+        state: MessageState::Failed,
+        error: "UNDELIV".into(),
+        sealed: None,
+        attempts: Vec::new(),
+        due_at: None,
+        ..message()
+    }
+}
+
+fn proof(whole: bool) -> Proof {
+    Proof {
+        unionid: whole.then(|| UnionId::new("o1Ang5xo5tiJD").unwrap()),
+        session_key: whole.then(|| SealedSessionKey::new(&[0xc3; 3]).unwrap()),
+        proved_at: at(1_634_727_340),
+        expires_at: at(1_637_319_340),
+    }
+}
+
 fn idempotency(outcome: IdempotentOutcome) -> IdempotencyRecord {
     let (at, expires_at) = (at(1_634_727_340), at(1_634_727_940));
     IdempotencyRecord { fingerprint: [0x5a; 32], at, expires_at, outcome }
@@ -182,6 +233,11 @@ fn version_1_is_read_and_written_as_it_was_committed() {
     check.record(&layout::idempotency(IdempotencyName([0x3d; 32])), 10, &idempotency(wrong));
     let sealed = checkpoint();
     check.record(&layout::checkpoint(sealed.node, sealed.segment), 11, &sealed);
+    check.record(&layout::proof(ProofId([0x0f; 32])), 11, &proof(true));
+    check.record(&layout::proof(ProofId([0xf0; 32])), 12, &proof(false));
+    check.record(&layout::spent(SpentMark([0x3c; 32])), 13, &Spent { until: at(1_634_727_940) });
+    check.record(&layout::message(&message().key), 101, &message());
+    check.record(&layout::message(&message_by_address().key), 102, &message_by_address());
     assert!(check.fixture.next().is_none());
 }
 
@@ -224,6 +280,9 @@ proptest! {
         let _ = decode::<BindReceipt>(&value);
         let _ = decode::<Session>(&value);
         let _ = decode::<Tally>(&value);
+        let _ = decode::<Proof>(&value);
+        let _ = decode::<Spent>(&value);
+        let _ = decode::<OutboxMessage>(&value);
         let _ = decode::<IdempotencyRecord>(&value);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mobile_bind_domain::ports::{BindQuery, CallerQuery, SendQuery, Store};
+use mobile_bind_domain::ports::{BindQuery, CallerQuery, EvidenceQuery, SendQuery, Store};
 use mobile_bind_domain::referrer::ReferrerName;
 use mobile_bind_domain::{
     Account, AddressBlock, Change, ClientType, Expectation, MemberCode, Quota, Revision, Subject, Tally, UnionId, Write,
@@ -169,10 +169,11 @@ async fn a_bind_snapshot_has_what_was_asked_for() {
     ];
     commit(&store, writes).await.unwrap();
     let load = async |caller, referrer| {
-        store.load_bind(&BindQuery { key: key(3), caller, referrer, idempotency: None }).await.unwrap()
+        let query = BindQuery { key: key(3), caller, referrer, evidence: EvidenceQuery::default(), idempotency: None };
+        store.load_bind(&query).await.unwrap()
     };
     let identity = Some(identity("openid"));
-    let caller = CallerQuery::Identity { identity, unionid: UnionId::new("unionid") };
+    let caller = CallerQuery::Identity { identity, unionid: UnionId::new("unionid"), session: None };
     let found = load(caller, Some(ReferrerName::Mobile(mobile(2)))).await;
     let ids = [found.mobile_holder, found.identity_holder, found.unionid_holder].map(|found| found.unwrap().value.id);
     assert_eq!(ids, [3, 1, 2].map(id));

@@ -9,7 +9,7 @@ mod verify;
 
 use std::path::Path;
 
-use mobile_bind_domain::ports::{BindQuery, BindSnapshot, CallerQuery, CommitError, Store};
+use mobile_bind_domain::ports::{BindQuery, BindSnapshot, CallerQuery, CommitError, EvidenceQuery, Store};
 use mobile_bind_domain::{
     Account, AccountId, AppId, Challenge, ChallengeKey, Change, Client, ClientType, CodeMac, Identity, Installation,
     KeyId, Mobile, OpenId, Platform, PlatformIdentity, Revision, Session, SessionId, SessionSeed, Timestamp, UnionId,
@@ -113,7 +113,9 @@ fn conflicts<T: std::fmt::Debug>(outcome: Result<T, CommitError>) -> bool {
 
 async fn load(store: &SledStore, number: u64) -> BindSnapshot {
     let caller = CallerQuery::Session(None);
-    store.load_bind(&BindQuery { key: key(number), caller, referrer: None, idempotency: None }).await.unwrap()
+    let query =
+        BindQuery { key: key(number), caller, referrer: None, evidence: EvidenceQuery::default(), idempotency: None };
+    store.load_bind(&query).await.unwrap()
 }
 
 async fn holder_of(store: &SledStore, number: u64) -> Option<AccountId> {

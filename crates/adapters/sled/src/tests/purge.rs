@@ -2,7 +2,7 @@
 
 use mobile_bind_domain::bind::BindReceipt;
 use mobile_bind_domain::ports::Store;
-use mobile_bind_domain::{ClientType, Quota, Revision, Subject, Write};
+use mobile_bind_domain::{ClientType, Proof, ProofId, Quota, Revision, SpentMark, Subject, Write};
 
 use super::*;
 
@@ -14,6 +14,11 @@ fn receipt(expires_at: u64) -> BindReceipt {
 fn count(number: u64, window: u64) -> Write {
     let kept = vec![Quota::new(9, window)];
     Write::Count { subject: Subject::FailuresOn(mobile(number)), at: at(0), kept, watched: Vec::new() }
+}
+
+fn proof(name: u8, expires_at: u64) -> Write {
+    let proof = Proof { unionid: None, session_key: None, proved_at: at(0), expires_at: at(expires_at) };
+    Write::Proof(ProofId([name; 32]), proof)
 }
 
 /// One of each that is spent at 100 s, and one that is not.
@@ -29,6 +34,10 @@ async fn fill(store: &SledStore) {
         Write::OpenSession(session(1, 1, ClientType::Pc)),
         Write::OpenSession(session(2, 1, ClientType::H5)),
         Write::UseSession(SessionId([2; 16]), at(50)),
+        proof(1, 100),
+        proof(2, 101),
+        Write::Spend(SpentMark([1; 32]), at(100)),
+        Write::Spend(SpentMark([2; 32]), at(101)),
     ];
     commit(store, writes).await.unwrap();
 }
@@ -41,6 +50,9 @@ async fn assert_purged(store: &SledStore) {
     assert_eq!(sessions.iter().map(|session| session.id).collect::<Vec<_>>(), [SessionId([2; 16])]);
     assert!(store.load_session(SessionId([1; 16])).await.unwrap().is_none());
     assert_eq!(holder_of(store, 1).await, Some(id(1)));
+    let proofs = store.proofs(None, 9).await.unwrap();
+    assert_eq!(proofs.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [ProofId([2; 32])]);
+    assert_eq!(store.spent(None, 9).await.unwrap(), [(SpentMark([2; 32]), at(101))]);
 }
 
 #[tokio::test]
@@ -48,7 +60,7 @@ async fn what_has_ended_goes_and_the_rest_stays() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     fill(&store).await;
-    assert_eq!(store.purge(at(100), at(50), 1000).await.unwrap(), 4);
+    assert_eq!(store.purge(at(100), at(50), 1000).await.unwrap(), 6);
     assert_purged(&store).await;
     assert_eq!(store.purge(at(100), at(50), 1000).await.unwrap(), 0);
     // The index entry went with the session: a new one finds no other to replace.
@@ -61,18 +73,18 @@ async fn each_call_looks_at_so_many_and_the_next_goes_on() {
     let store = open(folder.path());
     fill(&store).await;
     let mut forgotten = Vec::new();
-    for _ in 0..8 {
+    for _ in 0..12 {
         forgotten.push(store.purge(at(100), at(50), 1).await.unwrap());
     }
-    // Eight records stand in the way: a spent one and a live one of each kind.
-    assert_eq!(forgotten, [1, 0, 1, 0, 1, 0, 1, 0]);
+    // Twelve records stand in the way: a spent one and a live one of each kind.
+    assert_eq!(forgotten, [1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0]);
     assert_purged(&store).await;
     // It comes round again to what has ended since.
     let mut forgotten = 0;
-    for _ in 0..4 {
+    for _ in 0..6 {
         forgotten += store.purge(at(101), at(51), 1).await.unwrap();
     }
-    assert_eq!(forgotten, 4);
+    assert_eq!(forgotten, 6);
     assert_eq!(store.sessions_of(id(1)).await.unwrap(), []);
 }
 
@@ -84,6 +96,6 @@ async fn a_record_that_cannot_be_read_does_not_keep_the_others() {
     let damaged = crate::layout::challenge(&key(2));
     let entry = (damaged.as_bytes().to_vec(), Some(sled::IVec::from(b"damaged")));
     store.state.view_mut().recent.extend([entry].into());
-    assert_eq!(store.purge(at(100), at(50), 1000).await.unwrap(), 4);
+    assert_eq!(store.purge(at(100), at(50), 1000).await.unwrap(), 6);
     assert!(keys(&store, crate::layout::CHALLENGE).contains(&damaged.into_bytes()));
 }

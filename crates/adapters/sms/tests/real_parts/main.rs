@@ -30,6 +30,7 @@ fn message(mobile: &str) -> TextMessage {
         purpose: Purpose::Bind,
         language: Language::Zh,
         lifetime: Duration::from_secs(600),
+        trail: Default::default(),
     }
 }
 

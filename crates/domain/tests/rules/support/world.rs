@@ -8,16 +8,18 @@ use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
 use mobile_bind_domain::bind::BindParameters;
+use mobile_bind_domain::policy::OutboxPolicy;
 use mobile_bind_domain::ports::{
-    Accepted, Clock, CodeSource, OpenedSession, Randomness, SendFailure, SendQuery, SendSnapshot, SmsSender, Store,
-    TextMessage, TokenError, TokenIssuer,
+    Accepted, Clock, CodeSource, OpenedSession, Outgoing, Randomness, Relay, SendFailure, SendQuery, SendSnapshot,
+    SmsSender, Store, TextMessage, TokenError, TokenIssuer,
 };
 use mobile_bind_domain::service::LoggedIn;
 use mobile_bind_domain::{
-    Account, ChallengeKey, Change, ClientType, CodeLength, KeyId, PlatformProof, Policy, Refusal, Revision, Service,
-    Session, SessionId, SessionSeed, Timestamp, Token, VerificationCode, Write,
+    Account, ChallengeKey, Change, ClientType, CodeLength, KeyId, Outbox, OutboxMessage, PlatformProof, Policy,
+    Refusal, Revision, Service, Session, SessionId, SessionSeed, Timestamp, Token, VerificationCode, Write,
 };
 use mobile_bind_memory::MemoryStore;
+use mobile_bind_sealing::AeadSealer;
 
 use super::{NOW, client, keys, mobile, requester};
 
@@ -35,6 +37,7 @@ pub(crate) struct Ambience {
     drawn: AtomicU64,
     pub(crate) outbox: Mutex<Vec<TextMessage>>,
     pub(crate) failure: Mutex<Option<SendFailure>>,
+    reference: Mutex<Accepted>,
 }
 
 impl Clock for Ambience {
@@ -66,7 +69,7 @@ impl SmsSender for Ambience {
             return Err(failure);
         }
         self.outbox.lock().unwrap().push(message);
-        Ok(Accepted::default())
+        Ok(self.reference.lock().unwrap().clone())
     }
 }
 
@@ -84,9 +87,20 @@ impl TokenIssuer for Ambience {
     }
 }
 
+/// Takes messages, and does nothing about them.
+struct Forgetful;
+
+#[async_trait]
+impl Relay for Forgetful {
+    async fn relay(&self, _: Outgoing) -> Result<(), SendFailure> {
+        Ok(())
+    }
+}
+
 pub(crate) struct World {
     pub(crate) ambience: Arc<Ambience>,
     pub(crate) store: Arc<MemoryStore>,
+    pub(crate) outbox: Arc<Outbox>,
     pub(crate) service: Service,
 }
 
@@ -98,19 +112,65 @@ impl World {
             drawn: AtomicU64::new(1000),
             outbox: Mutex::default(),
             failure: Mutex::default(),
+            reference: Mutex::default(),
         });
         let store = Arc::new(MemoryStore::default());
-        let service = Service {
+        let policy = Policy { platform_proof: PlatformProof::Trust, ..Policy::default() };
+        let sealer = Arc::new(AeadSealer::new(keys().derived(b"outbox"), ambience.clone()).unwrap());
+        let outbox = Arc::new(Outbox {
             store: store.clone(),
             sms: ambience.clone(),
+            sealer: sealer.clone(),
+            clock: ambience.clone(),
+            policy: policy.outbox,
+            attempts: policy.attempts,
+        });
+        let service = Service {
+            audit: Default::default(),
+            store: store.clone(),
+            relay: outbox.clone(),
+            sealer,
             clock: ambience.clone(),
             randomness: ambience.clone(),
             codes: ambience.clone(),
             tokens: ambience.clone(),
             keys: keys(),
-            policy: Policy { platform_proof: PlatformProof::Trust, ..Policy::default() },
+            policy,
         };
-        Self { ambience, store, service }
+        Self { ambience, store, outbox, service }
+    }
+
+    /// From now on a message stays where it is once it is stored, as if the node ended there.
+    pub(crate) fn forget_to_relay(&mut self) {
+        self.service.relay = Arc::new(Forgetful);
+    }
+
+    /// From now on the outbox follows this policy.
+    pub(crate) fn set_outbox(&mut self, policy: OutboxPolicy) {
+        let sealer = Arc::clone(&self.outbox.sealer);
+        self.service.policy.outbox = policy;
+        self.outbox = Arc::new(Outbox {
+            store: self.store.clone(),
+            sms: self.ambience.clone(),
+            sealer,
+            clock: self.ambience.clone(),
+            policy,
+            attempts: 64,
+        });
+        self.service.relay = self.outbox.clone();
+    }
+
+    /// The provider answers with this from now on.
+    pub(crate) fn answer_with_reference(&self, provider: &str, reference: &str) {
+        *self.ambience.reference.lock().unwrap() = Accepted { provider: provider.to_owned(), id: reference.to_owned() };
+    }
+
+    /// Stores that a message was handed over, and no more.
+    pub(crate) fn hand_over(&self, message: &OutboxMessage) {
+        let found = ready(self.store.message(&message.key)).unwrap().unwrap();
+        let message = Box::new(message.handed_over(self.service.clock.now()));
+        let write = Write::Message { expected: found.revision, message };
+        ready(self.store.commit(Change { expectations: Vec::new(), writes: vec![write] })).unwrap();
     }
 
     pub(crate) fn advance(&self, seconds: u64) {
