@@ -1,6 +1,8 @@
 import { resolve } from "node:path";
 import { defineConfig } from "vite";
 
+const PAGES = ["bind", "inbox", "console", "docs"];
+
 // Names without hashes: the http crate embeds the files by name, and nothing is cached.
 export default defineConfig({
   base: "/pages/",
@@ -13,8 +15,14 @@ export default defineConfig({
     cssCodeSplit: false,
     assetsInlineLimit: 0,
     rollupOptions: {
-      input: { bind: resolve(import.meta.dirname, "bind.html"), inbox: resolve(import.meta.dirname, "inbox.html") },
-      output: { entryFileNames: "[name].js", chunkFileNames: "page.js", assetFileNames: "page[extname]" },
+      input: Object.fromEntries(PAGES.map((name) => [name, resolve(import.meta.dirname, `${name}.html`)])),
+      // What several pages share goes into one file.
+      output: {
+        entryFileNames: "[name].js",
+        chunkFileNames: "page.js",
+        assetFileNames: "page[extname]",
+        codeSplitting: { groups: [{ name: "page", minShareCount: 2 }] },
+      },
     },
   },
 });

@@ -41,6 +41,9 @@ pub struct CommandLine {
     /// Leaves out the comparison of stores of many sizes.
     #[arg(long)]
     no_scale: bool,
+    /// The comparison of stores of many sizes alone.
+    #[arg(long, conflicts_with_all = ["no_scale", "quick", "rate", "only"])]
+    scale: bool,
     /// An open loop at so many operations a second, instead of closed loops; at the highest number of connections alone.
     #[arg(long, value_name = "N")]
     rate: Option<f64>,
@@ -130,11 +133,13 @@ impl CommandLine {
         if everything {
             report.idle_resident_bytes = Some(idle_resident(folder.path()).await?);
         }
-        let cells = plan.cells();
-        let stage = Stage::set(&cells, plan.users, folder.path()).await?;
-        tell(&format!("{} cells, warming up", cells.len()));
-        report.cells = stage.measure(cells, &plan).await?;
-        stage.clear()?;
+        if !self.scale {
+            let cells = plan.cells();
+            let stage = Stage::set(&cells, plan.users, folder.path()).await?;
+            tell(&format!("{} cells, warming up", cells.len()));
+            report.cells = stage.measure(cells, &plan).await?;
+            stage.clear()?;
+        }
         if everything && !self.quick && !self.no_scale {
             report.scale = scale(&targets::USERS, plan.repeats, plan.duration, folder.path()).await?;
         }

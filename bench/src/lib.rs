@@ -24,5 +24,6 @@ mod scenario;
 mod server;
 mod table;
 mod targets;
+pub mod timeline;
 mod wire;
 mod workload;

@@ -105,26 +105,20 @@ struct Series {
     values: Vec<Option<f64>>,
 }
 
-const WIDTH: f64 = 760.0;
-const HEIGHT: f64 = 400.0;
-const LEFT: f64 = 70.0;
-const RIGHT: f64 = 190.0;
-const TOP: f64 = 44.0;
-const BOTTOM: f64 = 50.0;
+pub(crate) const WIDTH: f64 = 760.0;
+pub(crate) const HEIGHT: f64 = 400.0;
+pub(crate) const LEFT: f64 = 70.0;
+pub(crate) const RIGHT: f64 = 190.0;
+pub(crate) const TOP: f64 = 44.0;
+pub(crate) const BOTTOM: f64 = 50.0;
 /// Told apart with all common kinds of colour blindness (Okabe and Ito).
-const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
+pub(crate) const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
 
 impl Chart {
     fn svg(&self) -> String {
-        let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" \
-             font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
-        );
+        let mut svg = frame(self.title, self.x_label, self.y_label);
         let (decade_low, decade_high) = self.decades();
         let (bottom, right) = (HEIGHT - BOTTOM, WIDTH - RIGHT);
-        text(&mut svg, (LEFT + right) / 2.0, 22.0, "middle", self.title);
-        text(&mut svg, (LEFT + right) / 2.0, HEIGHT - 12.0, "middle", self.x_label);
-        text(&mut svg, LEFT, TOP - 14.0, "end", self.y_label);
         for decade in decade_low..=decade_high {
             let y = self.y(10_f64.powi(decade));
             line(&mut svg, (LEFT, y), (right, y), "#ddd");
@@ -188,17 +182,30 @@ impl Chart {
     }
 }
 
+/// The beginning of a drawing: its ground, and what is written around it.
+pub(crate) fn frame(title: &str, x_label: &str, y_label: &str) -> String {
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" \
+         font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
+    );
+    let middle = (LEFT + WIDTH - RIGHT) / 2.0;
+    text(&mut svg, middle, 22.0, "middle", title);
+    text(&mut svg, middle, HEIGHT - 12.0, "middle", x_label);
+    text(&mut svg, LEFT, TOP - 14.0, "end", y_label);
+    svg
+}
+
 fn power_of_ten(decade: i32) -> String {
     let digits = usize::try_from(-decade).unwrap_or(0);
     format!("{:.digits$}", 10_f64.powi(decade))
 }
 
-fn line(svg: &mut String, from: (f64, f64), to: (f64, f64), colour: &str) {
+pub(crate) fn line(svg: &mut String, from: (f64, f64), to: (f64, f64), colour: &str) {
     let ((x1, y1), (x2, y2)) = (from, to);
     let _ = writeln!(svg, "<line x1=\"{x1}\" y1=\"{y1:.1}\" x2=\"{x2}\" y2=\"{y2:.1}\" stroke=\"{colour}\"/>");
 }
 
-fn text(svg: &mut String, x: f64, y: f64, anchor: &str, text: &str) {
+pub(crate) fn text(svg: &mut String, x: f64, y: f64, anchor: &str, text: &str) {
     let text = text.replace('&', "&amp;").replace('<', "&lt;");
     let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>");
 }

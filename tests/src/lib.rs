@@ -3,6 +3,7 @@
 
 pub mod contract;
 pub mod crash;
+pub mod failover;
 pub mod golden;
 pub mod harness;
 pub mod model;

@@ -12,8 +12,8 @@ use mobile_bind_domain::bind::BindParameters;
 use mobile_bind_domain::ports::{Accepted, SendFailure, SmsSender, Store, TextMessage};
 use mobile_bind_domain::service::LoggedIn;
 use mobile_bind_domain::{
-    ClientType, CodeKey, CodeKeys, Installation, KeyId, Language, LimitMode, Platform, PlatformProof, Policy, Refusal,
-    Requester, Service,
+    ClientType, CodeKey, CodeKeys, Guards, Installation, KeyId, Language, LimitMode, Platform, PlatformProof, Policy,
+    Refusal, Requester, SendParameters, Service,
 };
 
 use mobile_bind_sealing::AeadSealer;
@@ -88,6 +88,7 @@ impl Nodes {
                 tokens: ambience.clone(),
                 keys: keys.clone(),
                 policy: policy.clone(),
+                guards: Guards::default(),
             })
         };
         Ok(Self { services: stores.into_iter().map(service).collect(), outbox })
@@ -107,7 +108,10 @@ impl Nodes {
     /// # Errors
     /// Where none is sent.
     pub async fn code(&self, node: usize, number: &str, uuid: &str) -> Result<String> {
-        let sent = self.node(node)?.send_code(requester(uuid, ""), number, "").await;
+        let sent = self
+            .node(node)?
+            .send_code(requester(uuid, ""), &SendParameters { mobile: number, ..SendParameters::default() })
+            .await;
         sent.map_err(|refusal| anyhow::anyhow!("no code was sent: {refusal:?}"))?;
         let codes = self.outbox.0.lock().unwrap_or_else(PoisonError::into_inner);
         codes.get(number).cloned().context("a code")

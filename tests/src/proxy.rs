@@ -1,4 +1,5 @@
-//! A faulty network: a TCP proxy that passes everything on, until so many bytes have gone one way.
+//! A faulty network: a TCP proxy that passes everything on, until so many bytes have gone one way, or for as long as the
+//! network is not parted.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,6 +37,9 @@ struct State {
     armed: Option<(Way, usize, Fault)>,
     there: usize,
     back: usize,
+    /// How often bytes went there after others had come back.
+    round_trips: usize,
+    last: Option<Way>,
 }
 
 /// The proxy. It goes when this does.
@@ -43,6 +47,7 @@ pub struct Proxy {
     /// Where it listens.
     pub address: SocketAddr,
     state: Arc<Mutex<State>>,
+    parted: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
@@ -56,12 +61,19 @@ impl Proxy {
         let address = listener.local_addr()?;
         let state = Arc::new(Mutex::new(State::default()));
         let shared = Arc::clone(&state);
+        let (parted, network) = watch::channel(false);
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(pass_on(client, server.clone(), Arc::clone(&shared)));
+                tokio::spawn(pass_on(client, server.clone(), Arc::clone(&shared), network.clone()));
             }
         });
-        Ok(Self { address, state, task })
+        Ok(Self { address, state, parted, task })
+    }
+
+    /// Parts the network, or makes it whole. While it is parted nothing comes through and nobody is told, as where packets are
+    /// dropped; what was sent meanwhile arrives afterwards.
+    pub fn part(&self, parted: bool) {
+        self.parted.send_replace(parted);
     }
 
     /// Counts from 0 again, and has the fault happen once, when so many bytes have gone that way.
@@ -74,6 +86,13 @@ impl Proxy {
     pub fn passed(&self) -> (usize, usize) {
         let state = lock(&self.state);
         (state.there, state.back)
+    }
+
+    /// How often the client has waited for an answer since: bytes that go one way together, however many requests they are,
+    /// are one round trip with what comes back for them.
+    #[must_use]
+    pub fn round_trips(&self) -> usize {
+        lock(&self.state).round_trips
     }
 
     /// Whether the fault has happened.
@@ -96,6 +115,10 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 impl State {
     /// How many of the bytes may pass, and what happens after them.
     fn count(&mut self, way: Way, bytes: usize) -> (usize, Option<Fault>) {
+        if bytes > 0 {
+            self.round_trips += usize::from(way == Way::There && self.last != Some(Way::There));
+            self.last = Some(way);
+        }
         let passed = match way {
             Way::There => &mut self.there,
             Way::Back => &mut self.back,
@@ -115,12 +138,18 @@ impl State {
     }
 }
 
-async fn pass_on(client: TcpStream, server: String, state: Arc<Mutex<State>>) {
+/// Waits until the network is whole. Where the proxy is gone it stays as it was.
+async fn whole(network: &mut watch::Receiver<bool>) {
+    let _ = network.wait_for(|parted| !*parted).await;
+}
+
+async fn pass_on(client: TcpStream, server: String, state: Arc<Mutex<State>>, mut network: watch::Receiver<bool>) {
+    whole(&mut network).await;
     let Ok(server) = TcpStream::connect(server).await else { return };
     let ((client_read, client_write), (server_read, server_write)) = (client.into_split(), server.into_split());
     let (cut, _) = watch::channel(false);
-    let there = pump(client_read, server_write, Way::There, &state, &cut);
-    let back = pump(server_read, client_write, Way::Back, &state, &cut);
+    let there = pump(client_read, server_write, Way::There, &state, &cut, network.clone());
+    let back = pump(server_read, client_write, Way::Back, &state, &cut, network);
     tokio::join!(there, back);
 }
 
@@ -130,6 +159,7 @@ async fn pump(
     way: Way,
     state: &Mutex<State>,
     cut: &watch::Sender<bool>,
+    mut network: watch::Receiver<bool>,
 ) {
     let mut is_cut = cut.subscribe();
     let mut block = vec![0; 16 * 1024];
@@ -138,6 +168,7 @@ async fn pump(
             read = from.read(&mut block) => read.unwrap_or(0),
             _ = is_cut.wait_for(|cut| *cut) => return,
         };
+        whole(&mut network).await;
         let (pass, fault) = lock(state).count(way, read);
         let (now, later) = block.split_at(pass.min(read));
         if read == 0 || to.write_all(now).await.is_err() {

@@ -1,5 +1,5 @@
 import { advance } from "../../openapi/typescript/test/service.ts";
-import { bind, expect, look, newMobile, openInbox, readCode, send, test } from "./fixtures.ts";
+import { bind, expect, look, newMobile, openInbox, readCode, send, test, weigh } from "./fixtures.ts";
 
 test("a number is bound with the code from the inbox, and is known afterwards", async ({ page, context, mobile }) => {
   await page.goto("/");
@@ -173,4 +173,8 @@ test("nothing jumps when a message comes", async ({ page }) => {
   await button.click();
   await expect(page.getByRole("alert")).toBeVisible();
   expect(await button.boundingBox()).toEqual(before);
+});
+
+test("the page weighs under 60 kB", async ({ page }) => {
+  expect(await weigh(page, "/")).toBeLessThan(60_000);
 });

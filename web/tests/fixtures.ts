@@ -1,6 +1,16 @@
+import { createHash } from "node:crypto";
+import { gzipSync } from "node:zlib";
 import { type BrowserContext, test as base, expect, type Page } from "@playwright/test";
 import axe from "axe-core";
 import { type Service, startService } from "../../openapi/typescript/test/service.ts";
+
+/** The token of the operator `alice`, and what stands of it among the settings. */
+export const OPERATOR = "mbc_of_the_tests";
+const hash = createHash("sha256").update(OPERATOR).digest("hex");
+export const CONSOLE = {
+  MOBILE_BIND__CONSOLE__LISTEN: "127.0.0.1:0",
+  MOBILE_BIND__CONSOLE__OPERATORS__ALICE: `sha256:${hash}`,
+};
 
 interface Fixtures {
   /** A mobile number that no other test has. */
@@ -16,7 +26,7 @@ export const test = base.extend<Fixtures, { service: Service }>({
   service: [
     // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the names of what is needed from here
     async ({}, use) => {
-      const service = await startService();
+      const service = await startService(CONSOLE);
       await use(service);
       service.stop();
     },
@@ -28,7 +38,7 @@ export const test = base.extend<Fixtures, { service: Service }>({
   faults: [
     async ({ context, service }, use) => {
       const faults: string[] = [];
-      watch(context, service.url, faults);
+      watch(context, [service.url, new URL(service.console).origin], faults);
       await use(faults);
       expect(faults).toEqual([]);
     },
@@ -43,9 +53,10 @@ export function newMobile(workerIndex: number): string {
   return String(13_000_000_000 + workerIndex * 100_000 + last);
 }
 
-function watch(context: BrowserContext, origin: string, faults: string[]) {
+export function watch(context: BrowserContext, origins: string[], faults: string[]) {
   context.on("request", (request) => {
-    if (!request.url().startsWith(`${origin}/`) && !/^(data|blob|about):/.test(request.url())) {
+    const own = origins.some((origin) => request.url().startsWith(`${origin}/`));
+    if (!own && !/^(data|blob|about):/.test(request.url())) {
       faults.push(`asks ${request.url()}`);
     }
   });
@@ -100,4 +111,12 @@ export async function bind(page: Page, inbox: Page, mobile: string): Promise<voi
   await page.getByLabel("Verification code").fill(await readCode(inbox, mobile));
   await page.getByRole("button", { name: "Bind number" }).click();
   await expect(page.getByRole("heading", { name: "Your number is bound" })).toBeVisible();
+}
+
+/** Opens a page, and answers what it weighs: everything that it loads by itself, compressed, in bytes. */
+export async function weigh(page: Page, url: string): Promise<number> {
+  const bodies: Promise<Buffer>[] = [];
+  page.on("response", (response) => bodies.push(response.body()));
+  await page.goto(url, { waitUntil: "networkidle" });
+  return (await Promise.all(bodies)).reduce((sum, body) => sum + gzipSync(body).length, 0);
 }

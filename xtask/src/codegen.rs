@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::openapi::DOCUMENT;
+use crate::openapi::{DOCUMENT, PLAIN, plain};
 use crate::step::{Step, root, say};
 use crate::tools;
 
@@ -21,6 +21,7 @@ pub(crate) fn run(check: bool) -> Result<()> {
     serde_json::from_slice::<serde_json::Value>(&document).context("mobile-bind openapi printed no JSON")?;
     // What is made from a stale document would be stale too.
     keep(check, DOCUMENT, &document)?;
+    keep(check, PLAIN, &plain(&document)?)?;
     let made = root().join("target/codegen");
     fs::create_dir_all(&made)?;
     let made = made.canonicalize()?;

@@ -65,7 +65,7 @@ impl Room {
             Self::Domain | Self::Bench | Self::Xtask => false,
             Self::Adapter | Self::Http => other == Self::Domain,
             Self::App => matches!(other, Self::Domain | Self::Adapter | Self::Http),
-            Self::Tests => matches!(other, Self::Domain | Self::Adapter | Self::Http | Self::App),
+            Self::Tests => matches!(other, Self::Domain | Self::Adapter | Self::Http | Self::App | Self::Bench),
         }
     }
 
@@ -75,7 +75,7 @@ impl Room {
             Self::Adapter => "an adapter depends on the domain alone",
             Self::Http => "http depends on the domain alone",
             Self::App => "the app depends on the domain, the adapters and http",
-            Self::Tests => "the tests depend on what the app is made of, and on the app",
+            Self::Tests => "the tests depend on what the app is made of, on the app, and on how the load driver draws",
             Self::Bench => "the load driver depends on no crate of the workspace: it speaks HTTP to the binary",
             Self::Xtask => "xtask depends on no crate of the workspace: it runs them",
         }

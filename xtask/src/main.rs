@@ -6,9 +6,11 @@ mod browser;
 mod check;
 mod ci;
 mod client;
+mod clients;
 mod codegen;
 mod crash;
 mod dependencies;
+mod failover;
 mod golden;
 mod layers;
 mod openapi;
@@ -58,6 +60,8 @@ enum Chore {
     Openapi(OpenapiChore),
     /// Lints, type-checks and tests the TypeScript client, the last against the service.
     Client,
+    /// Generates clients in other languages without a warning, and binds a number with those for Python and PHP.
+    Clients,
     /// Uses the pages in a real browser, as built for tests.
     Browser {
         /// Passed on to playwright test, such as --project phone.
@@ -80,6 +84,13 @@ enum Chore {
         /// Takes a debug build, which is there sooner.
         #[arg(long)]
         debug: bool,
+    },
+    /// Takes the primary away from under two nodes, and looks whether anything is lost or doubled. Arguments are passed on:
+    /// --kills N, --strict, --seed S, --record FOLDER.
+    Failover {
+        /// Passed on to the driver.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
     },
     /// Runs the tests with many more cases for each property.
     Prop {
@@ -130,9 +141,11 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Openapi(OpenapiChore::Compat { base }) => openapi::compat(base.as_deref()),
         Chore::Openapi(OpenapiChore::Conform) => openapi::conform(),
         Chore::Client => client::run(),
+        Chore::Clients => clients::run(),
         Chore::Browser { arguments } => browser::run(&arguments),
         Chore::Golden { file } => golden::run(file.as_deref()),
         Chore::Crash { kills, seed, debug } => crash::run(kills, seed, debug),
+        Chore::Failover { arguments } => failover::run(&arguments),
         Chore::Prop { cases } => prop::run(cases),
         Chore::Bench { arguments } => bench::run(&arguments),
         Chore::Ci => ci::run(),

@@ -53,7 +53,7 @@ impl Cluster {
     }
 
     fn own() -> Result<Self> {
-        let binaries = binaries(&candidates()).context(MISSING)?;
+        let binaries = server(&["initdb", "postgres", "pg_isready"]).context(MISSING)?;
         let owner = owner()?;
         let folder = std::env::temp_dir().join(format!("mobile-bind-postgres-{}", std::process::id()));
         let made = std::fs::DirBuilder::new().mode(0o700).create(&folder);
@@ -138,13 +138,13 @@ fn free_port() -> io::Result<u16> {
 
 /// A user and his group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Owner {
-    user: u32,
-    group: u32,
+pub(crate) struct Owner {
+    pub(crate) user: u32,
+    pub(crate) group: u32,
 }
 
 /// Who shall own the server, where that cannot be whoever runs this: PostgreSQL refuses to run as root.
-fn owner() -> Result<Option<Owner>> {
+pub(crate) fn owner() -> Result<Option<Owner>> {
     let root = std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
     if !root {
         return Ok(None);
@@ -197,11 +197,19 @@ fn version(name: &str) -> u32 {
     name.chars().filter(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0)
 }
 
+/// The folder of the server's programs, with all that are needed.
+pub(crate) fn server(needed: &[&str]) -> Option<PathBuf> {
+    binaries(&candidates(), needed)
+}
+
+/// Whether a file is a program.
+pub(crate) fn runs(file: &Path) -> bool {
+    file.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+}
+
 /// The first folder that has all programs that are needed.
-fn binaries(candidates: &[PathBuf]) -> Option<PathBuf> {
-    let runs =
-        |file: PathBuf| file.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0);
-    let whole = |folder: &&PathBuf| ["initdb", "postgres", "pg_isready"].iter().all(|name| runs(folder.join(name)));
+fn binaries(candidates: &[PathBuf], needed: &[&str]) -> Option<PathBuf> {
+    let whole = |folder: &&PathBuf| needed.iter().all(|name| runs(&folder.join(name)));
     candidates.iter().find(whole).cloned()
 }
 
@@ -229,8 +237,9 @@ mod tests {
                 std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).unwrap();
             }
         }
-        assert_eq!(binaries(&[client.clone(), server.clone()]), Some(server));
-        assert_eq!(binaries(&[client]), None);
+        let needed = ["initdb", "postgres", "pg_isready"];
+        assert_eq!(binaries(&[client.clone(), server.clone()], &needed), Some(server));
+        assert_eq!(binaries(&[client], &needed), None);
         std::fs::remove_dir_all(folder).unwrap();
     }
 

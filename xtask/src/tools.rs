@@ -47,7 +47,8 @@ pub(crate) fn python(tool: &str) -> Result<Step> {
             "{tool} is missing: run python3 -m venv {PYTHON} && {PYTHON}/bin/pip install -r openapi/requirements.txt"
         );
     }
-    Ok(Step::program(absolute(program)))
+    // The interpreter is a link that leads out of the folder, and knows by where it was found what is installed.
+    Ok(Step::program(absolute(root().join(PYTHON).join("bin")).join(tool)))
 }
 
 /// A step changes to the root before it looks for its program.

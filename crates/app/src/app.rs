@@ -6,33 +6,39 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
+use mobile_bind_domain::outbox::DeliveryReceipt;
 use mobile_bind_domain::ports::{Clock, CodeSource, RandomCodes, Randomness, SmsSender, TokenIssuer};
 use mobile_bind_domain::{Outbox, PlatformProof, Service};
-use mobile_bind_http::{Parts, Presentation};
+use mobile_bind_http::{Console, ConsoleParts, Parts, Presentation, Recorder};
 use mobile_bind_jwt::{JwtIssuer, OpaqueIssuer};
 use mobile_bind_sealing::AeadSealer;
-use mobile_bind_sms::{Deadline, FakeSms};
+use mobile_bind_sms::{Deadline, FakeSms, HearReceipt};
 use poem::EndpointExt;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::ambient::{SystemClock, SystemRandomness};
 use crate::control::Control;
 use crate::development::DevelopmentDesk;
+use crate::guards;
 use crate::keys::{self, KeyPlace};
 use crate::listening::{Listening, raise_file_limit};
 use crate::metered_store::MeteredStore;
 use crate::metrics::Measured;
-use crate::outbox::{self, BackgroundRelay, Measures};
+use crate::outbox::{self, BackgroundRelay, Callbacks, Measures, Receipts};
 use crate::providers;
 use crate::settings::{Environment, Settings, SmsSenderName, TokenFormat, refuse_unsafe};
 use crate::stores::{OpenStore, cache_bytes, store_folder};
 use crate::telemetry::TracedRequests;
 
-/// How often what has ended is looked for, and at how many records a time.
+/// How often what has ended is looked for, and at how many records: a few at a time, so that no bind waits for many.
 const PURGE_EVERY: Duration = Duration::from_secs(1);
-const PURGE_LIMIT: usize = 4_000;
+const PURGE_LIMIT: usize = 400;
+const PURGES: usize = 10;
+
+/// How many receipts wait to be stored.
+const RECEIPTS_WAITING: usize = 4_096;
 
 /// Ports that a caller plugs in himself; what is absent is the machine's own.
 #[derive(Default)]
@@ -51,6 +57,8 @@ pub struct App {
     pub address: SocketAddr,
     /// Where the metrics have an address of their own.
     pub metrics_address: Option<SocketAddr>,
+    /// Where the operators' console is.
+    pub console_address: Option<SocketAddr>,
     /// The use cases, over the ports.
     pub service: Arc<Service>,
     /// The fake provider.
@@ -58,10 +66,11 @@ pub struct App {
     stop: watch::Sender<bool>,
     server: Listening,
     metrics_server: Option<Listening>,
+    console_server: Option<Listening>,
     /// Where operators' orders come in, if they can.
     control: Option<Control>,
     /// What goes on beside the requests.
-    chores: [JoinHandle<()>; 3],
+    chores: Vec<JoinHandle<()>>,
     relay: Arc<BackgroundRelay>,
 }
 
@@ -76,6 +85,7 @@ impl App {
         let presentation = presentation(settings)?;
         let (capacity, connections) = (settings.capacity()?, settings.connection_limits()?);
         let (metrics_listen, tracing) = (settings.metrics_listen()?, settings.tracing()?);
+        let console = settings.console()?;
         let measured = Arc::new(Measured::start(store_folder(settings))?);
         measured.note_settings(policy.platform_proof, cache_bytes(settings));
         raise_file_limit(connections.open);
@@ -89,10 +99,19 @@ impl App {
         let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
         let (tokens, key_set) = token_issuer(settings, &keys, randomness.as_ref()).await?;
         let sms = Arc::new(FakeSms::new(Arc::clone(&clock), ports.printer));
-        let sender: Arc<dyn SmsSender> = match settings.sms.sender {
-            SmsSenderName::Fake => Arc::clone(&sms) as Arc<dyn SmsSender>,
-            SmsSenderName::Providers => Arc::new(providers::failover(settings, &clock, &randomness)?),
+        // Bounded: a provider that floods loses receipts, and nothing else waits for it.
+        let (heard, to_hear) = mpsc::channel::<DeliveryReceipt>(RECEIPTS_WAITING);
+        let hear: HearReceipt = Arc::new(move |provider, receipt| {
+            if heard.try_send(outbox::delivery(provider, receipt)).is_err() {
+                warn!(provider, "a receipt is lost: too many wait");
+            }
+        });
+        let failover = match settings.sms.sender {
+            SmsSenderName::Fake => None,
+            SmsSenderName::Providers => Some(Arc::new(providers::failover(settings, &clock, &randomness, hear)?)),
         };
+        let providers = failover.as_ref().map(|failover| failover.providers().to_vec()).unwrap_or_default();
+        let sender = failover.map_or_else(|| Arc::clone(&sms) as Arc<dyn SmsSender>, |failover| failover);
         if policy.platform_proof == PlatformProof::Trust {
             warn!("platform_proof is \"trust\": openids are believed, and whoever knows one enters its account");
         }
@@ -110,7 +129,8 @@ impl App {
         // The fake's messages are nobody's money, and to follow them costs a look-up for each bind.
         let follows_codes = settings.sms.sender == SmsSenderName::Providers;
         let answer_after = Duration::from_millis(settings.sms.answer_after_ms);
-        let relay = Arc::new(BackgroundRelay::new(outbox, measures, answer_after, follows_codes));
+        let receipts = Receipts::new(Arc::clone(&outbox), Arc::clone(&measures), providers.clone());
+        let relay = Arc::new(BackgroundRelay::new(outbox, measures, answer_after, follows_codes, providers));
         let service = Arc::new(Service {
             audit: Default::default(),
             store,
@@ -122,6 +142,7 @@ impl App {
             randomness,
             tokens,
             policy,
+            guards: guards::guards(settings)?,
         });
 
         let development = settings.environment == Environment::Development;
@@ -131,11 +152,13 @@ impl App {
         let endpoint = mobile_bind_http::endpoint(Parts {
             service: Arc::clone(&service),
             presentation,
+            forwarding: guards::forwarding(settings)?,
             cors_origins: settings.cors.origins.clone(),
             key_set,
             capacity,
             metrics: (development && metrics_listen.is_none()).then(|| Arc::clone(&measured) as Arc<_>),
             bind_page: development || settings.pages.bind,
+            callbacks: follows_codes.then(|| Arc::new(Callbacks(Arc::clone(&receipts))) as Arc<_>),
             development: development.then(desk),
         });
         let endpoint = if tracing.is_some() { TracedRequests(endpoint).boxed() } else { endpoint };
@@ -150,25 +173,40 @@ impl App {
             }
             None => None,
         };
+        let mut chores = vec![tokio::spawn(purge(Arc::clone(&service)))];
+        let console_server = match console {
+            Some((address, operators)) => {
+                let (service, scrape) = (Arc::clone(&service), Arc::clone(&measured) as Arc<_>);
+                let console = Console::new(ConsoleParts { service, scrape, operators: Arc::new(operators) });
+                chores.push(tokio::spawn(record(console.recorder())));
+                let server = listen(address, console.endpoint()).await?;
+                info!(address = %server.address, "the operators' console listens");
+                Some(server)
+            }
+            None => None,
+        };
         let control = opened.embedded().and_then(|store| {
             let control = Control::start(&settings.data_dir, store);
             control.inspect_err(|error| warn!(error = format!("{error:#}"), "no orders are taken")).ok()
         });
-        let purge = tokio::spawn(purge(Arc::clone(&service)));
-        let sweep = tokio::spawn(outbox::sweep(Arc::clone(&relay)));
-        let upkeep = tokio::spawn(async move { measured.keep_up().await });
+        chores.push(tokio::spawn(async move { measured.keep_up().await }));
+        chores.push(tokio::spawn(outbox::sweep(Arc::clone(&relay))));
+        chores.push(tokio::spawn(take_receipts(receipts, to_hear)));
         let metrics_address = metrics_server.as_ref().map(|server| server.address);
+        let console_address = console_server.as_ref().map(|server| server.address);
         let address = server.address;
         Ok(Self {
             address,
             metrics_address,
+            console_address,
             service,
             sms,
             stop,
             server,
             metrics_server,
+            console_server,
             control,
-            chores: [purge, upkeep, sweep],
+            chores,
             relay,
         })
     }
@@ -180,10 +218,10 @@ impl App {
     pub async fn stop(self) -> Result<()> {
         self.stop.send_replace(true);
         let served = self.server.ended().await;
-        let metrics_served = match self.metrics_server {
-            Some(server) => server.ended().await,
-            None => Ok(()),
-        };
+        let mut others_served = Ok(());
+        for server in [self.metrics_server, self.console_server].into_iter().flatten() {
+            others_served = others_served.and(server.ended().await);
+        }
         if let Some(control) = self.control {
             control.stop().await;
         }
@@ -198,10 +236,21 @@ impl App {
             warn!(%error, "the last refusals are not in the audit");
         }
         self.service.store.close().await.map_err(|error| anyhow!(error).context("the store could not be closed"))?;
-        served.and(metrics_served)?;
+        served.and(others_served)?;
         info!("stopped");
         Ok(())
     }
+}
+
+/// Takes receipts that come over providers' own connections.
+async fn take_receipts(receipts: Arc<Receipts>, mut to_hear: mpsc::Receiver<DeliveryReceipt>) {
+    while let Some(receipt) = to_hear.recv().await {
+        if let Err(error) = receipts.hear(receipt).await {
+            warn!(%error, "a receipt could not be stored");
+        }
+    }
+    // Without such connections there is nothing to do until the end.
+    std::future::pending::<()>().await;
 }
 
 async fn purge(service: Arc<Service>) {
@@ -209,12 +258,25 @@ async fn purge(service: Arc<Service>) {
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        if let Err(error) = service.purge(PURGE_LIMIT).await {
-            warn!(%error, "what has ended could not be cleared away");
+        for _ in 0..PURGES {
+            if let Err(error) = service.purge(PURGE_LIMIT).await {
+                warn!(%error, "what has ended could not be cleared away");
+                break;
+            }
         }
         if let Err(error) = service.keep_audit().await {
             warn!(%error, "the audit could not be kept");
         }
+    }
+}
+
+/// Keeps for the console what was measured.
+async fn record(recorder: Recorder) {
+    let mut interval = tokio::time::interval(Recorder::EVERY);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        recorder.record();
     }
 }
 
@@ -225,6 +287,7 @@ fn presentation(settings: &Settings) -> Result<Presentation> {
         attachment_host: settings.shop.attachment_host.trim_end_matches('/').to_owned(),
         time_zone: time_zone.context("shop.time_zone is not known")?,
         mandatory_bind: settings.shop.mandatory_bind,
+        captcha: guards::widget(settings),
     })
 }
 

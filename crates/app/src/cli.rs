@@ -10,12 +10,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::ambient::SystemRandomness;
 use crate::copy::copy;
+use crate::doctor;
 use crate::fill::fill;
 use crate::keys::{self, KeyPlace, Purpose};
 use crate::settings::{Environment, Overrides, Settings, SmsSenderName, load, refuse_unsafe};
 use crate::sms_commands::{self, SmsCommand};
 use crate::stores::OpenStore;
-use crate::{App, Ports, Telemetry, logging, store_commands, stores};
+use crate::{App, Ports, Telemetry, logging, operators, store_commands, stores};
 
 /// Binds mobile numbers to accounts: a drop-in for ShopXO's user/appmobilebind.
 #[derive(Debug, Parser)]
@@ -58,6 +59,11 @@ enum Command {
     /// Looks after the database.
     #[command(subcommand)]
     Db(DbCommand),
+    /// Looks after the operators' console.
+    #[command(subcommand)]
+    Console(ConsoleCommand),
+    /// Looks for what makes the service work worse than it seems to; fails where it finds something.
+    Doctor,
     /// Writes a backup of the store and the keys, also while the service runs.
     Backup {
         /// A folder that is not there yet.
@@ -122,6 +128,15 @@ enum DbCommand {
     Migrate,
 }
 
+#[derive(Debug, Subcommand)]
+enum ConsoleCommand {
+    /// Makes a token for an operator, and prints it with what to put among the settings.
+    Token {
+        /// The operator's name: a to z, 0 to 9, _ and -.
+        name: String,
+    },
+}
+
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum KeyPurpose {
     /// The keys of session tokens.
@@ -150,6 +165,7 @@ impl CommandLine {
                 print(&toml::to_string(&Settings { store, ..settings })?)
             }
             Command::Db(DbCommand::Migrate) => print(&runtime()?.block_on(stores::migrate(&load(&overrides)?))?),
+            Command::Console(ConsoleCommand::Token { name }) => print(&operators::new_token(&name, &SystemRandomness)?),
             Command::Keys(KeysCommand::Change { purpose }) => {
                 runtime()?.block_on(change_key(&load(&overrides)?, purpose))
             }
@@ -160,6 +176,10 @@ impl CommandLine {
             Command::Sms(command) => runtime()?.block_on(sms_commands::run(&load(&overrides)?, command)),
             Command::Store(StoreCommand::Copy { from, to }) => {
                 print(&runtime()?.block_on(copy(&load(&overrides)?, &from, &to))?)
+            }
+            Command::Doctor => {
+                let settings = load(&overrides)?;
+                runtime()?.block_on(doctor::doctor(&settings, &mut std::io::stdout()))
             }
             Command::Backup { to } => {
                 let told = runtime()?.block_on(store_commands::back_up(&load(&overrides)?, &to))?;
@@ -189,6 +209,7 @@ fn check(settings: &Settings) -> Result<()> {
     settings.capacity()?;
     settings.connection_limits()?;
     settings.metrics_listen()?;
+    settings.console()?;
     settings.sms_providers()?;
     stores::database(settings)?;
     settings.tracing()?;
@@ -234,7 +255,7 @@ fn run_until_told(settings: &Settings) -> Result<()> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let ports = Ports { printer: Some(Box::new(std::io::stdout())), ..Ports::default() };
         let app = App::start(settings, ports).await?;
-        print(&greeting(settings, app.address))?;
+        print(&greeting(settings, &app))?;
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
@@ -244,9 +265,10 @@ fn run_until_told(settings: &Settings) -> Result<()> {
 }
 
 /// Where it listens, in what mode, and what to try.
-fn greeting(settings: &Settings, address: SocketAddr) -> String {
-    let base = format!("http://{address}");
-    let listening = format!("listening on {base}\n");
+fn greeting(settings: &Settings, app: &App) -> String {
+    let base = format!("http://{}", app.address);
+    let console = app.console_address.map(|address| format!("console: http://{address}/console\n"));
+    let listening = format!("listening on {base}\n{}", console.unwrap_or_default());
     match settings.environment {
         Environment::Production => listening + "environment: production\n",
         Environment::Development if settings.sms.sender == SmsSenderName::Providers => {

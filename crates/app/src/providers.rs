@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use mobile_bind_domain::ports::{Clock, Randomness};
-use mobile_bind_sms::{Failover, HttpClient, Provider, Receipt, Shared};
-use tracing::info;
+use mobile_bind_sms::{Failover, HearReceipt, HttpClient, Provider, Shared};
 
 use crate::settings::Settings;
 
@@ -17,13 +16,10 @@ pub(crate) fn failover(
     settings: &Settings,
     clock: &Arc<dyn Clock>,
     randomness: &Arc<dyn Randomness>,
+    receipts: HearReceipt,
 ) -> Result<Failover> {
-    let shared = Shared {
-        client: HttpClient::new()?,
-        clock: Arc::clone(clock),
-        randomness: Arc::clone(randomness),
-        receipts: Arc::new(|provider, Receipt { id, state, error }| info!(provider, id, ?state, error, "receipt")),
-    };
+    let shared =
+        Shared { client: HttpClient::new()?, clock: Arc::clone(clock), randomness: Arc::clone(randomness), receipts };
     let configs = settings.sms_providers()?.into_iter();
     let providers = configs.map(|(name, config)| Ok(Arc::new(Provider::new(&name, config, &shared)?)));
     Ok(Failover::new(providers.collect::<Result<_>>()?, Arc::clone(randomness)))

@@ -108,7 +108,7 @@ pub(crate) async fn run(settings: &Settings, command: SmsCommand) -> Result<()> 
         SmsCommand::Send { to, provider, language, dry_run } => {
             let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
             let message = message(settings, &to, language, randomness.as_ref())?;
-            let all = providers::failover(settings, &clock, &randomness)?;
+            let all = providers::failover(settings, &clock, &randomness, Arc::new(|_, _| {}))?;
             let chosen = chosen(&all, provider.as_deref())?;
             let sender = Failover::new(chosen, randomness);
             if dry_run { show(&sender, &message) } else { send(settings, sender, message).await }

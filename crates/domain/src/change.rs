@@ -45,6 +45,15 @@ pub enum Expectation {
     Challenge(ChallengeKey, Revision),
     /// The session is there.
     Session(SessionId),
+    /// One more event could be counted, without counting it.
+    Room {
+        /// What is counted.
+        subject: Subject,
+        /// When.
+        at: Timestamp,
+        /// The quotas that must have room.
+        kept: Vec<Quota>,
+    },
     /// What became of a request with an idempotency key is as it was read.
     Idempotency(IdempotencyName, Revision),
 }
@@ -164,6 +173,7 @@ impl Change {
         self.expectations.is_empty() && self.writes.is_empty()
     }
 
+    /// Only that it still holds.
     pub(crate) fn expecting(expectation: Expectation) -> Self {
         Self { expectations: vec![expectation], writes: Vec::new() }
     }

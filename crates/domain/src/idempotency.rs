@@ -94,11 +94,10 @@ impl fmt::Debug for IdempotencyRecord {
 pub struct FinalRefusal(u8);
 
 /// The numbers by which they are stored: never change one.
-const FINAL: [(u8, Refusal); 11] = [
+const FINAL: [(u8, Refusal); 10] = [
     (1, Refusal::CodeExpired),
     (2, Refusal::CodeWrong),
     (3, Refusal::OpenIdMissing),
-    (4, Refusal::IdentityUnproved),
     (5, Refusal::HeldByOther),
     (6, Refusal::HeldByCaller),
     (7, Refusal::NumberForbidden),

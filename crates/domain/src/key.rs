@@ -1,6 +1,8 @@
 //! The server keys that codes are MACed with. Codes are short: without a key their hash would be a matter of a loop.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
@@ -40,13 +42,15 @@ impl KeyId {
 pub struct CodeKey {
     id: KeyId,
     secret: Zeroizing<[u8; 32]>,
+    /// How many MACs were made with it.
+    uses: Arc<AtomicU64>,
 }
 
 impl CodeKey {
     /// A key of 32 bytes from a CSPRNG.
     #[must_use]
     pub fn new(id: KeyId, secret: [u8; 32]) -> Self {
-        Self { id, secret: Zeroizing::new(secret) }
+        Self { id, secret: Zeroizing::new(secret), uses: Arc::default() }
     }
 
     /// The key's id.
@@ -89,6 +93,12 @@ impl CodeKeys {
     #[must_use]
     pub fn new(current: CodeKey, older: Vec<CodeKey>) -> Self {
         Self { current, older }
+    }
+
+    /// How many MACs were made with these keys so far.
+    #[must_use]
+    pub fn uses(&self) -> u64 {
+        std::iter::once(&self.current).chain(&self.older).map(|key| key.uses.load(Ordering::Relaxed)).sum()
     }
 
     /// The MAC under which a code is stored.
@@ -180,6 +190,7 @@ fn code_mac(key: &CodeKey, challenge: &ChallengeKey, digits: &[u8]) -> Hmac<Sha2
 }
 
 fn keyed(key: &CodeKey, purpose: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
+    key.uses.fetch_add(1, Ordering::Relaxed);
     #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
     let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(key.secret.as_slice()).expect("any key length is valid");
     for part in std::iter::once(&purpose).chain(parts) {

@@ -6,6 +6,7 @@
 //! [`ports::Store`] and starts again when the snapshot no longer holds.
 
 pub mod account;
+pub mod address;
 pub mod administration;
 pub mod audit;
 pub mod bind;
@@ -13,6 +14,8 @@ pub mod challenge;
 pub mod change;
 pub mod client;
 pub mod code;
+pub mod conversion;
+pub mod guard;
 pub mod idempotency;
 pub mod identity;
 pub mod key;
@@ -31,11 +34,14 @@ pub mod tally;
 pub mod time;
 
 pub use account::{Account, AccountId, AccountStatus, MemberCode, PlatformIdentity, ShopDetails};
+pub use address::{AddressRange, AddressRangeError};
 pub use audit::{AuditEvent, AuditNode, RequestId};
 pub use challenge::{Challenge, ChallengeKey, VerifiedMobile};
 pub use change::{Change, Expectation, Revision, Versioned, Write};
 pub use client::{AddressBlock, Client, ClientType, Installation, Language, Platform, Requester};
 pub use code::{CodeAttempt, CodeLength, VerificationCode};
+pub use conversion::ConversionPolicy;
+pub use guard::{BudgetUse, Guard, Guards, Verdict};
 pub use idempotency::{
     FinalRefusal, IdempotencyKey, IdempotencyName, IdempotencyRecord, IdempotentOutcome, Repeatable,
 };
@@ -47,6 +53,7 @@ pub use policy::{LimitMode, Limits, PlatformProof, Policy};
 pub use profile::{Avatar, Gender, Profile, ProfileText};
 pub use proof::{Proof, ProofId, SealedSessionKey, SpentMark};
 pub use refusal::{Operation, Refusal};
+pub use send::SendParameters;
 pub use service::{Outbox, SPANS, Service};
 pub use session::{Session, SessionId, SessionSeed, Token};
 pub use tally::{Quota, Subject, Tally};

@@ -7,6 +7,9 @@ use regex::{Regex, RegexBuilder};
 /// The contract's number pattern: eleven digits of mainland China, starting 13 to 19.
 pub const DEFAULT_PATTERN: &str = r"^1[3-9]\d{9}$";
 
+/// The country calling code of numbers that are written without one.
+pub const HOME: &str = "86";
+
 /// A well-formed mobile number. `Debug` and `Display` mask it; [`Mobile::as_str`] gives it whole.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mobile(Box<str>);
@@ -110,6 +113,12 @@ impl MobileRule {
     #[must_use]
     pub fn parse(&self, text: &str) -> Option<Mobile> {
         if self.0.is_match(text) { Mobile::restore(text) } else { None }
+    }
+
+    /// The country calling code of a number that the rule has read.
+    #[must_use]
+    pub fn country<'a>(&'a self, _: &'a Mobile) -> &'a str {
+        HOME
     }
 
     /// The pattern, as configured.

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use crate::conversion::ConversionPolicy;
 use crate::mobile::DEFAULT_PATTERN;
-use crate::{AppId, CodeLength, Mobile, MobileRule, Platform, Quota};
+use crate::{AddressBlock, AddressRange, AppId, CodeLength, Mobile, MobileRule, Platform, Quota};
 
 /// Whether quotas on sending and trying are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,14 +31,61 @@ pub struct Limits {
     pub sends_by_installation: Vec<Quota>,
     /// Messages that one address asks for.
     pub sends_from_address: Vec<Quota>,
+    /// Messages that one address asks for that many are known to share, such as a carrier's translated addresses.
+    pub sends_from_shared_address: Vec<Quota>,
+    /// Which addresses are shared so.
+    pub shared_addresses: Vec<AddressRange>,
     /// Messages that one account's sessions ask for.
     pub sends_of_account: Vec<Quota>,
     /// All messages.
     pub sends: Vec<Quota>,
-    /// Wrong codes for one number; a new code does not reset them.
+    /// Whether half of what a number may be sent and tried, and of the overall budget, is kept for callers whom the number may
+    /// belong to.
+    pub keep_half_for_owners: bool,
+    /// Wrong codes for one number; neither a new code nor a success resets them.
     pub failures_on_number: Vec<Quota>,
+    /// Wrong codes for one number since its last success.
+    pub failures_since_success: Vec<Quota>,
     /// Tries of one client that has no code to try.
     pub failures_by_client: Vec<Quota>,
+    /// Whether the quotas on blocks of numbers are kept; never more strictly than all.
+    pub range_mode: LimitMode,
+    /// Messages to one block of ten thousand numbers.
+    pub sends_to_range: Vec<Quota>,
+    /// Whether shares of verified messages that fall are acted upon; never more strictly than all.
+    pub conversion_mode: LimitMode,
+    /// When a share has fallen.
+    pub conversion: ConversionPolicy,
+    /// How many times a soft limit somebody may use who has solved a captcha.
+    pub captcha_multiple: u32,
+}
+
+impl Limits {
+    /// The quotas on an address's messages.
+    #[must_use]
+    pub fn sends_from(&self, address: AddressBlock) -> &[Quota] {
+        let shared = self.shared_addresses.iter().any(|range| range.contains(address.first()));
+        if shared { &self.sends_from_shared_address } else { &self.sends_from_address }
+    }
+
+    /// A quota as it is for somebody to whom the number may belong, or for a stranger.
+    #[must_use]
+    pub fn quotas_for(&self, quotas: &[Quota], may_be_owner: bool) -> Vec<Quota> {
+        let stranger = self.keep_half_for_owners && !may_be_owner;
+        quotas.iter().map(|quota| if stranger { quota.for_strangers() } else { *quota }).collect()
+    }
+}
+
+impl LimitMode {
+    /// The laxer of two.
+    #[must_use]
+    pub fn at_most(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Off, _) | (_, Self::Off) => Self::Off,
+            (Self::Shadow, _) | (_, Self::Shadow) => Self::Shadow,
+            (Self::Enforce, Self::Enforce) => Self::Enforce,
+        }
+    }
 }
 
 const HOUR: u64 = 3600;
@@ -50,10 +98,20 @@ impl Default for Limits {
             sends_to_number: vec![Quota::new(5, HOUR), Quota::new(10, DAY)],
             sends_by_installation: vec![Quota::new(10, HOUR)],
             sends_from_address: vec![Quota::new(30, HOUR)],
+            sends_from_shared_address: vec![Quota::new(600, HOUR)],
+            shared_addresses: Vec::new(),
             sends_of_account: vec![Quota::new(10, DAY)],
             sends: vec![Quota::new(600, 60), Quota::new(100_000, DAY)],
+            keep_half_for_owners: true,
             failures_on_number: vec![Quota::new(20, DAY)],
+            // NIST SP 800-63B, section 5.2.2: no more than 100.
+            failures_since_success: vec![Quota::new(100, 365 * DAY)],
             failures_by_client: vec![Quota::new(300, HOUR)],
+            range_mode: LimitMode::Enforce,
+            sends_to_range: vec![Quota::new(60, HOUR), Quota::new(200, DAY)],
+            conversion_mode: LimitMode::Shadow,
+            conversion: ConversionPolicy::default(),
+            captcha_multiple: 10,
         }
     }
 }
@@ -127,6 +185,10 @@ pub struct Policy {
     pub send_interval: Duration,
     /// How long the very same bind is answered again.
     pub repeat_window: Duration,
+    /// How long an idempotency key is remembered.
+    pub idempotency_lifetime: Duration,
+    /// How long a message may take to be handed over before its outcome counts as unknown.
+    pub sending_patience: Duration,
     /// Whether new accounts wait for approval.
     pub register_audit: bool,
     /// Numbers that no new account may be made for.
@@ -160,6 +222,8 @@ impl Policy {
             tries_per_code: 5,
             send_interval: Duration::from_secs(60),
             repeat_window: Duration::from_secs(10),
+            idempotency_lifetime: Duration::from_secs(600),
+            sending_patience: Duration::from_secs(30),
             register_audit: false,
             forbidden_mobiles: HashSet::new(),
             referrer_by_mobile: true,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::{Guard, Verdict};
+
 /// What was asked for: some refusals differ by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
@@ -60,14 +62,27 @@ pub enum Refusal {
     },
     /// A quota on messages is used up.
     SendLimit {
+        /// Which.
+        guard: Guard,
         /// How long to wait.
+        wait: Duration,
+    },
+    /// A soft limit on messages is used up: whoever solves a captcha may go on.
+    CaptchaWanted {
+        /// Which.
+        guard: Guard,
+        /// How long to wait otherwise.
         wait: Duration,
     },
     /// A quota on wrong codes is used up.
     TryLimit {
+        /// Which.
+        guard: Guard,
         /// How long to wait.
         wait: Duration,
     },
+    /// The idempotency key was used for another request.
+    IdempotencyKeyReused,
     /// The SMS provider will not send to this number.
     SmsRefused,
     /// The SMS provider takes no more messages for now, to this number or at all.
@@ -78,4 +93,17 @@ pub enum Refusal {
     SmsUnknown,
     /// The store could not be read or written.
     NotStored(Operation),
+}
+
+impl Refusal {
+    /// The guard that refused, and how.
+    #[must_use]
+    pub fn guard(&self) -> Option<(Guard, Verdict)> {
+        match self {
+            Self::SendTooSoon { .. } => Some((Guard::Interval, Verdict::Refused)),
+            Self::SendLimit { guard, .. } | Self::TryLimit { guard, .. } => Some((*guard, Verdict::Refused)),
+            Self::CaptchaWanted { guard, .. } => Some((*guard, Verdict::CaptchaWanted)),
+            _ => None,
+        }
+    }
 }

@@ -124,6 +124,14 @@ impl Meter {
 }
 
 impl Tally {
+    /// How many events count for a quota now.
+    #[must_use]
+    pub fn used(&self, quota: &Quota, now: Timestamp) -> u64 {
+        let meter = self.meters.iter().find(|meter| meter.window == quota.window);
+        let counting = meter.into_iter().flat_map(|meter| &meter.events);
+        counting.filter(|(at, _)| at.after(quota.window) > now).map(|&(_, count)| u64::from(count)).sum()
+    }
+
     /// How long until every quota has room for one more event; `None` where they have it now.
     #[must_use]
     pub fn wait(&self, quotas: &[Quota], now: Timestamp) -> Option<Duration> {

@@ -70,9 +70,30 @@ impl<D: Data> Answer<D> {
     }
 }
 
+/// The captcha that a client shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CaptchaWidget {
+    /// Whose it is: `turnstile`, `hcaptcha`.
+    pub provider: String,
+    /// The site key that its widget is made with.
+    pub site_key: String,
+}
+
+impl<D: Data> Answer<D> {
+    /// A refusal that a solved captcha helps with.
+    pub(crate) fn wanting(refusal: &Refusal, captcha: Option<&CaptchaWidget>, language: Language) -> Self {
+        let told = refusal_table::refusal(refusal, language);
+        let response = envelope::wanting(StatusCode::OK, told.code, &told.message, captcha);
+        Self { response: retry_after(response, &told), data: PhantomData }
+    }
+}
+
 /// A refusal's answer. One that will not last says in `Retry-After` when to ask again.
 pub(crate) fn refused(told: &Told) -> Response {
-    let mut response = envelope::response(StatusCode::OK, told.code, &told.message, &NO_DATA);
+    retry_after(envelope::response(StatusCode::OK, told.code, &told.message, &NO_DATA), told)
+}
+
+fn retry_after(mut response: Response, told: &Told) -> Response {
     if let Some(wait) = told.wait {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(catalogue::whole_seconds(wait)));
     }

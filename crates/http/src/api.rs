@@ -36,8 +36,12 @@ impl Api {
     /// Sends a code by SMS to the number. Every send draws a new code and ends the one before; a number rests a
     /// while between two, 60 seconds unless the shop says otherwise. The code belongs to the client that asked: its `uuid` or, without one, its address.
     ///
-    /// Refuses with -1 (number empty or malformed) and -100 (not sent: the message says why and when to try again, and so
-    /// does `Retry-After`).
+    /// With an `Idempotency-Key`, the same request sent again within ten minutes is answered as the first was, and costs no
+    /// second message; another request under the same key is refused.
+    ///
+    /// Refuses with -1 (number empty or malformed, or the key was used for another request) and -100 (not sent: the message
+    /// says why and when to try again, and so does `Retry-After`). An answer with `captcha` wants one to be solved: ask again
+    /// with what its widget gave.
     #[oai(
         path = "/user/appmobilebindverifysend",
         method = "post",
@@ -47,9 +51,12 @@ impl Api {
     async fn send_verification_code(&self, asked: Asked<SendCode>) -> Answer<Nothing> {
         let Requester { language, client_type, .. } = asked.requester;
         let service = Arc::clone(&self.service);
-        let sending = async move { service.send_code(asked.requester.clone(), asked.mobile(), asked.token()).await };
+        let sending = async move { service.send_code(asked.requester.clone(), &asked.send_parameters()).await };
         let outcome = Completion::of(within(operation("send_code", client_type), sending)).await;
         metrics::sent(client_type, &outcome);
+        if let Err(refusal @ Refusal::CaptchaWanted { .. }) = &outcome {
+            return Answer::wanting(refusal, self.presentation.captcha.as_ref(), language);
+        }
         Answer::new(outcome.map(|()| Nothing::HERE), catalogue::SENT, language)
     }
 
@@ -60,9 +67,11 @@ impl Api {
     /// number is entered, or a new one is made. Every bind answers a new session token; the token that the account had on
     /// this client type stops working.
     ///
-    /// The same bind, sent again by the same client within 10 seconds, is answered as the first time.
+    /// The same bind, sent again by the same client within 10 seconds, or within ten minutes with the same
+    /// `Idempotency-Key`, is answered as the first time.
     ///
-    /// Refuses with -1 (a parameter is missing, invalid or too long, or no account may be made for the number), -2 (number
+    /// Refuses with -1 (a parameter is missing, invalid or too long, the idempotency key was used for another request, or no
+    /// account may be made for the number), -2 (number
     /// malformed), -10 (no live code), -11 (wrong code), -20 (mini-program without its openid), -50 (the number is another
     /// account's), -51 (the number is the caller's already), -100 (not bound now), -110 (the account is disabled or waits
     /// for approval) and -400 (the openid could not be confirmed: open the app again).

@@ -1,16 +1,17 @@
 //! What a request asks for: one extractor for all operations, which also documents their bodies.
 
 use std::marker::PhantomData;
-use std::net::{IpAddr, Ipv4Addr};
 
 use mobile_bind_domain::bind::BindParameters;
-use mobile_bind_domain::{ClientType, Installation, Language, Refusal, Requester};
+use mobile_bind_domain::ports::CaptchaResponse;
+use mobile_bind_domain::{ClientType, IdempotencyKey, Installation, Language, Refusal, Requester, SendParameters};
 use poem::http::{HeaderMap, header};
 use poem::{Error, Request, RequestBody, Result};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchemaRef, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde_json::{Value as Json, json};
 
+use crate::client_address::ClientAddress;
 use crate::envelope::EnvelopeCode;
 use crate::fault::WireFault;
 use crate::parameters::{Parameter, Parameters, Value, read_body};
@@ -38,7 +39,7 @@ pub(crate) struct SendCode;
 impl Input for SendCode {
     const SCHEMA: &'static str = "SendVerificationCodeRequest";
     const DESCRIPTION: &'static str = "Where to send a code.";
-    const PARAMETERS: &'static [Parameter] = &[Parameter::Mobile];
+    const PARAMETERS: &'static [Parameter] = &[Parameter::Mobile, Parameter::Captcha];
     const REQUIRED: &'static [Parameter] = &[Parameter::Mobile];
 
     fn example() -> Json {
@@ -109,6 +110,8 @@ impl Input for SessionToken {
 pub(crate) struct Asked<I> {
     pub(crate) requester: Requester,
     parameters: Parameters,
+    idempotency_key: Option<IdempotencyKey>,
+    captcha: Option<CaptchaResponse>,
     /// Goes where the work goes, also without its client.
     _place: Option<Place>,
     input: PhantomData<I>,
@@ -134,16 +137,13 @@ impl<I: Input> Asked<I> {
         }
         let installation =
             installation(parameters.text(Parameter::Uuid)).map_err(|refusal| refuse(&refusal, language))?;
-        let address =
-            request.remote_addr().as_socket_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-        let requester = Requester {
-            client_type,
-            installation,
-            address: address.into(),
-            language,
-            request: crate::observation::id_of(request),
-        };
-        Ok(Self { requester, parameters, _place: request.data::<Place>().cloned(), input: PhantomData })
+        let idempotency_key = idempotency_key(request.headers()).map_err(|fault| fault.into_error(language))?;
+        let captcha = captcha(parameters.text(Parameter::Captcha)).map_err(|refusal| refuse(&refusal, language))?;
+        let address = ClientAddress::of(request).into();
+        let requester =
+            Requester { client_type, installation, address, language, request: crate::observation::id_of(request) };
+        let place = request.data::<Place>().cloned();
+        Ok(Self { requester, parameters, idempotency_key, captcha, _place: place, input: PhantomData })
     }
 
     /// The session token; empty where there is none.
@@ -153,8 +153,13 @@ impl<I: Input> Asked<I> {
 }
 
 impl Asked<SendCode> {
-    pub(crate) fn mobile(&self) -> &str {
-        self.parameters.text(Parameter::Mobile)
+    pub(crate) fn send_parameters(&self) -> SendParameters<'_> {
+        SendParameters {
+            mobile: self.parameters.text(Parameter::Mobile),
+            token: self.token(),
+            captcha: self.captcha.as_ref(),
+            idempotency_key: self.idempotency_key.as_ref(),
+        }
     }
 }
 
@@ -175,6 +180,7 @@ impl Asked<BindMobile> {
             openid: Parameter::openid_of(client_type).map(text).unwrap_or_default(),
             unionid: Parameter::unionid_of(client_type).map(text).unwrap_or_default(),
             token: self.token(),
+            idempotency_key: self.idempotency_key.as_ref(),
         }
     }
 }
@@ -198,6 +204,25 @@ fn installation(uuid: &str) -> Result<Option<Installation>, Refusal> {
     }
     let too_long = Refusal::TextTooLong { parameter: Parameter::Uuid.name(), limit: Installation::MAX_CHARS };
     Installation::new(uuid).map(Some).ok_or(too_long)
+}
+
+/// The header's name.
+pub(crate) const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+
+/// One key, where there is one; several are none of ours.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, WireFault> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let key = value.to_str().ok().and_then(IdempotencyKey::new).filter(|_| values.next().is_none());
+    key.map(Some).ok_or(WireFault::InvalidParameter(IDEMPOTENCY_KEY))
+}
+
+fn captcha(response: &str) -> Result<Option<CaptchaResponse>, Refusal> {
+    if response.is_empty() {
+        return Ok(None);
+    }
+    let too_long = Refusal::TextTooLong { parameter: Parameter::Captcha.name(), limit: CaptchaResponse::MAX_CHARS };
+    CaptchaResponse::new(response).map(Some).ok_or(too_long)
 }
 
 fn refuse(refusal: &Refusal, language: Language) -> Error {

@@ -107,6 +107,52 @@ phrases! {
         "發送失敗[發送次數已達上限，請 {wait}後再試]",
         "Código no enviado [se han pedido demasiados, prueba dentro de {wait}]",
     }
+    INSTALLATION_SEND_LIMIT {
+        "发送失败[此设备发送次数过多，请 {wait}后再试]",
+        "Code not sent [too many were requested from this device, try again in {wait}]",
+        "發送失敗[此裝置發送次數過多，請 {wait}後再試]",
+        "Código no enviado [se han pedido demasiados desde este dispositivo, prueba dentro de {wait}]",
+    }
+    ADDRESS_SEND_LIMIT {
+        "发送失败[当前网络发送次数过多，请更换网络或 {wait}后再试]",
+        "Code not sent [too many were requested from this network, use another or try again in {wait}]",
+        "發送失敗[目前網路發送次數過多，請更換網路或 {wait}後再試]",
+        "Código no enviado [se han pedido demasiados desde esta red, usa otra o prueba dentro de {wait}]",
+    }
+    ACCOUNT_SEND_LIMIT {
+        "发送失败[此账号发送次数过多，请 {wait}后再试]",
+        "Code not sent [too many were requested for this account, try again in {wait}]",
+        "發送失敗[此帳號發送次數過多，請 {wait}後再試]",
+        "Código no enviado [se han pedido demasiados para esta cuenta, prueba dentro de {wait}]",
+    }
+    RANGE_SEND_LIMIT {
+        "发送失败[该号段发送次数过多，请 {wait}后再试]",
+        "Code not sent [too many were requested for numbers like this, try again in {wait}]",
+        "發送失敗[該號段發送次數過多，請 {wait}後再試]",
+        "Código no enviado [se han pedido demasiados para números como este, prueba dentro de {wait}]",
+    }
+    BUDGET_SEND_LIMIT {
+        "发送失败[短信发送繁忙，请 {wait}后再试]",
+        "Code not sent [too many codes are being requested, try again in {wait}]",
+        "發送失敗[簡訊發送繁忙，請 {wait}後再試]",
+        "Código no enviado [se están pidiendo demasiados códigos, prueba dentro de {wait}]",
+    }
+    CAPTCHA_WANTED {
+        "发送失败[请完成人机验证，或 {wait}后再试]",
+        "Code not sent [solve the captcha, or try again in {wait}]",
+        "發送失敗[請完成人機驗證，或 {wait}後再試]",
+        "Código no enviado [resuelve el captcha o prueba dentro de {wait}]",
+    }
+    CLIENT_TRY_LIMIT {
+        "绑定失败[此设备尝试次数过多，请 {wait}后再试]",
+        "Number not bound [too many tries from this device, try again in {wait}]",
+        "綁定失敗[此裝置嘗試次數過多，請 {wait}後再試]",
+        "Número no vinculado [demasiados intentos desde este dispositivo, prueba dentro de {wait}]",
+    }
+    IDEMPOTENCY_KEY_REUSED {
+        "请求重复标识已用于其他请求，请重试", "the idempotency key was used for another request",
+        "請求重複標識已用於其他請求，請重試", "la clave de idempotencia ya se usó para otra solicitud",
+    }
     TRY_LIMIT {
         "绑定失败[验证码错误次数过多，请 {wait}后再试]", "Number not bound [too many wrong codes, try again in {wait}]",
         "綁定失敗[驗證碼錯誤次數過多，請 {wait}後再試]",
@@ -192,12 +238,13 @@ phrases! {
 /// A wait in words, rounded up to a unit that a person would use.
 pub(crate) fn wait_text(wait: Duration, language: Language) -> String {
     let seconds = whole_seconds(wait);
-    // Only seconds can be one: minutes start at two, and so do hours.
+    // Only seconds can be one: minutes start at two, and so do hours and days.
     let (count, [zh, en, cht, spa]) = match seconds {
         1 => (1, ["秒", "second", "秒", "segundo"]),
         2..120 => (seconds, ["秒", "seconds", "秒", "segundos"]),
         120..7200 => (seconds.div_ceil(60), ["分钟", "minutes", "分鐘", "minutos"]),
-        _ => (seconds.div_ceil(3600), ["小时", "hours", "小時", "horas"]),
+        7200..172_800 => (seconds.div_ceil(3600), ["小时", "hours", "小時", "horas"]),
+        _ => (seconds.div_ceil(86_400), ["天", "days", "天", "días"]),
     };
     let unit = match language {
         Language::Zh => zh,

@@ -2,14 +2,18 @@
 
 use std::collections::HashMap;
 
+use mobile_bind_domain::IdempotencyKey;
 use poem::endpoint::BoxEndpoint;
 use poem::http::Method;
 use poem::{Route, RouteMethod};
-use poem_openapi::registry::{MetaApi, MetaOperation, MetaOperationParam, MetaParamIn, MetaSecurityScheme, Registry};
+use poem_openapi::registry::{
+    MetaApi, MetaOperation, MetaOperationParam, MetaParamIn, MetaSchema, MetaSecurityScheme, Registry,
+};
 use poem_openapi::{LicenseObject, OpenApi, OpenApiService};
 use serde_json::Value;
 
 use crate::api::Api;
+use crate::asked::IDEMPOTENCY_KEY;
 use crate::parameters::Parameter;
 use crate::{examples, schemas};
 
@@ -20,6 +24,9 @@ Clients branch on `code`, 0 being success, and show `msg`.
 
 Parameters may come in the query or in the body; the body wins. `/api.php?s=user/...` reaches the same operations as \
 `/user/...`.";
+
+/// The operations that take an idempotency key.
+const KEYED: [&str; 2] = ["sendVerificationCode", "bindMobile"];
 
 const BEARER: &str = "SessionToken";
 
@@ -69,12 +76,27 @@ fn add_what_is_common(operation: &mut MetaOperation) {
             style: None,
         }
     }));
+    if KEYED.contains(&operation.operation_id.unwrap_or_default()) {
+        let description = "Names this request among the client's own: the same request with the same key, within ten minutes, is \
+            answered as the first was. 1 to 255 visible ASCII characters, such as a UUID made for the request.";
+        let schema = MetaSchema { max_length: Some(IdempotencyKey::MAX_CHARS), ..MetaSchema::new("string") };
+        operation.params.push(MetaOperationParam {
+            name: IDEMPOTENCY_KEY.to_owned(),
+            schema: schemas::inline(schema),
+            in_type: MetaParamIn::Header,
+            description: Some(description.to_owned()),
+            required: false,
+            deprecated: false,
+            explode: true,
+            style: None,
+        });
+    }
     // An empty requirement beside it makes the token optional.
     operation.security = vec![HashMap::from([(BEARER, Vec::new())]), HashMap::new()];
 }
 
-/// The document, and the page to read it on.
-pub(crate) fn service() -> OpenApiService<Documented, ()> {
+/// The document as poem-openapi makes it.
+fn service() -> OpenApiService<Documented, ()> {
     OpenApiService::new(Documented, "mobile-bind", env!("CARGO_PKG_VERSION"))
         .description(DESCRIPTION)
         .license(LicenseObject::new(env!("CARGO_PKG_LICENSE")))
@@ -185,7 +207,9 @@ mod tests {
             assert_eq!(operation["tags"].as_array().unwrap().len(), 1);
             let common: Vec<&str> =
                 operation["parameters"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
-            assert_eq!(common, ["application", "application_client_type", "token", "uuid", "lang"]);
+            let keyed = super::KEYED.contains(&id).then_some("Idempotency-Key");
+            let named = ["application", "application_client_type", "token", "uuid", "lang"];
+            assert_eq!(common, named.into_iter().chain(keyed).collect::<Vec<_>>());
             let encodings = operation["requestBody"]["content"].as_object().unwrap();
             let expected = ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"];
             assert_eq!(encodings.keys().collect::<Vec<_>>(), expected);

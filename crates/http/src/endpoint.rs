@@ -1,7 +1,9 @@
 //! The routes, and what stands around them.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
+use metrics::counter;
 use poem::endpoint::BoxEndpoint;
 use poem::error::MethodNotAllowedError;
 use poem::http::{StatusCode, Uri, header};
@@ -10,10 +12,12 @@ use poem::{Endpoint, EndpointExt, Error, IntoEndpoint, Request, Response, Result
 use tracing::error;
 
 use crate::api::Api;
+use crate::callbacks::CallbackRoute;
+use crate::client_address::Addressed;
 use crate::cors::{AllowedOrigins, Cors};
 use crate::envelope::EnvelopeCode;
 use crate::fault::WireFault;
-use crate::metrics::{Answered, MetricsRoute};
+use crate::metrics::{Answered, MetricsRoute, UNLISTED_PROXY};
 use crate::observation::Observation;
 use crate::parameters::{Parameter, Parameters};
 use crate::readiness::Readiness;
@@ -23,14 +27,27 @@ use crate::{Parts, development, document, language, pages};
 
 /// The whole service, for a server to run.
 pub fn endpoint(parts: Parts) -> BoxEndpoint<'static, Response> {
-    let Parts { service, presentation, cors_origins, key_set, capacity, metrics, bind_page, development } = parts;
+    counter!(UNLISTED_PROXY).increment(0);
+    let Parts {
+        service,
+        presentation,
+        forwarding,
+        cors_origins,
+        key_set,
+        capacity,
+        metrics,
+        bind_page,
+        callbacks,
+        development,
+    } = parts;
     let operations = Api { service: Arc::clone(&service), presentation };
     let mut route = document::route(operations, Route::new())
         .at("/healthz", get(healthz))
         .at("/readyz", get(Readiness(Arc::clone(&service))))
         .at("/openapi.json", get(constant(document::openapi_document())))
         .at("/favicon.ico", pages::icon())
-        .nest("/docs", document::service().swagger_ui());
+        .at("/docs", pages::docs())
+        .at("/docs/", pages::docs());
     if let Some(key_set) = key_set {
         route = route.at("/.well-known/jwks.json", get(constant(key_set.to_string())));
     }
@@ -38,10 +55,12 @@ pub fn endpoint(parts: Parts) -> BoxEndpoint<'static, Response> {
         route = route.at("/metrics", get(MetricsRoute { service: Arc::clone(&service), scrape }));
     }
     if bind_page {
-        route = route.at("/", pages::bind(&service.policy));
+        route = route.at("/", pages::bind(&service.policy, development.is_some()));
     }
-    if bind_page || development.is_some() {
-        route = route.nest("/pages", pages::assets());
+    let scripts = [Some("docs.js"), bind_page.then_some("bind.js"), development.as_ref().map(|_| "inbox.js")];
+    route = route.nest("/pages", pages::assets(&scripts.into_iter().flatten().collect::<Vec<_>>()));
+    if let Some(callbacks) = callbacks {
+        route = route.at("/sms/receipts/:provider/:key", poem::post(CallbackRoute(callbacks)));
     }
     if let Some(development) = development {
         route = route.nest_no_strip("/dev", development::routes(development, Arc::clone(&service)));
@@ -49,7 +68,8 @@ pub fn endpoint(parts: Parts) -> BoxEndpoint<'static, Response> {
     let guarded = Shedding::new(Faults(route.with(CatchPanic::new().with_handler(panicked))), capacity);
     let origins = AllowedOrigins::new(&cors_origins);
     let inner = Cors { inner: Rewriting(guarded), origins };
-    Observation { inner, service, answered: Answered::default() }.boxed()
+    let inner = Observation { inner, service, answered: Answered::default() };
+    Addressed { inner, forwarding, unlisted: AtomicU64::new(0) }.boxed()
 }
 
 /// An endpoint that always answers the same JSON.
@@ -94,7 +114,7 @@ impl Head {
     fn allowed_methods(&self) -> &'static str {
         match self.uri.path() {
             path if OPERATIONS.contains(&path) => "GET, POST",
-            path if development::takes_post(path) => "POST",
+            path if development::takes_post(path) || path.starts_with("/sms/receipts/") => "POST",
             _ => "GET, HEAD",
         }
     }

@@ -4,6 +4,8 @@ use poem::Response;
 use poem::http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
+use crate::answer::CaptchaWidget;
+
 /// What every enveloped answer is sent as.
 const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
@@ -22,14 +24,26 @@ struct Envelope<'a, D> {
     msg: &'a str,
     code: i32,
     data: &'a D,
+    /// Only where one is wanted: after the fields that every client knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    captcha: Option<&'a CaptchaWidget>,
 }
 
 /// An answer in the envelope, in the order of its fields.
 pub(crate) fn response<D: Serialize>(status: StatusCode, code: i32, message: &str, data: &D) -> Response {
-    let envelope = Envelope { msg: message, code, data };
+    write(status, &Envelope { msg: message, code, data, captcha: None })
+}
+
+/// A refusal that a solved captcha helps with.
+pub(crate) fn wanting(status: StatusCode, code: i32, message: &str, captcha: Option<&CaptchaWidget>) -> Response {
+    write(status, &Envelope { msg: message, code, data: &NO_DATA, captcha })
+}
+
+fn write<D: Serialize>(status: StatusCode, envelope: &Envelope<'_, D>) -> Response {
+    let code = envelope.code;
     // Nothing that is answered can fail to be written as JSON; should it ever, the answer is still an envelope.
     let mut body = Vec::with_capacity(USUAL_SIZE);
-    let (status, code, body) = match serde_json::to_writer(&mut body, &envelope) {
+    let (status, code, body) = match serde_json::to_writer(&mut body, envelope) {
         Ok(()) => (status, code, body),
         Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, -500, br#"{"msg":"error","code":-500,"data":[]}"#.to_vec()),
     };

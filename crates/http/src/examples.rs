@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use mobile_bind_domain::{Language, Operation, Refusal};
+use mobile_bind_domain::{Guard, Language, Operation, Refusal};
 use serde_json::{Map, Value, json};
 
 use crate::catalogue::{self, Phrase};
@@ -42,7 +42,7 @@ const OPERATIONS: [Answers; 4] = [
             ("mobileMissing", Cause::Refused(Refusal::MobileMissing)),
             ("mobileMalformed", Cause::Refused(Refusal::MobileMalformed(Operation::Send))),
             ("tooSoon", Cause::Refused(Refusal::SendTooSoon { wait: MINUTE })),
-            ("tooMany", Cause::Refused(Refusal::SendLimit { wait: DAY })),
+            ("tooMany", Cause::Refused(Refusal::SendLimit { guard: Guard::Budget, wait: DAY })),
             ("providerRefused", Cause::Refused(Refusal::SmsRefused)),
             ("providerSilent", Cause::Refused(Refusal::SmsUnknown)),
             INVALID,
@@ -59,7 +59,7 @@ const OPERATIONS: [Answers; 4] = [
             ("textTooLong", Cause::Refused(Refusal::TextTooLong { parameter: "nickname", limit: 60 })),
             ("codeExpired", Cause::Refused(Refusal::CodeExpired)),
             ("codeWrong", Cause::Refused(Refusal::CodeWrong)),
-            ("tooManyTries", Cause::Refused(Refusal::TryLimit { wait: DAY })),
+            ("tooManyTries", Cause::Refused(Refusal::TryLimit { guard: Guard::Failures, wait: DAY })),
             ("openidMissing", Cause::Refused(Refusal::OpenIdMissing)),
             ("openidUnproved", Cause::Refused(Refusal::IdentityUnproved)),
             ("heldByOther", Cause::Refused(Refusal::HeldByOther)),

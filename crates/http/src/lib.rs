@@ -7,9 +7,12 @@
 mod answer;
 mod api;
 mod asked;
+mod callbacks;
 mod catalogue;
+mod client_address;
 mod completion;
 mod connections;
+mod console;
 mod cors;
 mod development;
 mod document;
@@ -33,7 +36,11 @@ mod user;
 
 use std::sync::Arc;
 
+pub use answer::CaptchaWidget;
+pub use callbacks::{CallAnswer, ProviderCall, ProviderCalls};
+pub use client_address::{ForwardedHeader, Forwarding, UnlistedProxy};
 pub use connections::{Connection, ConnectionLimits, LimitedAcceptor};
+pub use console::{Console, ConsoleParts, Operators, Recorder};
 pub use development::{Behaviour, Development, DevelopmentMessage};
 pub use document::openapi_document;
 pub use endpoint::endpoint;
@@ -52,6 +59,8 @@ pub struct Presentation {
     pub time_zone: jiff::tz::TimeZone,
     /// What `is_mandatory_bind_mobile` answers.
     pub mandatory_bind: bool,
+    /// The captcha that clients show where one is wanted.
+    pub captcha: Option<CaptchaWidget>,
 }
 
 /// What the service is made of.
@@ -60,6 +69,8 @@ pub struct Parts {
     pub service: Arc<mobile_bind_domain::Service>,
     /// How accounts are shown.
     pub presentation: Presentation,
+    /// Whose word on clients' addresses counts.
+    pub forwarding: Forwarding,
     /// The origins that browsers may call from: none where empty, any where `*` is among them.
     pub cors_origins: Vec<String>,
     /// A JWK set (RFC 7517) to publish at `/.well-known/jwks.json`.
@@ -70,6 +81,8 @@ pub struct Parts {
     pub metrics: Option<Arc<dyn Scrape>>,
     /// Whether the page to bind on is served, at `/`.
     pub bind_page: bool,
+    /// What takes providers' calls with receipts; without it the route does not exist.
+    pub callbacks: Option<Arc<dyn ProviderCalls>>,
     /// What the routes under `/dev` reach; without it they do not exist.
     pub development: Option<Arc<dyn Development>>,
 }

@@ -17,9 +17,11 @@ use crate::envelope::EnvelopeCode;
 use crate::rewriting::RouteName;
 
 const REQUESTS: &str = "mobile_bind_http_requests_total";
-const REQUEST_DURATION: &str = "mobile_bind_http_request_duration_seconds";
-const SENDS: &str = "mobile_bind_sends_total";
-const BINDS: &str = "mobile_bind_binds_total";
+pub(crate) const REQUEST_DURATION: &str = "mobile_bind_http_request_duration_seconds";
+pub(crate) const SENDS: &str = "mobile_bind_sends_total";
+pub(crate) const BINDS: &str = "mobile_bind_binds_total";
+/// Requests forwarded by a private address that is not listed as a proxy.
+pub(crate) const UNLISTED_PROXY: &str = "mobile_bind_unlisted_proxy_requests_total";
 const STORE_READY: &str = "mobile_bind_store_ready";
 const NODE_INFO: &str = "mobile_bind_node_info";
 const POOL_CONNECTIONS: &str = "mobile_bind_store_pool_connections";
@@ -50,6 +52,7 @@ pub fn describe_metrics() {
     describe_counter!(SHED, "Requests turned away at once because their bulkhead was full.");
     describe_counter!(SENDS, "Codes asked for, by client type and what became of it.");
     describe_counter!(BINDS, "Binds, by client type and what became of them.");
+    describe_counter!(UNLISTED_PROXY, "Requests forwarded by a private address that is not in server.trusted_proxies.");
     describe_gauge!(STORE_READY, "Whether the store can be read and written: 1 or 0.");
     describe_gauge!(
         NODE_INFO,
@@ -162,6 +165,8 @@ pub(crate) fn outcome_name<T>(outcome: &Result<T, Refusal>) -> &'static str {
         Refusal::TokenUnknown | Refusal::LoginRequired => "login_required",
         Refusal::SendTooSoon { .. } => "too_soon",
         Refusal::SendLimit { .. } | Refusal::TryLimit { .. } => "over_limit",
+        Refusal::CaptchaWanted { .. } => "captcha_wanted",
+        Refusal::IdempotencyKeyReused => "idempotency_key_reused",
         Refusal::SmsRefused => "sms_refused",
         Refusal::SmsLimited => "sms_limited",
         Refusal::SmsUnavailable => "sms_unavailable",

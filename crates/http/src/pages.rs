@@ -1,4 +1,4 @@
-//! The pages that are served beside the operations: the one to bind on, and in development the inbox. They are built from
+//! The pages: the one to bind on, the API's explorer, in development the inbox, and the operators' console. They are built from
 //! `web/` and embedded as they are committed; `cargo xtask codegen` builds them.
 
 use mobile_bind_domain::Policy;
@@ -15,14 +15,20 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 const BIND: &str = include_str!("../pages/bind.html");
 /// The page that shows what was sent.
 const INBOX: &str = include_str!("../pages/inbox.html");
+/// The API's explorer.
+const DOCS: &str = include_str!("../pages/docs.html");
+/// The page that shows operators how it goes.
+const CONSOLE: &str = include_str!("../pages/console.html");
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
 /// What the pages load: name, content type, text.
-const ASSETS: [(&str, &str, &str); 4] = [
+const ASSETS: [(&str, &str, &str); 6] = [
     ("bind.js", SCRIPT, include_str!("../pages/bind.js")),
     ("inbox.js", SCRIPT, include_str!("../pages/inbox.js")),
+    ("console.js", SCRIPT, include_str!("../pages/console.js")),
+    ("docs.js", SCRIPT, include_str!("../pages/docs.js")),
     ("page.js", SCRIPT, include_str!("../pages/page.js")),
     ("page.css", STYLE, include_str!("../pages/page.css")),
 ];
@@ -38,24 +44,40 @@ pub(crate) fn icon() -> impl Endpoint<Output = Response> + 'static {
     get(poem::endpoint::make_sync(|_| Response::builder().content_type("image/svg+xml").body(ICON)))
 }
 
-/// What the pages load, under `/pages`.
-pub(crate) fn assets() -> Route {
-    ASSETS.into_iter().fold(Route::new(), |route, (name, content_type, text)| {
+/// What every page loads.
+const SHARED: [&str; 2] = ["page.js", "page.css"];
+
+/// What the pages load, under `/pages`: what all of them do, and the scripts that are named.
+pub(crate) fn assets(scripts: &[&str]) -> Route {
+    let served = ASSETS.into_iter().filter(|(name, ..)| SHARED.contains(name) || scripts.contains(name));
+    served.fold(Route::new(), |route, (name, content_type, text)| {
         let serve = move |_| Response::builder().content_type(content_type).body(text);
         route.at(format!("/{name}"), get(poem::endpoint::make_sync(serve)))
     })
 }
 
-/// The page to bind on, with what it must know of the settings: how many digits a code has, and how long a number rests.
-pub(crate) fn bind(policy: &Policy) -> impl Endpoint<Output = Response> + 'static {
+/// The page to bind on, with what it must know of the settings: how many digits a code has, how long a number rests, and
+/// whether there is an inbox to point to.
+pub(crate) fn bind(policy: &Policy, has_inbox: bool) -> impl Endpoint<Output = Response> + 'static {
     let (length, interval) = (policy.code_length.digits(), policy.send_interval.as_secs());
-    let settings = format!("<html data-code-length=\"{length}\" data-send-interval=\"{interval}\" ");
+    let inbox = if has_inbox { "data-inbox " } else { "" };
+    let settings = format!("<html data-code-length=\"{length}\" data-send-interval=\"{interval}\" {inbox}");
     page(BIND.replacen("<html ", &settings, 1))
 }
 
 /// The inbox.
 pub(crate) fn inbox() -> impl Endpoint<Output = Response> + 'static {
     page(INBOX.to_owned())
+}
+
+/// The explorer.
+pub(crate) fn docs() -> impl Endpoint<Output = Response> + 'static {
+    page(DOCS.to_owned())
+}
+
+/// The console.
+pub(crate) fn console() -> impl Endpoint<Output = Response> + 'static {
+    page(CONSOLE.to_owned())
 }
 
 fn page(html: String) -> impl Endpoint<Output = Response> + 'static {
@@ -67,7 +89,7 @@ fn page(html: String) -> impl Endpoint<Output = Response> + 'static {
 
 #[cfg(test)]
 mod tests {
-    use super::{ASSETS, BIND, INBOX};
+    use super::{ASSETS, BIND, CONSOLE, DOCS, INBOX};
 
     /// What a page names in `src` and `href`.
     fn named(html: &str) -> Vec<&str> {
@@ -78,7 +100,7 @@ mod tests {
 
     #[test]
     fn the_pages_name_only_what_is_embedded() {
-        for html in [BIND, INBOX] {
+        for html in [BIND, INBOX, CONSOLE, DOCS] {
             assert!(html.starts_with("<!doctype html>"));
             let names = named(html);
             assert!(names.len() >= 2, "{names:?}");

@@ -1,9 +1,10 @@
 //! Whether the store can be used, and what this node knows of it: for a load balancer's probe, and for whoever looks.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mobile_bind_domain::Service;
-use mobile_bind_domain::ports::{PoolFacts, ReplicationFacts, StoreFacts};
+use mobile_bind_domain::ports::{PoolFacts, ProviderFacts, ReplicationFacts, StoreFacts};
 use poem::{Endpoint, Request, Response, Result};
 use serde::Serialize;
 use tracing::error;
@@ -22,13 +23,14 @@ impl Endpoint for Readiness {
     async fn call(&self, request: Request) -> Result<Response> {
         let checked = self.0.store.check().await;
         let facts = self.0.store.facts();
+        let providers = self.0.relay.providers();
         let Err(fault) = checked else {
-            let body = serde_json::to_vec(&Node::new("ready", facts)).unwrap_or_default();
+            let body = serde_json::to_vec(&Node::new("ready", facts, providers)).unwrap_or_default();
             return Ok(Response::builder().content_type("application/json").body(body));
         };
         error!(error = &fault as &dyn std::error::Error, "not ready");
         let told = refusal_table::fault(WireFault::NotReady, Head::of(&request).language());
-        let node = Node::new("not ready", facts);
+        let node = Node::new("not ready", facts, providers);
         Ok(envelope::response(WireFault::NotReady.status(), told.code, &told.message, &node))
     }
 }
@@ -44,6 +46,10 @@ struct Node {
     pool: Option<Pool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     replication: Option<Replication>,
+    /// The SMS providers and their circuit breakers. One that is left alone does not make the service unready: the next one
+    /// is asked.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    sms: BTreeMap<String, &'static str>,
 }
 
 #[derive(Serialize)]
@@ -64,9 +70,16 @@ struct Replication {
 }
 
 impl Node {
-    fn new(status: &'static str, facts: StoreFacts) -> Self {
+    fn new(status: &'static str, facts: StoreFacts, providers: Vec<ProviderFacts>) -> Self {
         let StoreFacts { kind, node, pool, replication } = facts;
-        Self { status, store: kind, node, pool: pool.map(Pool::from), replication: replication.map(Replication::from) }
+        Self {
+            status,
+            store: kind,
+            node,
+            pool: pool.map(Pool::from),
+            replication: replication.map(Replication::from),
+            sms: providers.into_iter().map(|provider| (provider.name, provider.breaker)).collect(),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mobile_bind_domain::{Language, Operation, Refusal};
+use mobile_bind_domain::{Guard, Language, Operation, Refusal};
 
 use crate::catalogue::{self, Phrase};
 use crate::fault::WireFault;
@@ -68,8 +68,13 @@ pub(crate) fn refusal(refusal: &Refusal, language: Language) -> Told {
         Refusal::TokenUnknown => told(-1, catalogue::TOKEN_UNKNOWN),
         Refusal::LoginRequired => told(-400, catalogue::LOGIN_REQUIRED),
         Refusal::SendTooSoon { wait } => told(-100, catalogue::SEND_TOO_SOON).waiting(wait, language),
-        Refusal::SendLimit { wait } => told(-100, catalogue::SEND_LIMIT).waiting(wait, language),
-        Refusal::TryLimit { wait } => told(-100, catalogue::TRY_LIMIT).waiting(wait, language),
+        Refusal::SendLimit { guard, wait } => told(-100, limit_phrase(guard)).waiting(wait, language),
+        Refusal::CaptchaWanted { wait, .. } => told(-100, catalogue::CAPTCHA_WANTED).waiting(wait, language),
+        Refusal::TryLimit { guard: Guard::Tries, wait } => {
+            told(-100, catalogue::CLIENT_TRY_LIMIT).waiting(wait, language)
+        }
+        Refusal::TryLimit { wait, .. } => told(-100, catalogue::TRY_LIMIT).waiting(wait, language),
+        Refusal::IdempotencyKeyReused => told(-1, catalogue::IDEMPOTENCY_KEY_REUSED),
         Refusal::SmsRefused => told(-100, catalogue::SMS_REFUSED),
         Refusal::SmsLimited => told(-100, catalogue::SMS_LIMITED),
         Refusal::SmsUnavailable => told(-100, catalogue::SMS_UNAVAILABLE),
@@ -77,6 +82,18 @@ pub(crate) fn refusal(refusal: &Refusal, language: Language) -> Told {
         Refusal::NotStored(Operation::Send) => told(-100, catalogue::SEND_NOT_STORED),
         Refusal::NotStored(Operation::Bind) => told(-100, catalogue::BIND_NOT_STORED),
         Refusal::NotStored(Operation::Session) => told(-100, catalogue::SESSION_NOT_STORED),
+    }
+}
+
+/// What a full quota says, so that the person knows whether another number, another network or only time helps.
+const fn limit_phrase(guard: Guard) -> Phrase {
+    match guard {
+        Guard::Number | Guard::Interval => catalogue::SEND_LIMIT,
+        Guard::Installation => catalogue::INSTALLATION_SEND_LIMIT,
+        Guard::Address | Guard::AddressConversion => catalogue::ADDRESS_SEND_LIMIT,
+        Guard::Account => catalogue::ACCOUNT_SEND_LIMIT,
+        Guard::Range | Guard::CountryConversion => catalogue::RANGE_SEND_LIMIT,
+        Guard::Budget | Guard::Failures | Guard::Tries => catalogue::BUDGET_SEND_LIMIT,
     }
 }
 
@@ -100,7 +117,7 @@ pub(crate) fn fault(fault: WireFault, language: Language) -> Told {
 mod tests {
     use std::time::Duration;
 
-    use mobile_bind_domain::{Language, Operation, Refusal};
+    use mobile_bind_domain::{Guard, Language, Operation, Refusal};
 
     use super::{CODES, Told, fault, refusal};
     use crate::fault::WireFault;
@@ -128,8 +145,11 @@ mod tests {
             (Refusal::TokenUnknown, -1),
             (Refusal::LoginRequired, -400),
             (Refusal::SendTooSoon { wait: WAIT }, -100),
-            (Refusal::SendLimit { wait: WAIT }, -100),
-            (Refusal::TryLimit { wait: WAIT }, -100),
+            (Refusal::SendLimit { guard: Guard::Number, wait: WAIT }, -100),
+            (Refusal::CaptchaWanted { guard: Guard::Address, wait: WAIT }, -100),
+            (Refusal::TryLimit { guard: Guard::Failures, wait: WAIT }, -100),
+            (Refusal::TryLimit { guard: Guard::Tries, wait: WAIT }, -100),
+            (Refusal::IdempotencyKeyReused, -1),
             (Refusal::SmsRefused, -100),
             (Refusal::SmsLimited, -100),
             (Refusal::SmsUnavailable, -100),
@@ -174,6 +194,13 @@ mod tests {
     }
 
     #[test]
+    fn every_guard_has_its_words() {
+        for guard in Guard::ALL {
+            in_every_language(|language| refusal(&Refusal::SendLimit { guard, wait: WAIT }, language), -100);
+        }
+    }
+
+    #[test]
     fn chinese_reads_as_the_contract_has_it() {
         let zh = |variant: Refusal| refusal(&variant, Language::Zh).message;
         assert_eq!(zh(Refusal::MobileMissing), "手机号码不能为空");
@@ -191,7 +218,7 @@ mod tests {
         for send in [Refusal::SmsRefused, Refusal::SmsUnavailable, Refusal::NotStored(Operation::Send)] {
             assert!(zh(send).starts_with("发送失败["));
         }
-        for bind in [Refusal::TryLimit { wait: WAIT }, Refusal::NotStored(Operation::Bind)] {
+        for bind in [Refusal::TryLimit { guard: Guard::Failures, wait: WAIT }, Refusal::NotStored(Operation::Bind)] {
             assert!(zh(bind).starts_with("绑定失败"));
         }
         assert!(zh(Refusal::NumberForbidden).starts_with("该手机禁止注册("));
@@ -202,7 +229,7 @@ mod tests {
         let told = refusal(&Refusal::TextTooLong { parameter: "nickname", limit: 60 }, Language::En);
         assert_eq!(told.message, "nickname is too long: at most 60 characters");
         assert_eq!(fault(WireFault::InvalidParameter("mobile"), Language::Zh).message, "参数 mobile 无效");
-        assert_eq!(refusal(&Refusal::SendLimit { wait: WAIT }, Language::En).wait, Some(WAIT));
+        assert_eq!(refusal(&Refusal::SendLimit { guard: Guard::Number, wait: WAIT }, Language::En).wait, Some(WAIT));
         assert_eq!(refusal(&Refusal::SmsRefused, Language::En).wait, None);
     }
 }

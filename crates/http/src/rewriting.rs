@@ -14,11 +14,13 @@ pub(crate) const OPERATIONS: [&str; 4] = [SEND, "/user/appmobilebind", "/user/to
 pub(crate) const SEND: &str = "/user/appmobilebindverifysend";
 
 /// Everything else that may be named in the log.
-const OTHERS: [&str; 17] = [
+const OTHERS: [&str; 19] = [
     "/",
     "/favicon.ico",
     "/pages/bind.js",
     "/pages/inbox.js",
+    "/pages/console.js",
+    "/pages/docs.js",
     "/pages/page.js",
     "/pages/page.css",
     "/healthz",

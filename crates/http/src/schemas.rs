@@ -102,6 +102,10 @@ pub(crate) fn parameter(parameter: Parameter) -> MetaSchema {
             "The inviting user: id, member code, mobile number or encoded id. Counts only for a new account; what names \
              nobody counts as none.",
         ),
+        Parameter::Captcha => limited(
+            "What the captcha's widget gave, where the last answer wanted one: an answer with `captcha`.",
+            mobile_bind_domain::ports::CaptchaResponse::MAX_CHARS,
+        ),
         Parameter::WeixinOpenid => limited("The openid on WeChat; needed where the client type is `weixin`.", 60),
         Parameter::WeixinUnionid => limited("The unionid on WeChat, where the client type is `weixin`.", 60),
         Parameter::AlipayOpenid => limited("The openid on Alipay; needed where the client type is `alipay`.", 60),
@@ -176,7 +180,25 @@ pub(crate) fn error_envelope() -> MetaSchema {
     };
     let example = Some(json!({ "msg": "error", "code": -1, "data": [] }));
     let description = "A refusal or a fault. `data` is an empty array.";
-    MetaSchema { example, ..envelope(description, code, no_data()) }
+    let mut schema = envelope(description, code, no_data());
+    schema.properties.push(("captcha", inline(captcha())));
+    MetaSchema { example, ..schema }
+}
+
+/// What a refusal has that a solved captcha helps with.
+fn captcha() -> MetaSchema {
+    let text = |description| inline(MetaSchema { description: Some(description), ..MetaSchema::new("string") });
+    MetaSchema {
+        description: Some(
+            "Only where a solved captcha helps: show the provider's widget, and ask again with what it gave as `captcha`.",
+        ),
+        required: vec!["provider", "site_key"],
+        properties: vec![
+            ("provider", text("Whose captcha it is: `turnstile` or `hcaptcha`.")),
+            ("site_key", text("The key that its widget is made with.")),
+        ],
+        ..MetaSchema::new("object")
+    }
 }
 
 fn envelope(description: &'static str, code: MetaSchema, data: MetaSchema) -> MetaSchema {

@@ -90,9 +90,13 @@ export function createClient(options: Options) {
   return {
     call,
 
-    /** Sends a verification code to a number. A send is never repeated by itself: a second one would be refused as too soon. */
-    async sendCode(mobile: string, own?: CallOptions): Promise<Result<unknown>> {
-      return call("/user/appmobilebindverifysend", { mobile }, own);
+    /**
+     * Sends a verification code to a number. Where the last answer had `captcha`, say here what its widget gave. A send is not
+     * repeated by itself; with `retries` it is, under one key, and costs one message.
+     */
+    async sendCode(mobile: string, own: CallOptions & { captcha?: string } = {}): Promise<Result<unknown>> {
+      const { captcha, ...options } = own;
+      return call("/user/appmobilebindverifysend", captcha ? { mobile, captcha } : { mobile }, options);
     },
 
     /**

@@ -18,6 +18,8 @@ export interface Failure {
   message: string;
   /** Seconds to wait before asking again; null where waiting does not help or nothing is known. */
   retryAfter: number | null;
+  /** Only where a solved captcha helps: show the provider's widget, and send again with what it gave as `captcha`. */
+  captcha?: NonNullable<components["schemas"]["ErrorEnvelope"]["captcha"]>;
 }
 
 /** What an operation came to. */
@@ -39,12 +41,16 @@ export function read<Data>(body: string, retryAfter: string | null): Result<{ da
   }
   const message = "msg" in envelope ? String(envelope.msg) : "";
   const seconds = Number(retryAfter ?? Number.NaN);
-  return {
+  const failure: Failure = {
     ok: false,
     code: envelope.code as RefusalCode,
     message,
     retryAfter: Number.isFinite(seconds) ? seconds : null,
   };
+  if ("captcha" in envelope) {
+    failure.captcha = envelope.captcha as NonNullable<Failure["captcha"]>;
+  }
+  return failure;
 }
 
 export function fault(code: Fault, message: string): Failure {

@@ -18,8 +18,12 @@ export interface paths {
          * @description Sends a code by SMS to the number. Every send draws a new code and ends the one before; a number rests a
          *     while between two, 60 seconds unless the shop says otherwise. The code belongs to the client that asked: its `uuid` or, without one, its address.
          *
-         *     Refuses with -1 (number empty or malformed) and -100 (not sent: the message says why and when to try again, and so
-         *     does `Retry-After`).
+         *     With an `Idempotency-Key`, the same request sent again within ten minutes is answered as the first was, and costs no
+         *     second message; another request under the same key is refused.
+         *
+         *     Refuses with -1 (number empty or malformed, or the key was used for another request) and -100 (not sent: the message
+         *     says why and when to try again, and so does `Retry-After`). An answer with `captcha` wants one to be solved: ask again
+         *     with what its widget gave.
          */
         post: operations["sendVerificationCode"];
         delete?: never;
@@ -44,9 +48,11 @@ export interface paths {
          *     number is entered, or a new one is made. Every bind answers a new session token; the token that the account had on
          *     this client type stops working.
          *
-         *     The same bind, sent again by the same client within 10 seconds, is answered as the first time.
+         *     The same bind, sent again by the same client within 10 seconds, or within ten minutes with the same
+         *     `Idempotency-Key`, is answered as the first time.
          *
-         *     Refuses with -1 (a parameter is missing, invalid or too long, or no account may be made for the number), -2 (number
+         *     Refuses with -1 (a parameter is missing, invalid or too long, the idempotency key was used for another request, or no
+         *     account may be made for the number), -2 (number
          *     malformed), -10 (no live code), -11 (wrong code), -20 (mini-program without its openid), -50 (the number is another
          *     account's), -51 (the number is the caller's already), -100 (not bound now), -110 (the account is disabled or waits
          *     for approval) and -400 (the openid could not be confirmed: open the app again).
@@ -198,6 +204,13 @@ export interface components {
             code: -1 | -2 | -10 | -11 | -20 | -50 | -51 | -100 | -110 | -400 | -500 | -1000;
             /** @description Always empty. */
             data: string[];
+            /** @description Only where a solved captcha helps: show the provider's widget, and ask again with what it gave as `captcha`. */
+            captcha?: {
+                /** @description Whose captcha it is: `turnstile` or `hcaptcha`. */
+                provider: string;
+                /** @description The key that its widget is made with. */
+                site_key: string;
+            };
         };
         /**
          * @description Where to send a code.
@@ -208,6 +221,8 @@ export interface components {
         SendVerificationCodeRequest: {
             /** @description The mobile number: eleven digits of mainland China, unless the shop sets another rule. */
             mobile: string;
+            /** @description What the captcha's widget gave, where the last answer wanted one: an answer with `captcha`. */
+            captcha?: string;
         };
         /**
          * @description The session, where neither the query nor `Authorization` names it.
@@ -414,7 +429,10 @@ export interface operations {
                 /** @description The language of the answer; else `Accept-Language` decides, else it is `zh`. */
                 lang?: "zh" | "en" | "cht" | "spa";
             };
-            header?: never;
+            header?: {
+                /** @description Names this request among the client's own: the same request with the same key, within ten minutes, is answered as the first was. 1 to 255 visible ASCII characters, such as a UUID made for the request. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -491,7 +509,10 @@ export interface operations {
                 /** @description The language of the answer; else `Accept-Language` decides, else it is `zh`. */
                 lang?: "zh" | "en" | "cht" | "spa";
             };
-            header?: never;
+            header?: {
+                /** @description Names this request among the client's own: the same request with the same key, within ten minutes, is answered as the first was. 1 to 255 visible ASCII characters, such as a UUID made for the request. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };

@@ -1,51 +1,57 @@
 //! What a client of the service asks.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+/// Longer than the service takes for any answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// A client with connections of its own.
-pub(super) struct Client {
+pub(crate) struct Client {
     base: String,
     http: reqwest::Client,
 }
 
 /// A bind as it is asked for; sent again, it is the very same.
 #[derive(Clone, Debug)]
-pub(super) struct BindRequest {
-    pub(super) uuid: String,
-    pub(super) mobile: String,
-    pub(super) verify: String,
-    pub(super) nickname: String,
+pub(crate) struct BindRequest {
+    pub(crate) uuid: String,
+    pub(crate) mobile: String,
+    pub(crate) verify: String,
+    pub(crate) nickname: String,
     /// A WeChat openid; without one the client is a browser.
-    pub(super) openid: Option<String>,
+    pub(crate) openid: Option<String>,
     /// The session of the caller, where he has one.
-    pub(super) token: Option<String>,
+    pub(crate) token: Option<String>,
 }
 
 /// The envelope.
 #[derive(Debug)]
-pub(super) struct Answer(Value);
+pub(crate) struct Answer(Value);
 
 impl Answer {
-    pub(super) fn code(&self) -> i64 {
+    pub(crate) fn code(&self) -> i64 {
         self.0["code"].as_i64().unwrap_or(i64::MIN)
     }
 
-    pub(super) fn field(&self, name: &str) -> &str {
+    pub(crate) fn field(&self, name: &str) -> &str {
         self.0["data"][name].as_str().unwrap_or_default()
     }
 }
 
 impl Client {
-    pub(super) fn new(base: &str) -> Result<Self> {
-        Ok(Self { base: base.to_owned(), http: reqwest::Client::builder().no_proxy().build()? })
+    pub(crate) fn new(base: &str) -> Result<Self> {
+        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE);
+        Ok(Self { base: base.to_owned(), http: http.build()? })
     }
 
-    pub(super) async fn send_code(&self, uuid: &str, mobile: &str) -> Result<Answer> {
+    pub(crate) async fn send_code(&self, uuid: &str, mobile: &str) -> Result<Answer> {
         self.post("/user/appmobilebindverifysend", &[("uuid", uuid), ("mobile", mobile)]).await
     }
 
-    pub(super) async fn bind(&self, bind: &BindRequest) -> Result<Answer> {
+    pub(crate) async fn bind(&self, bind: &BindRequest) -> Result<Answer> {
         let client_type = if bind.openid.is_some() { "weixin" } else { "h5" };
         let mut form = vec![
             ("application_client_type", client_type),
@@ -59,15 +65,20 @@ impl Client {
         self.post("/user/appmobilebind", &form).await
     }
 
-    pub(super) async fn look_up(&self, token: &str) -> Result<Answer> {
+    pub(crate) async fn look_up(&self, token: &str) -> Result<Answer> {
         self.post("/user/tokenuserinfo", &[("token", token)]).await
     }
 
     /// The last code that went to a number.
-    pub(super) async fn code(&self, mobile: &str) -> Result<String> {
+    pub(crate) async fn code(&self, mobile: &str) -> Result<String> {
         let request = self.http.get(format!("{}/dev/sms?mobile={mobile}", self.base));
         let messages: Value = request.send().await?.json().await?;
         Ok(messages[0]["code"].as_str().context("no code was sent")?.to_owned())
+    }
+
+    /// Whether the service says that it can do its work.
+    pub(crate) async fn is_ready(&self) -> Result<bool> {
+        Ok(self.http.get(format!("{}/readyz", self.base)).send().await?.status().is_success())
     }
 
     async fn post(&self, path: &str, form: &[(&str, &str)]) -> Result<Answer> {

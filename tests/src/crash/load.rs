@@ -13,16 +13,16 @@ pub(super) const TRIES: u8 = 5;
 
 /// A bind that was answered with code 0.
 #[derive(Clone, Debug)]
-pub(super) struct Bound {
-    pub(super) request: BindRequest,
-    pub(super) id: String,
-    pub(super) token: String,
+pub(crate) struct Bound {
+    pub(crate) request: BindRequest,
+    pub(crate) id: String,
+    pub(crate) token: String,
     /// The nickname that the account has, which a later bind need not have changed.
-    pub(super) nickname: String,
+    pub(crate) nickname: String,
 }
 
 impl Bound {
-    pub(super) fn new(request: BindRequest, answer: &Answer) -> Self {
+    pub(crate) fn new(request: BindRequest, answer: &Answer) -> Self {
         Self {
             id: answer.field("id").to_owned(),
             token: answer.field("token").to_owned(),

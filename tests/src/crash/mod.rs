@@ -2,9 +2,9 @@
 //! half there. The service is the real binary, the store a real folder, and the moments are random.
 
 mod check;
-mod client;
-mod load;
-mod process;
+pub(crate) mod client;
+pub(crate) mod load;
+pub(crate) mod process;
 mod random;
 mod store;
 

@@ -18,19 +18,25 @@ pub(super) async fn verify(binary: &Path, data: &Path) -> Result<Option<String>>
 }
 
 /// A running service.
-pub(super) struct Running {
+pub(crate) struct Running {
     /// Its base URL.
-    pub(super) base: String,
+    pub(crate) base: String,
     child: Child,
 }
 
 impl Running {
     /// Starts it on a data folder, and waits until it listens.
-    pub(super) async fn start(binary: &Path, data: &Path) -> Result<Self> {
+    pub(crate) async fn start(binary: &Path, data: &Path) -> Result<Self> {
+        Self::start_with(binary, data, |_| {}).await
+    }
+
+    /// As [`Running::start`], with what a caller adds to the command.
+    pub(crate) async fn start_with(binary: &Path, data: &Path, add: impl FnOnce(&mut Command)) -> Result<Self> {
         let mut command = Command::new(binary);
         command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data).current_dir(data);
         command.env("MOBILE_BIND__LIMITS__MODE", "off").env("MOBILE_BIND__LOG__LEVEL", "error");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
+        add(&mut command);
         let mut child = command.spawn().with_context(|| format!("cannot start {}", binary.display()))?;
         let mut output = BufReader::new(child.stdout.take().context("no standard output")?);
         let mut line = String::new();
@@ -46,14 +52,24 @@ impl Running {
         Ok(Self { base: base.to_owned(), child })
     }
 
+    /// Its process's id; `None` where it has ended.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn runs(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
     /// Ends it this instant.
-    pub(super) async fn kill(&mut self) -> Result<()> {
+    pub(crate) async fn kill(&mut self) -> Result<()> {
         ensure!(self.child.try_wait()?.is_none(), "the service ended by itself");
         self.child.kill().await.context("the service cannot be killed")
     }
 
     /// Lets it finish.
-    pub(super) async fn terminate(mut self) -> Result<()> {
+    pub(crate) async fn terminate(mut self) -> Result<()> {
         let id = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         kill_process(id.context("the service ended by itself")?, Signal::TERM)?;
         ensure!(self.child.wait().await?.success(), "the service did not stop cleanly");

@@ -185,7 +185,10 @@ impl Reference {
         let place = (number, client);
         let older = self.sent.get(&place).map_or_else(String::new, |(last, _)| last.clone());
         self.sent.insert(place, (text.clone(), older));
-        self.codes.insert(place, Code { text, sent_at: self.now, failures: 0 });
+        // The wrong tries of a code that is still live carry over, but for the last.
+        let live = self.codes.get(&place).filter(|code| self.now < code.sent_at + CODE_LIFETIME);
+        let failures = live.map_or(0, |code| code.failures.min(TRIES - 1));
+        self.codes.insert(place, Code { text, sent_at: self.now, failures });
         match delivery {
             Delivery::Unknown => Answer::Refused(Refusal::SmsUnknown),
             _ => Answer::Done,

@@ -14,8 +14,8 @@ use mobile_bind_domain::policy::SessionPolicy;
 use mobile_bind_domain::ports::Store;
 use mobile_bind_domain::service::LoggedIn;
 use mobile_bind_domain::{
-    Account, AccountId, AccountStatus, Change, ClientType, CodeKey, CodeKeys, Installation, KeyId, Language, LimitMode,
-    Outbox, Platform, PlatformProof, Policy, Refusal, Requester, Service, Write,
+    Account, AccountId, AccountStatus, Change, ClientType, CodeKey, CodeKeys, Guards, Installation, KeyId, Language,
+    LimitMode, Outbox, Platform, PlatformProof, Policy, Refusal, Requester, SendParameters, Service, Write,
 };
 use mobile_bind_sealing::AeadSealer;
 use proptest_state_machine::StateMachineTest;
@@ -102,7 +102,11 @@ impl<S: StoreUnderTest + 'static> System<S> {
 
     fn send(&mut self, client: &'static str, number: &'static str, delivery: Delivery) {
         self.ambience.deliver(delivery);
-        let sent = self.wait(self.service.send_code(requester(client, Kind::H5), number, ""));
+        let sent =
+            self.wait(self.service.send_code(
+                requester(client, Kind::H5),
+                &SendParameters { mobile: number, ..SendParameters::default() },
+            ));
         let answer = sent.map_or_else(Answer::Refused, |()| Answer::Done);
         self.keep(&format!("a send answered {answer:?}"), |reference| {
             reference.send(client, number, delivery) == answer
@@ -319,6 +323,7 @@ fn service_over(ambience: &Arc<Ambience>, store: Arc<dyn Store>) -> (Arc<Interle
         tokens: ambience.clone(),
         keys,
         policy,
+        guards: Guards::default(),
     };
     (store, Arc::new(service))
 }

@@ -1,34 +1,34 @@
-import { createClient, type Failure, keptUuid, type Language, type User } from "mobile-bind-client";
+import { createClient, type Failure, keptUuid, type User } from "mobile-bind-client";
 import { render } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import "../page.css";
+import { type Language, languages, preferred, remember, TAGS } from "../language.ts";
 import { CodeField } from "./code-field.tsx";
 import { useCountdown } from "./countdown.ts";
-import { initialLanguage, TAGS, WORDS, type Words } from "./words.ts";
+import { WORDS, type Words } from "./words.ts";
 
 /** What the service is set to, as it writes it into the page. */
-const { codeLength, sendInterval } = document.documentElement.dataset;
+const { codeLength, sendInterval, inbox } = document.documentElement.dataset;
 /** Digits of a code. */
 const CODE_LENGTH = Number(codeLength ?? 4);
 /** How long a number rests after a send, in seconds. */
 const RESEND_AFTER = Number(sendInterval ?? 60);
+/** Whether messages are only pretended, and shown. */
+const HAS_INBOX = inbox !== undefined;
 const TOKEN = "mobile-bind.token";
-const LANGUAGE = "mobile-bind.language";
 
 type Step = "number" | "code" | "bound";
 type Message = { text: string; good?: boolean } | null;
 
 function Page() {
-  const [language, setLanguage] = useState<Language>(() =>
-    initialLanguage(localStorage.getItem(LANGUAGE), navigator.languages),
-  );
+  const [language, setLanguage] = useState<Language>(preferred);
   const words = WORDS[language];
   useEffect(() => {
     document.documentElement.lang = TAGS[language];
     document.title = words.title;
   }, [language, words]);
   const choose = (chosen: Language) => {
-    localStorage.setItem(LANGUAGE, chosen);
+    remember(chosen);
     setLanguage(chosen);
   };
   return (
@@ -39,9 +39,9 @@ function Page() {
           value={language}
           onChange={(event) => choose(event.currentTarget.value as Language)}
         >
-          {Object.entries(WORDS).map(([name, its]) => (
-            <option key={name} value={name} lang={TAGS[name as Language]}>
-              {its.name}
+          {languages.map(([tag, name]) => (
+            <option key={tag} value={tag} lang={TAGS[tag]}>
+              {name}
             </option>
           ))}
         </select>
@@ -49,6 +49,11 @@ function Page() {
       <main>
         <Binding words={words} language={language} />
       </main>
+      {HAS_INBOX && (
+        <footer>
+          {words.development} <a href="/dev/inbox">{words.inbox}</a> · <a href="/docs">{words.explorer}</a>
+        </footer>
+      )}
     </div>
   );
 }

@@ -2,7 +2,6 @@ import type { Fault, Language } from "mobile-bind-client";
 
 /** What the page itself says; what the service refuses, it says in its own words. */
 export interface Words {
-  name: string;
   title: string;
   lead: string;
   changeLead: string;
@@ -25,12 +24,14 @@ export interface Words {
   logOut: string;
   language: string;
   keep: string;
+  development: string;
+  inbox: string;
+  explorer: string;
   faults: Record<Fault, string>;
 }
 
 export const WORDS: Record<Language, Words> = {
   zh: {
-    name: "简体中文",
     title: "绑定手机号",
     lead: "我们会向您的手机发送一条验证码短信。",
     changeLead: "输入新的手机号，验证后将替换当前号码。",
@@ -53,6 +54,9 @@ export const WORDS: Record<Language, Words> = {
     logOut: "退出登录",
     language: "语言",
     keep: "保留当前号码",
+    development: "开发环境，不会真正发送短信。",
+    inbox: "收件箱",
+    explorer: "接口文档",
     faults: {
       offline: "网络连接失败，请检查网络后重试",
       timeout: "服务响应超时，请稍后重试",
@@ -60,7 +64,6 @@ export const WORDS: Record<Language, Words> = {
     },
   },
   en: {
-    name: "English",
     title: "Bind your mobile number",
     lead: "We will text you a verification code.",
     changeLead: "Enter the new number. Once verified, it replaces the current one.",
@@ -83,6 +86,9 @@ export const WORDS: Record<Language, Words> = {
     logOut: "Log out",
     language: "Language",
     keep: "Keep the current number",
+    development: "Development: no message is really sent.",
+    inbox: "Inbox",
+    explorer: "API explorer",
     faults: {
       offline: "No connection. Check your network and try again",
       timeout: "The service takes too long. Try again in a moment",
@@ -90,7 +96,6 @@ export const WORDS: Record<Language, Words> = {
     },
   },
   cht: {
-    name: "繁體中文",
     title: "綁定手機號碼",
     lead: "我們會傳送一則驗證碼簡訊到您的手機。",
     changeLead: "輸入新的手機號碼，驗證後將取代目前的號碼。",
@@ -113,6 +118,9 @@ export const WORDS: Record<Language, Words> = {
     logOut: "登出",
     language: "語言",
     keep: "保留目前的號碼",
+    development: "開發環境，不會真正傳送簡訊。",
+    inbox: "收件匣",
+    explorer: "API 文件",
     faults: {
       offline: "網路連線失敗，請檢查網路後再試",
       timeout: "服務回應逾時，請稍後再試",
@@ -120,7 +128,6 @@ export const WORDS: Record<Language, Words> = {
     },
   },
   spa: {
-    name: "Español",
     title: "Vincula tu número de móvil",
     lead: "Te enviaremos un código de verificación por SMS.",
     changeLead: "Introduce el número nuevo. Cuando lo verifiques, sustituirá al actual.",
@@ -143,6 +150,9 @@ export const WORDS: Record<Language, Words> = {
     logOut: "Cerrar sesión",
     language: "Idioma",
     keep: "Conservar el número actual",
+    development: "Desarrollo: no se envía ningún mensaje real.",
+    inbox: "Bandeja",
+    explorer: "Explorador de la API",
     faults: {
       offline: "Sin conexión. Comprueba la red y vuelve a intentarlo",
       timeout: "El servicio tarda demasiado. Prueba dentro de un momento",
@@ -150,23 +160,3 @@ export const WORDS: Record<Language, Words> = {
     },
   },
 };
-
-/** What HTML calls the languages (RFC 5646). */
-export const TAGS: Record<Language, string> = { zh: "zh-Hans", en: "en", cht: "zh-Hant", spa: "es" };
-
-/** The language that was chosen before, else the browser's. */
-export function initialLanguage(kept: string | null, preferred: readonly string[]): Language {
-  if (kept && kept in WORDS) {
-    return kept as Language;
-  }
-  for (const tag of preferred.map((tag) => tag.toLowerCase())) {
-    if (/^zh-(hant|tw|hk|mo)/.test(tag)) {
-      return "cht";
-    }
-    const found = { zh: "zh", en: "en", es: "spa" }[tag.slice(0, 2)];
-    if (found) {
-      return found as Language;
-    }
-  }
-  return "zh";
-}

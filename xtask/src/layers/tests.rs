@@ -31,7 +31,7 @@ fn the_intended_arrows_are_allowed() {
         ("sled-store", "crates/adapters/sled", &["domain", "sled", "tokio"]),
         ("http", "crates/http", &["domain", "poem", "tokio"]),
         ("app", "crates/app", &["domain", "http", "sled-store", "tokio"]),
-        ("suites", "tests", &["app", "domain", "http", "sled-store"]),
+        ("suites", "tests", &["app", "domain", "driver", "http", "sled-store"]),
         ("driver", "bench", &["clap", "tokio"]),
         ("xtask", "xtask", &["clap"]),
         ("tracing", "", &[]),

@@ -2,10 +2,12 @@
 
 mod additions;
 mod compat;
+mod plain;
 
 use anyhow::Result;
 
 pub(crate) use compat::run as compat;
+pub(crate) use plain::plain;
 
 use crate::service::Service;
 use crate::step::root;
@@ -13,6 +15,8 @@ use crate::tools;
 
 /// The document that everything is made from.
 pub(crate) const DOCUMENT: &str = "openapi/mobile-bind.json";
+/// The same for generators that know no `oneOf`.
+pub(crate) const PLAIN: &str = "openapi/mobile-bind.plain.json";
 
 /// Validates the document and its examples, as redocly.yaml says.
 pub(crate) fn lint() -> Result<()> {

@@ -34,6 +34,9 @@ impl State {
         match expectation {
             Expectation::Account(id, revision) => Versioned::revision_of(self.accounts.get(id)) == *revision,
             Expectation::Challenge(key, revision) => Versioned::revision_of(self.challenges.get(key)) == *revision,
+            Expectation::Room { subject, at, kept } => {
+                self.tallies.get(subject).cloned().unwrap_or_default().wait(kept, *at).is_none()
+            }
             Expectation::Session(id) => self.sessions.contains_key(id),
             Expectation::Idempotency(name, revision) => Versioned::revision_of(self.idempotency.get(name)) == *revision,
         }

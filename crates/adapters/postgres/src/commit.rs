@@ -33,6 +33,12 @@ pub(crate) fn statements(change: &Change, revision: Revision, node: AuditNode) -
             Expectation::Challenge(key, known) => (0, challenge::unchanged(key, *known)),
             Expectation::Account(id, known) => (2, account::unchanged(*id, *known)),
             Expectation::Session(id) => (4, session::there(*id)),
+            Expectation::Room { subject, at, kept } => {
+                for quota in kept {
+                    ordered.push((7, tally::room(subject, *at, quota)?));
+                }
+                continue;
+            }
         });
     }
     for write in &change.writes {

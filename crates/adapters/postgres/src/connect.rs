@@ -79,7 +79,9 @@ pub(crate) fn pool(options: &Options, warnings: &Warnings) -> Result<Pool, OpenE
 /// The address, with what it leaves open settled: over a network TLS is required and the server's certificate is checked;
 /// one of several servers must be the one that takes changes.
 fn config(options: &Options) -> Result<tokio_postgres::Config, OpenError> {
-    let mut config: tokio_postgres::Config = options.address.parse().map_err(OpenError::Address)?;
+    // The driver knows only whether there is TLS; where there is, all of the certificate is checked.
+    let address = options.address.replace("sslmode=verify-full", "sslmode=require");
+    let mut config: tokio_postgres::Config = address.parse().map_err(OpenError::Address)?;
     if !options.address.contains("sslmode=") {
         let near = |host: &Host| match host {
             Host::Tcp(name) => matches!(name.as_str(), "localhost" | "127.0.0.1" | "::1"),
@@ -146,6 +148,7 @@ mod tests {
         assert_eq!(mode("postgres://u@db.example/d"), SslMode::Require);
         assert_eq!(mode("postgres://u@127.0.0.1,db.example/d"), SslMode::Require);
         assert_eq!(mode("postgres://u@db.example/d?sslmode=disable"), SslMode::Disable);
+        assert_eq!(mode("postgres://u@127.0.0.1/d?sslmode=verify-full"), SslMode::Require);
     }
 
     #[test]

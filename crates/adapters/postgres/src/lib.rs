@@ -160,7 +160,8 @@ async fn one_value<T: for<'a> tokio_postgres::types::FromSql<'a>>(client: &Clien
 }
 
 async fn takes_changes(client: &Client) -> Result<(), Fault> {
-    let read_only: String = one_value(client, "SHOW transaction_read_only").await?;
+    let prepared = client.prepare_cached("SELECT current_setting('transaction_read_only')").await?;
+    let read_only: String = client.query_one(&prepared, &[]).await?.try_get(0)?;
     if read_only == "off" { Ok(()) } else { Err(Fault::ReadOnly) }
 }
 

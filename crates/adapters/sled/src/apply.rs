@@ -20,6 +20,11 @@ pub(crate) fn apply(scratch: &mut Scratch<'_>, change: &Change) -> Result<(), Re
             Expectation::Account(id, revision) => scratch.revision(&layout::account(*id))? == *revision,
             Expectation::Challenge(key, revision) => scratch.revision(&layout::challenge(key))? == *revision,
             Expectation::Idempotency(name, revision) => scratch.revision(&layout::idempotency(*name))? == *revision,
+            Expectation::Room { subject, at, kept } => {
+                let tally =
+                    scratch.record::<Tally>(&layout::tally(subject))?.map(|found| found.value).unwrap_or_default();
+                tally.wait(kept, *at).is_none()
+            }
             Expectation::Session(id) => scratch.value(layout::session(*id).as_bytes())?.is_some(),
         };
         demand(holds)?;

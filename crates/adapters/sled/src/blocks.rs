@@ -8,11 +8,14 @@
 //! is written.)
 
 use std::ops::{Bound, Range};
+use std::sync::Arc;
 
 use sled::{IVec, Tree};
 
 use crate::block::{Block, Malformed, encode};
 use crate::fault::Fault;
+use crate::filter::Filter;
+use crate::layout;
 
 /// The most that a block of more than one entry has, in bytes. Larger ones make fewer leaves, which is less memory and disk,
 /// and more bytes to write for each change.
@@ -31,14 +34,24 @@ type Entry<'e> = (&'e [u8], &'e [u8]);
 #[derive(Clone)]
 pub(crate) struct Blocks {
     tree: Tree,
+    filter: Arc<Filter>,
 }
 
 impl Blocks {
-    pub(crate) fn new(tree: Tree) -> Self {
-        Self { tree }
+    /// What a tree holds, with a filter over its keys, which may be of an earlier handle on it.
+    pub(crate) fn new(tree: Tree, filter: Arc<Filter>) -> Self {
+        Self { tree, filter }
+    }
+
+    /// The filter over the keys.
+    pub(crate) fn filter(&self) -> &Arc<Filter> {
+        &self.filter
     }
 
     pub(crate) fn value(&self, key: &[u8]) -> Result<Option<IVec>, Fault> {
+        if self.filter.excludes(key) {
+            return Ok(None);
+        }
         let Some((_, bytes)) = self.covering(key)? else { return Ok(None) };
         let found = Block::new(&bytes)?.find(key)?;
         Ok(found.map(|value| bytes.subslice(value.start, value.len())))
@@ -68,21 +81,88 @@ impl Blocks {
         self.range(start.to_vec()..vec![kind + 1]).last().transpose()
     }
 
-    /// Merges changes in, which are in the order of their keys, each with another key.
-    pub(crate) fn apply<'c>(&self, changes: impl Iterator<Item = (&'c [u8], Option<&'c IVec>)>) -> Result<(), Fault> {
+    /// Notes the keys in the next blocks after a key. Answers the last block's, `None` at the end.
+    pub(crate) fn note_after(&self, after: &[u8], blocks: usize) -> Result<Option<Vec<u8>>, Fault> {
+        let first = layout::everything().start;
+        let after = if after.is_empty() { Bound::Included(&first[..]) } else { Bound::Excluded(after) };
+        let mut last = None;
+        for stored in self.tree.range::<&[u8], _>((after, Bound::Unbounded)).take(blocks) {
+            let (start, bytes) = stored?;
+            let block = Block::new(&bytes)?;
+            let mut key = block.prefix().to_vec();
+            for entry in block.entries() {
+                key.truncate(block.prefix().len());
+                key.extend_from_slice(entry?.0);
+                self.filter.note(&key);
+            }
+            last = Some(start.to_vec());
+        }
+        Ok(last)
+    }
+
+    /// Merges changes in, which are in the order of their keys, each with another key. Says after each how many are done.
+    pub(crate) fn apply<'c>(
+        &self,
+        changes: impl Iterator<Item = (&'c [u8], Option<&'c IVec>)>,
+        mut done: impl FnMut(usize) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let mut walk = Walk::default();
         let mut merge = Merge::default();
-        for (key, value) in changes {
-            let (start, bytes) = match self.covering(key)? {
-                Some(block) => block,
-                None => (IVec::from(key.get(..1).unwrap_or_default()), IVec::default()),
-            };
+        for (count, (key, value)) in changes.enumerate() {
+            match value {
+                Some(_) => self.filter.note(key),
+                // It came and went since the last time.
+                None if self.filter.excludes(key) => continue,
+                None => {}
+            }
+            let (start, bytes) = walk.to(self, key)?;
             if merge.start != start {
                 merge.write(&self.tree)?;
                 merge = Merge { start, bytes, changes: Vec::new() };
+                done(count)?;
             }
             merge.changes.push((key, value));
         }
         merge.write(&self.tree)
+    }
+}
+
+/// How many blocks are gone over to the next one that changes, before it is searched.
+const STRIDE: usize = 16;
+
+/// The way from block to block, in the order of their keys. sled copies a leaf for every search, and one for all its
+/// blocks where they are gone through.
+#[derive(Default)]
+struct Walk {
+    /// The block that was reached.
+    here: Option<(IVec, IVec)>,
+    /// Those after it.
+    rest: Option<std::iter::Peekable<sled::Iter>>,
+}
+
+impl Walk {
+    /// The block that a key belongs into: its own key, and its bytes; an empty first one of its kind where there is none.
+    /// What was gone past must not have been changed since.
+    fn to(&mut self, blocks: &Blocks, key: &[u8]) -> Result<(IVec, IVec), Fault> {
+        if !self.stride(key)? {
+            self.here = blocks.covering(key)?;
+            let after = self.here.as_ref().map_or(Bound::Included(key), |(start, _)| Bound::Excluded(start.as_ref()));
+            self.rest = Some(blocks.tree.range::<&[u8], _>((after, Bound::Unbounded)).peekable());
+        }
+        let here = self.here.clone().filter(|(start, _)| start.first() == key.first());
+        Ok(here.unwrap_or_else(|| (IVec::from(key.get(..1).unwrap_or_default()), IVec::default())))
+    }
+
+    /// Goes on to a block, if it is near.
+    fn stride(&mut self, key: &[u8]) -> Result<bool, Fault> {
+        let Some(rest) = &mut self.rest else { return Ok(false) };
+        for _ in 0..STRIDE {
+            match rest.next_if(|next| next.as_ref().map_or(true, |(start, _)| start.as_ref() <= key)) {
+                Some(next) => self.here = Some(next?),
+                None => return Ok(true),
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -101,6 +181,9 @@ impl Merge<'_> {
         }
         let mut keys = Vec::with_capacity(4 * MOST);
         let old: Vec<Entry<'_>> = self.old(&mut keys)?;
+        if !self.changes_anything(&old) {
+            return Ok(());
+        }
         let (mut merged, grows_at_the_end) = self.merged(&old);
         if bytes(&merged) > MOST {
             // What a crash left behind must not become a block of its own.
@@ -118,6 +201,12 @@ impl Merge<'_> {
             tree.insert(start, encode(piece))?;
         }
         Ok(())
+    }
+
+    /// Whether anything that is removed is there, or anything is put in.
+    fn changes_anything(&self, old: &[Entry<'_>]) -> bool {
+        let there = |key| old.binary_search_by_key(&key, |(key, _)| *key).is_ok();
+        self.changes.iter().any(|&(key, value)| value.is_some() || there(key))
     }
 
     /// Removes the block, and first from the one before it what a crash left there of this one: it would be there again.
@@ -263,11 +352,11 @@ mod tests {
     #[test]
     fn what_a_crash_left_behind_does_not_come_back() {
         let db = sled::Config::new().temporary(true).open().unwrap();
-        let blocks = Blocks::new(Tree::clone(&db));
+        let blocks = Blocks::new(Tree::clone(&db), Arc::new(Filter::for_keys(0)));
         // As after a crash in the middle of a cut: the later piece is written, and the first one still has it all.
         db.insert(b"\x01", encode(&[(b"\x01a", b"1"), (b"\x01c", b"3")])).unwrap();
         db.insert(b"\x01c", encode(&[(b"\x01c", b"3")])).unwrap();
-        blocks.apply(std::iter::once((&b"\x01c"[..], None))).unwrap();
+        blocks.apply(std::iter::once((&b"\x01c"[..], None)), |_| Ok(())).unwrap();
         assert_eq!(blocks.value(b"\x01c").unwrap(), None);
         assert_eq!(blocks.value(b"\x01a").unwrap(), Some(IVec::from(b"1")));
         assert_eq!(blocks.range(vec![1]..vec![2]).count(), 1);

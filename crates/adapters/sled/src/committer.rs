@@ -1,11 +1,12 @@
-//! The one thread that writes the journal. It takes a change that waits and everything else that has come meanwhile, decides
-//! in order which of them still hold, writes them as one group, waits until the disk has it, and only then shows it to
-//! readers and answers. What the journal holds goes on to the database behind its back (`settler.rs`).
+//! Writing the journal. One thread takes a change that waits and everything else that has come meanwhile, decides in order
+//! which of them still hold, writes them as one group, waits until the disk has it, and only then shows it to readers and
+//! answers. What the journal holds goes on to the database behind its back (`settler.rs`). A change that comes alone is
+//! written by whoever brings it (`alone.rs`).
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use mobile_bind_domain::{Change, Revision};
 use tokio::sync::{oneshot, watch};
 
 use crate::Options;
+use crate::alone::Pulse;
 use crate::apply::{accounts_in, apply};
 use crate::backup::{self, BackedUp};
 use crate::fault::{Fault, Rejection};
@@ -32,6 +34,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How long nothing has to follow for the last group to be marked as answered.
 const MARK: Duration = Duration::from_millis(50);
 
+/// A change has far fewer bytes than that, nearly always.
+const ORDINARY: usize = 64 << 10;
+
 /// A group that has so many bytes takes no more changes.
 const GROUP_BYTES: usize = 1 << 20;
 
@@ -40,6 +45,8 @@ pub(crate) enum Job {
     Commit(Change, oneshot::Sender<Result<Revision, CommitError>>),
     Purge(Purge, oneshot::Sender<Result<usize, StoreError>>),
     Backup(PathBuf, oneshot::Sender<Result<BackedUp, StoreError>>),
+    /// To look after what somebody else has written.
+    LookAfter,
 }
 
 /// How the thread ended, once it has.
@@ -47,6 +54,55 @@ pub(crate) type Ended = watch::Receiver<Option<Result<(), Arc<Fault>>>>;
 
 /// The thread; it leaves behind what is to be dropped when nobody reads any more.
 pub(crate) type Thread = JoinHandle<Option<Engine>>;
+
+/// The one that writes the journal, until the store is closed.
+#[derive(Clone)]
+pub(crate) struct Shared(Arc<Mutex<Option<Committer>>>);
+
+impl Shared {
+    pub(crate) fn new(committer: Committer) -> Self {
+        Self(Arc::new(Mutex::new(Some(committer))))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Committer>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It, unless it is at work.
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, Option<Committer>>> {
+        self.0.try_lock().ok()
+    }
+
+    /// Starts the thread. It ends when nobody can send it jobs any more, and those sent are done.
+    pub(crate) fn spawn(self, state: Arc<State>, jobs: Receiver<Job>) -> io::Result<(Thread, Ended)> {
+        let (ended, watch) = watch::channel(None);
+        let thread = std::thread::Builder::new().name("mobile-bind-commit".to_owned()).spawn(move || {
+            let _guard = BreakOnPanic(state);
+            while self.next(&jobs) {}
+            let committer = self.lock().take();
+            let (outcome, engine) = committer.map_or((Ok(()), None), Committer::finish);
+            ended.send_replace(Some(outcome));
+            engine
+        })?;
+        Ok((thread, watch))
+    }
+
+    /// Does what comes next; `false` where nothing can come any more.
+    fn next(&self, jobs: &Receiver<Job>) -> bool {
+        let patience = self.lock().as_mut().and_then(Committer::patience);
+        let job = match patience {
+            Some(patience) => jobs.recv_timeout(patience),
+            None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        let mut committer = self.lock();
+        match (job, committer.as_mut()) {
+            (Ok(job), Some(committer)) => committer.work_off(job, || jobs.try_recv().ok()),
+            (Err(RecvTimeoutError::Timeout), Some(committer)) => committer.rest(),
+            _ => return false,
+        }
+        true
+    }
+}
 
 pub(crate) struct Committer {
     folder: PathBuf,
@@ -56,6 +112,10 @@ pub(crate) struct Committer {
     settler: Settler,
     /// Why the journal cannot be written.
     broken: Option<Arc<Fault>>,
+    /// Whether the thread looks at the journal by itself before long.
+    pub(crate) looked_after: bool,
+    /// How the last groups went.
+    pub(crate) pulse: Pulse,
     /// The sequence of the last change, also where it did not reach the disk: no revision is given twice.
     sequence: u64,
     cursor: Cursor,
@@ -71,42 +131,37 @@ impl Committer {
     pub(crate) fn new(folder: &Path, options: Options, journal: Journal, settler: Settler, state: Arc<State>) -> Self {
         let sequence = journal.last().sequence;
         let (folder, cursor) = (folder.to_owned(), Cursor::default());
-        Self { folder, options, state, journal, settler, broken: None, sequence, cursor }
+        let (looked_after, pulse) = (false, Pulse::default());
+        Self { folder, options, state, journal, settler, broken: None, looked_after, pulse, sequence, cursor }
     }
 
-    /// Starts the thread. It ends when nobody can send it jobs any more, and those sent are done.
-    pub(crate) fn spawn(mut self, jobs: Receiver<Job>) -> io::Result<(Thread, Ended)> {
-        let (ended, watch) = watch::channel(None);
-        let thread = std::thread::Builder::new().name("mobile-bind-commit".to_owned()).spawn(move || {
-            let _guard = BreakOnPanic(Arc::clone(&self.state));
-            loop {
-                let first = match &self.broken {
-                    Some(_) => jobs.recv_timeout(RETRY),
-                    None if self.journal.wants_mark() => jobs.recv_timeout(MARK),
-                    None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                };
-                match first {
-                    Ok(first) => self.work_off(first, &jobs),
-                    Err(RecvTimeoutError::Timeout) if self.broken.is_some() => self.mend(),
-                    Err(RecvTimeoutError::Timeout) => self.mark(),
-                    Err(RecvTimeoutError::Disconnected) => break,
-                }
-            }
-            let (outcome, engine) = self.finish();
-            ended.send_replace(Some(outcome));
-            engine
-        })?;
-        Ok((thread, watch))
+    /// What the thread waits for besides jobs, if anything.
+    fn patience(&mut self) -> Option<Duration> {
+        let patience = match &self.broken {
+            Some(_) => Some(RETRY),
+            None if self.journal.wants_mark() => Some(MARK),
+            None => None,
+        };
+        self.looked_after = patience.is_some();
+        patience
+    }
+
+    /// Nothing has come for a while.
+    fn rest(&mut self) {
+        if self.broken.is_some() { self.mend() } else { self.mark() }
     }
 
     /// One group, or what stands alone.
-    fn work_off(&mut self, first: Job, jobs: &Receiver<Job>) {
+    pub(crate) fn work_off(&mut self, first: Job, more: impl FnMut() -> Option<Job>) {
+        if matches!(first, Job::LookAfter) {
+            return;
+        }
         if let Some(fault) = self.down() {
             return first.refuse(&fault);
         }
         let mut next = Some(first);
         let mut answers = Vec::new();
-        let written = self.write_group(&mut next, jobs, &mut answers);
+        let written = self.write_group(&mut next, more, &mut answers);
         if let Err(fault) = &written {
             tracing::error!(error = &**fault as &dyn std::error::Error, "a group of changes could not be written");
         }
@@ -135,7 +190,7 @@ impl Committer {
     fn write_group(
         &mut self,
         next: &mut Option<Job>,
-        jobs: &Receiver<Job>,
+        mut more: impl FnMut() -> Option<Job>,
         answers: &mut Vec<Answer>,
     ) -> Result<(), Arc<Fault>> {
         let last = Point { sequence: self.sequence, ..self.journal.last() };
@@ -152,13 +207,14 @@ impl Committer {
                             let forgotten = group.attempt(|scratch| self.cursor.advance(scratch, &purge));
                             answers.push(Answer::Purge(waiter, forgotten.map(|(forgotten, _)| forgotten)));
                         }
+                        Job::LookAfter => {}
                         Job::Backup(..) => {
                             *next = Some(job);
                             break;
                         }
                     }
                     if answers.len() < self.options.group && group.bytes() < GROUP_BYTES {
-                        *next = jobs.try_recv().ok();
+                        *next = more();
                     }
                 }
                 self.sequence = group.sequence();
@@ -173,8 +229,16 @@ impl Committer {
             return Err(self.breaks(fault));
         }
         self.state.view_mut().recent.extend(changes);
-        measured::group(answers.len(), began.elapsed());
+        self.settler.note_filled(self.journal.filled());
+        let took = began.elapsed();
+        self.pulse.beat(answers.len(), took);
+        measured::group(answers.len(), took);
         Ok(())
+    }
+
+    /// Whether a change of ordinary size can be written without waiting for anybody.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.broken.is_none() && self.journal.has_room(ORDINARY)
     }
 
     /// Goes on in the other segment where this one has no room, and hands this one's changes over.
@@ -185,6 +249,7 @@ impl Committer {
     fn turn(&mut self, closed: bool) -> Result<(), Arc<Fault>> {
         self.settler.wait()?;
         self.settler.settle(self.journal.last());
+        self.settler.note_filled(0);
         self.journal.turn(closed).map_err(|error| self.breaks(Fault::Journal(error)))
     }
 
@@ -274,6 +339,7 @@ impl Job {
             Self::Commit(_, waiter) => drop(waiter.send(Err(error().into()))),
             Self::Purge(_, waiter) => drop(waiter.send(Err(error()))),
             Self::Backup(_, waiter) => drop(waiter.send(Err(error()))),
+            Self::LookAfter => {}
         }
     }
 }

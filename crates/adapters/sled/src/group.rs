@@ -17,6 +17,9 @@ use crate::view::Reader;
 /// The least that an entry takes, in bytes.
 const ENTRY: usize = 6;
 
+/// About how many entries a change has.
+const ENTRIES: usize = 12;
+
 /// The changes that were accepted so far.
 pub(crate) struct Group<'r> {
     reader: &'r Reader<'r>,
@@ -30,7 +33,7 @@ pub(crate) struct Group<'r> {
 impl<'r> Group<'r> {
     /// An empty group after the last change.
     pub(crate) fn new(reader: &'r Reader<'r>, last: Point) -> Self {
-        Self { reader, before: RefCell::default(), pending: Overlay::new(), last, bytes: 0 }
+        Self { reader, before: RefCell::default(), pending: Overlay::default(), last, bytes: 0 }
     }
 
     /// The sequence of the last change.
@@ -53,7 +56,7 @@ impl<'r> Group<'r> {
             reader: self.reader,
             before: &self.before,
             pending: &self.pending,
-            written: Overlay::new(),
+            written: Overlay::with_capacity_and_hasher(ENTRIES, foldhash::quality::RandomState::default()),
             revision,
         };
         let done = work(&mut scratch)?;
@@ -116,6 +119,12 @@ impl<'g> Scratch<'g> {
     /// The revision of what it writes.
     pub(crate) fn next_revision(&self) -> Revision {
         self.revision
+    }
+
+    /// An entry as it is now that stands in the database like that.
+    pub(crate) fn newest(&self, key: &[u8], stored: IVec) -> Option<IVec> {
+        let newer = self.written.get(key).or_else(|| self.pending.get(key)).or_else(|| self.reader.changed(key));
+        newer.map_or(Some(stored), Clone::clone)
     }
 
     pub(crate) fn put<R: Record>(&mut self, key: Key, record: &R) -> Result<(), Fault> {

@@ -6,6 +6,7 @@
 //! Reads look there first, then in the database (`view.rs`). What lies where on disk stands in the header of `layout.rs`.
 
 mod accept;
+mod alone;
 mod apply;
 mod audit;
 mod backup;
@@ -14,12 +15,14 @@ mod blocks;
 mod committer;
 mod digest;
 mod fault;
+mod filter;
 mod group;
 mod journal;
 mod layout;
 mod measured;
 mod messages;
 mod open;
+mod priority;
 mod purge;
 mod recent;
 mod records;
@@ -30,6 +33,7 @@ mod settler;
 mod snapshot;
 mod source;
 mod state;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -53,8 +57,9 @@ use mobile_bind_domain::{
 use tokio::sync::oneshot;
 
 pub use crate::accept::accept_loss;
+use crate::alone::UnderWay;
 pub use crate::backup::BackedUp;
-use crate::committer::{Committer, Ended, Job, Thread};
+use crate::committer::{Committer, Ended, Job, Shared, Thread};
 use crate::fault::Fault;
 use crate::journal::DiskSync;
 pub use crate::open::OpenError;
@@ -93,6 +98,8 @@ pub struct SledStore {
     state: Arc<State>,
     /// `None` once it is closed: that is how the thread learns.
     jobs: RwLock<Option<SyncSender<Job>>>,
+    committer: Shared,
+    under_way: UnderWay,
     ended: Ended,
     thread: Option<Thread>,
 }
@@ -117,9 +124,11 @@ impl SledStore {
         let state = Arc::new(State::new(View::of(database.blocks.clone()), last_account));
         let settler = Settler::start(Engine::new(folder, options, database, sync_database), Arc::clone(&state))?;
         let (jobs, waiting) = sync_channel(options.queue.max(1));
-        let committer = Committer::new(folder, options, journal, settler, Arc::clone(&state));
-        let (thread, ended) = committer.spawn(waiting)?;
-        Ok(Self { state, jobs: RwLock::new(Some(jobs)), ended, thread: Some(thread) })
+        let committer = Shared::new(Committer::new(folder, options, journal, settler, Arc::clone(&state)));
+        let (thread, ended) = committer.clone().spawn(Arc::clone(&state), waiting)?;
+        survey::start(Arc::clone(&state))?;
+        let (jobs, under_way) = (RwLock::new(Some(jobs)), UnderWay::default());
+        Ok(Self { state, jobs, committer, under_way, ended, thread: Some(thread) })
     }
 
     /// Copies the store to a folder that is not there yet, as it is at one point in time. Reads go on meanwhile; changes
@@ -143,6 +152,12 @@ impl SledStore {
             }
             return Ok(view.read(load)?);
         }
+    }
+
+    /// Writes it in this thread where that keeps nobody waiting; else gives it back.
+    fn write_at_once(&self, job: Job) -> Option<Job> {
+        let look_after = || drop(self.send(Job::LookAfter));
+        alone::write(&self.committer, &self.state, job, look_after)
     }
 
     fn send(&self, job: Job) -> Result<(), Fault> {
@@ -184,8 +199,14 @@ impl Store for SledStore {
     }
 
     async fn commit(&self, change: Change) -> Result<Revision, CommitError> {
+        self.state.health().writable().map_err(StoreError::from)?;
         let (answer, answered) = oneshot::channel();
-        self.send(Job::Commit(change, answer)).map_err(StoreError::from)?;
+        let job = Job::Commit(change, answer);
+        let entered = self.under_way.enter();
+        let waits = if entered.is_alone() { self.write_at_once(job) } else { Some(job) };
+        if let Some(job) = waits {
+            self.send(job).map_err(StoreError::from)?;
+        }
         answered.await.map_err(|_| StoreError::from(Fault::GivenUp))?
     }
 

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use sled::Tree;
 
@@ -10,11 +11,13 @@ use crate::Options;
 use crate::blocks::Blocks;
 use crate::digest::Digest;
 use crate::fault::Fault;
+use crate::filter::Filter;
 use crate::journal::{self, DiskSync, Journal, Point, Replay, replay};
 use crate::layout::{FORMAT, FORMAT_KEY, REACHED_KEY};
 use crate::recent::Recent;
 use crate::release::Release;
 use crate::reserve;
+use crate::snapshot;
 use crate::view::{Reader, caught};
 use crate::watchdog::Watchdog;
 
@@ -83,10 +86,19 @@ impl From<Fault> for OpenError {
 const DATA_FILE: &str = "db";
 const CONFIG_FILE: &str = "conf";
 
+/// How many changes are put into the database before the disk is told to keep them.
+const SYNC_EVERY: usize = 8192;
+
+/// About how many entries an account has.
+const ENTRIES_OF_ACCOUNT: u64 = 6;
+
+/// Ids may have been given out of order, and memory is not taken for accounts that are not there.
+const MOST_EXPECTED: usize = 8_000_000;
+
 /// A database whose format is known.
 pub(crate) struct Database {
     watchdog: Watchdog,
-    tree: Tree,
+    pub(crate) tree: Tree,
     pub(crate) blocks: Blocks,
     /// A second handle on the data file, for synchronising it.
     pub(crate) data_file: File,
@@ -100,7 +112,27 @@ impl Database {
     /// Merges changes in, notes the point that they lead to, and puts it all on disk. Where it fails, any part of it may be
     /// there; it can be done again.
     pub(crate) fn settle(&self, changes: &Recent, point: Point, sync: &mut DiskSync) -> Result<(), Fault> {
-        self.blocks.apply(changes.all().into_iter())?;
+        self.settle_paced(changes, point, sync, |_| {})
+    }
+
+    /// The same, which says after each block how many changes are done, and puts them on disk by and by: all at once, the
+    /// disk would keep the journal waiting.
+    pub(crate) fn settle_paced(
+        &self,
+        changes: &Recent,
+        point: Point,
+        sync: &mut DiskSync,
+        mut done: impl FnMut(usize),
+    ) -> Result<(), Fault> {
+        let mut next = SYNC_EVERY;
+        self.blocks.apply(changes.all().into_iter(), |count| {
+            if count >= next {
+                next = count + SYNC_EVERY;
+                self.sync(sync)?;
+            }
+            done(count);
+            Ok(())
+        })?;
         // After the changes, in one entry: it is there when they are.
         self.tree.insert(REACHED_KEY, &encode(point))?;
         self.sync(sync)
@@ -111,11 +143,6 @@ impl Database {
     pub(crate) fn sync(&self, sync: &mut DiskSync) -> Result<(), Fault> {
         self.watchdog.flush()?;
         sync(&self.data_file).map_err(Fault::Sync)
-    }
-
-    #[cfg(test)]
-    pub(crate) fn tree(&self) -> &Tree {
-        &self.tree
     }
 }
 
@@ -173,8 +200,17 @@ pub(crate) fn open_database(folder: &Path, options: &Options) -> Result<Database
     let release = Release::new(data_file()?);
     let tree = Tree::clone(&db);
     let reached = caught(|| Ok(read_format(&tree)))??;
-    let (blocks, data_file) = (Blocks::new(tree.clone()), data_file()?);
+    let blocks = Blocks::new(tree.clone(), Arc::new(Filter::for_keys(expected_keys(&tree))));
+    let data_file = data_file()?;
     Ok(Database { watchdog: Watchdog::start(db)?, tree, blocks, data_file, reached, _release: release })
+}
+
+/// About how many entries there are. Where the accounts cannot be read, that is told elsewhere.
+fn expected_keys(tree: &Tree) -> usize {
+    let blocks = Blocks::new(tree.clone(), Arc::new(Filter::for_keys(0)));
+    let last = caught(|| snapshot::last_account(&blocks)).ok().flatten();
+    last.map_or(0, |id| usize::try_from(id.get().saturating_mul(ENTRIES_OF_ACCOUNT)).unwrap_or(usize::MAX))
+        .min(MOST_EXPECTED)
 }
 
 /// sled has no error of its own for a folder that is in use, only this text.

@@ -2,6 +2,7 @@
 
 use mobile_bind_domain::bind::BindReceipt;
 use mobile_bind_domain::{Challenge, IdempotencyRecord, Proof, Session, Tally, Timestamp};
+use sled::IVec;
 
 use crate::apply::end_session;
 use crate::fault::Fault;
@@ -9,7 +10,6 @@ use crate::group::Scratch;
 use crate::layout::{CHALLENGE, ENDING, IDEMPOTENCY, MESSAGE, PROOF, RECEIPT, SESSION, SPENT, TALLY};
 use crate::messages;
 use crate::records::{self, Spent};
-use crate::source::Source;
 
 /// What to forget.
 #[derive(Clone, Copy, Debug)]
@@ -37,10 +37,10 @@ impl Cursor {
         let before = spans().map(|span| span.start..span.end.min(next.clone()));
         let ranges = after.into_iter().chain(before).filter(|range| range.start < range.end);
         let mut forgotten = 0;
-        for entry in ranges.flat_map(|range| reader.range(range)).take(purge.limit) {
-            let (key, _) = entry?;
+        for entry in ranges.flat_map(|range| reader.range_before_long(range)).take(purge.limit) {
+            let (key, value) = entry?;
             let key = key.to_vec();
-            match forget(scratch, &key, purge) {
+            match forget(scratch, &key, value, purge) {
                 Ok(true) => forgotten += 1,
                 Ok(false) => {}
                 // One record that cannot be read must not keep all others for ever.
@@ -53,9 +53,9 @@ impl Cursor {
     }
 }
 
-/// Removes the record if it has ended. It is read through the scratch: the group may have written it anew.
-fn forget(scratch: &mut Scratch<'_>, key: &[u8], purge: &Purge) -> Result<bool, Fault> {
-    let Some(value) = scratch.value(key)? else { return Ok(false) };
+/// Removes the record if it has ended: it may have been written anew since it was stored like that.
+fn forget(scratch: &mut Scratch<'_>, key: &[u8], stored: IVec, purge: &Purge) -> Result<bool, Fault> {
+    let Some(value) = scratch.newest(key, stored) else { return Ok(false) };
     let ended = match key.first() {
         Some(&CHALLENGE) => records::decode::<Challenge>(&value)?.value.expires_at <= purge.now,
         Some(&RECEIPT) => records::decode::<BindReceipt>(&value)?.value.expires_at <= purge.now,

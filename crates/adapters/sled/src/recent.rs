@@ -6,7 +6,7 @@ use std::ops::Range;
 use sled::IVec;
 
 /// Entries that were written; `None` where one was removed.
-pub(crate) type Overlay = HashMap<Vec<u8>, Option<IVec>>;
+pub(crate) type Overlay = HashMap<Vec<u8>, Option<IVec>, foldhash::quality::RandomState>;
 
 /// The changes since a point in the order of all changes, the last state of each entry.
 #[derive(Debug, Default)]
@@ -15,6 +15,11 @@ pub(crate) struct Recent(Overlay);
 impl Recent {
     pub(crate) fn new(changes: Overlay) -> Self {
         Self(changes)
+    }
+
+    /// None yet, with room for so many entries.
+    pub(crate) fn with_capacity(entries: usize) -> Self {
+        Self(Overlay::with_capacity_and_hasher(entries, foldhash::quality::RandomState::default()))
     }
 
     pub(crate) fn len(&self) -> usize {

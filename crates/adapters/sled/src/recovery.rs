@@ -12,7 +12,9 @@ use std::sync::Arc;
 use rustix::fs::{Advice, fadvise};
 
 use crate::Options;
+use crate::blocks::Blocks;
 use crate::fault::Fault;
+use crate::filter::Filter;
 use crate::journal::{DiskSync, Point};
 use crate::open::{Database, open_database};
 use crate::recent::Recent;
@@ -27,6 +29,8 @@ pub(crate) struct Engine {
     sync: DiskSync,
     /// `None` while it cannot be opened.
     database: Option<Database>,
+    /// What it certainly does not have.
+    filter: Arc<Filter>,
     /// Whether a write failed since it was opened.
     stale: bool,
     /// What it had when it was last synchronised.
@@ -37,29 +41,37 @@ pub(crate) struct Engine {
 
 impl Engine {
     pub(crate) fn new(folder: &Path, options: Options, database: Database, sync: DiskSync) -> Self {
-        let reached = database.reached;
+        let (reached, filter) = (database.reached, Arc::clone(database.blocks.filter()));
         Self {
             folder: folder.to_owned(),
             options,
             sync,
             database: Some(database),
+            filter,
             stale: false,
             reached,
             written: false,
         }
     }
 
-    /// Puts changes into the database, and the database on disk; where it failed before, it is opened again first.
+    /// Puts changes into the database, and the database on disk; where it failed before, it is opened again first. Says
+    /// how many changes are done, by and by.
     ///
     /// # Errors
     /// Where it may not be there; it can be tried again.
-    pub(crate) fn settle(&mut self, changes: &Recent, point: Point, state: &State) -> Result<(), Arc<Fault>> {
+    pub(crate) fn settle(
+        &mut self,
+        changes: &Recent,
+        point: Point,
+        state: &State,
+        done: impl FnMut(usize),
+    ) -> Result<(), Arc<Fault>> {
         if self.stale || self.database.is_none() {
             self.restore(state)?;
         }
         let Some(database) = &self.database else { return Err(Arc::new(Fault::Reopening)) };
         self.stale = true;
-        caught(|| database.settle(changes, point, &mut self.sync)).map_err(Arc::new)?;
+        caught(|| database.settle_paced(changes, point, &mut self.sync, done)).map_err(Arc::new)?;
         self.stale = false;
         self.written = true;
         self.reached = point;
@@ -80,12 +92,15 @@ impl Engine {
     fn reopen(&mut self, state: &State) -> Result<(), Arc<Fault>> {
         state.show(Base::Gone(Arc::new(Fault::Reopening)), true);
         if let Some(old) = self.database.take() {
+            self.filter = Arc::clone(old.blocks.filter());
             forget_cached(&old.data_file);
             drop(old);
         }
         let given_up = reserve::give_up(&self.folder).map_err(crate::OpenError::from);
         match given_up.and_then(|()| open_database(&self.folder, &self.options)) {
-            Ok(database) if database.reached.sequence >= self.reached.sequence => {
+            Ok(mut database) if database.reached.sequence >= self.reached.sequence => {
+                // It has nothing now that it did not have before.
+                database.blocks = Blocks::new(database.tree.clone(), Arc::clone(&self.filter));
                 state.show(Base::Of(database.blocks.clone()), false);
                 self.database = Some(database);
                 Ok(())

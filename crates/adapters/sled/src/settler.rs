@@ -5,6 +5,7 @@
 //! journal has it, readers see it in memory, and changes are refused until it succeeds. sled keeps its first I/O error until
 //! it is opened again, so that is done first.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -13,12 +14,23 @@ use std::time::Duration;
 use crate::fault::Fault;
 use crate::journal::Point;
 use crate::measured;
+use crate::priority;
 use crate::recent::Recent;
 use crate::recovery::Engine;
 use crate::state::State;
 
 /// How long after a failure it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// How many changes are put into the database between two looks at the clock.
+const STEP: usize = 128;
+
+/// How much further the database is to be than the segment that is being written meanwhile.
+const LEAD: usize = 2;
+
+/// How long it rests at most, a little at a time, for the segment to fill up.
+const REST: Duration = Duration::from_millis(2);
+const RESTS: usize = 10;
 
 /// What is to be put into the database.
 struct Settlement {
@@ -40,11 +52,15 @@ pub(crate) struct Settler {
 struct Progress {
     now: Mutex<Now>,
     changed: Condvar,
+    /// How full the segment is that is being written, in thousandths.
+    filled: AtomicUsize,
 }
 
 #[derive(Default)]
 struct Now {
     busy: bool,
+    /// Whether somebody waits for it.
+    hurried: bool,
     /// Whether the last try failed.
     failing: bool,
     /// Whether it is to leave what fails to the next start.
@@ -54,6 +70,23 @@ struct Now {
 impl Progress {
     fn lock(&self) -> MutexGuard<'_, Now> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Rests while the work is well ahead of what is being written: done at once, it would keep requests waiting, and they
+    /// have all the time that the next segment takes. It goes on slowly where nothing is written at all.
+    fn keep_pace(&self, done: usize, of: usize) {
+        for _ in 0..RESTS {
+            let filled = self.filled.load(Ordering::Relaxed);
+            if done.saturating_mul(1000) <= filled.saturating_mul(LEAD).saturating_mul(of) {
+                return;
+            }
+            let rest = |now: &mut Now| !now.ended && !now.hurried;
+            let rested =
+                self.changed.wait_timeout_while(self.lock(), REST, rest).unwrap_or_else(PoisonError::into_inner);
+            if rested.0.ended || rested.0.hurried {
+                return;
+            }
+        }
     }
 
     fn change(&self, change: impl FnOnce(&mut Now)) {
@@ -86,6 +119,7 @@ impl Settler {
     /// # Errors
     /// Where it cannot be put there now.
     pub(crate) fn wait(&self) -> Result<(), Arc<Fault>> {
+        self.progress.change(|now| now.hurried = now.busy);
         let waited = self.progress.changed.wait_while(self.progress.lock(), |now| now.busy && !now.failing);
         if waited.unwrap_or_else(PoisonError::into_inner).busy {
             let health = self.state.health();
@@ -94,11 +128,18 @@ impl Settler {
         Ok(())
     }
 
+    /// Notes how full the segment is that is being written, in thousandths.
+    pub(crate) fn note_filled(&self, thousandths: usize) {
+        self.progress.filled.store(thousandths, Ordering::Relaxed);
+    }
+
     /// Hands over what was written since the last time; the thread must be idle.
     pub(crate) fn settle(&self, point: Point) {
         let changes = {
             let mut view = self.state.view_mut();
-            let changes = Arc::new(std::mem::take(&mut view.recent));
+            // The next one will be about as large: growing takes time while nobody can read.
+            let next = Recent::with_capacity(view.recent.len());
+            let changes = Arc::new(std::mem::replace(&mut view.recent, next));
             view.settling = Some(Arc::clone(&changes));
             changes
         };
@@ -136,6 +177,7 @@ struct Worker {
 impl Worker {
     fn work(mut self, settlements: &Receiver<Settlement>) -> Engine {
         let _guard = BreakOnPanic(Arc::clone(&self.state));
+        priority::lower();
         for settlement in settlements {
             if !self.settle(&settlement) {
                 break;
@@ -149,7 +191,16 @@ impl Worker {
     /// Tries until it succeeds; `false` where nobody waits for that any more.
     fn settle(&mut self, settlement: &Settlement) -> bool {
         let began = measured::now();
-        while let Err(fault) = self.engine.settle(&settlement.changes, settlement.point, &self.state) {
+        let progress = Arc::clone(&self.progress);
+        let count = settlement.changes.len();
+        let mut next = STEP;
+        let mut keep_pace = |done: usize| {
+            if done >= next {
+                next = done + STEP;
+                progress.keep_pace(done, count);
+            }
+        };
+        while let Err(fault) = self.engine.settle(&settlement.changes, settlement.point, &self.state, &mut keep_pace) {
             tracing::error!(error = &*fault as &dyn std::error::Error, "changes could not be put into the database");
             self.note(fault);
             self.progress.change(|now| now.failing = true);
@@ -160,6 +211,8 @@ impl Worker {
             }
         }
         measured::settled(settlement.changes.len(), began.elapsed());
+        // First this: who learns that it works again must not be turned away for a failure that is over.
+        self.progress.change(|now| now.failing = false);
         self.state.database(None);
         true
     }

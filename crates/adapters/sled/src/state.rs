@@ -35,6 +35,11 @@ impl Health {
         }
     }
 
+    /// Whether no more changes will come.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
     /// What is wrong.
     pub(crate) fn down(&self) -> Option<&Arc<Fault>> {
         self.journal.as_ref().or(self.database.as_ref())

@@ -18,6 +18,9 @@ pub(crate) enum Base {
     Gone(Arc<Fault>),
 }
 
+/// So many changes are put in order in about a millisecond.
+const FEW: usize = 4096;
+
 /// Everything that was answered.
 pub(crate) struct View {
     pub(crate) base: Base,
@@ -65,7 +68,30 @@ impl<'v> Reader<'v> {
 
     /// The entries in a range, in order.
     pub(crate) fn range(&self, range: Range<Vec<u8>>) -> impl Iterator<Item = Result<(IVec, IVec), Fault>> {
-        let newer = self.layers.map(|layer| layer.map(|layer| layer.range(&range)).unwrap_or_default());
+        self.merged(range, self.layers)
+    }
+
+    /// The same for somebody who comes again: what is new may be missing, and what is changed or gone be there as it was,
+    /// where so much is new that to put it in order would keep others waiting.
+    pub(crate) fn range_before_long(
+        &self,
+        range: Range<Vec<u8>>,
+    ) -> impl Iterator<Item = Result<(IVec, IVec), Fault>> + use<'v> {
+        let new: usize = self.layers.iter().flatten().map(|layer| layer.len()).sum();
+        self.merged(range, if new > FEW { [None; 2] } else { self.layers })
+    }
+
+    /// What became of an entry that is not in the database as it is now; `None` where it is.
+    pub(crate) fn changed(&self, key: &[u8]) -> Option<&'v Option<IVec>> {
+        self.layers.into_iter().flatten().find_map(|layer| layer.get(key))
+    }
+
+    fn merged(
+        &self,
+        range: Range<Vec<u8>>,
+        layers: [Option<&'v Recent>; 2],
+    ) -> impl Iterator<Item = Result<(IVec, IVec), Fault>> + use<'v> {
+        let newer = layers.map(|layer| layer.map(|layer| layer.range(&range)).unwrap_or_default());
         let [newest, older] = newer.map(|changes| changes.into_iter().peekable());
         let changes = Merged { newest, older };
         let mut changes = changes.peekable();
@@ -122,7 +148,7 @@ impl<'v> Iterator for Merged<'v> {
 
 impl Source for Reader<'_> {
     fn value(&self, key: &[u8]) -> Result<Option<IVec>, Fault> {
-        match self.layers.into_iter().flatten().find_map(|layer| layer.get(key)) {
+        match self.changed(key) {
             Some(value) => Ok(value.clone()),
             None => self.blocks.value(key),
         }
@@ -136,6 +162,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::filter::Filter;
 
     type Entries = BTreeMap<Vec<u8>, Option<u8>>;
 
@@ -154,12 +181,16 @@ mod tests {
         #[test]
         fn layers_over_blocks_are_one_map(rounds in prop::collection::vec(changes(), 2..6), from in "[\u{1}\u{2}][ab]{0,2}") {
             let db = sled::Config::new().temporary(true).open().unwrap();
-            let mut view = View::of(Blocks::new((*db).clone()));
+            let mut view = View::of(Blocks::new((*db).clone(), Arc::new(Filter::for_keys(0))));
+            if let Base::Of(blocks) = &view.base {
+                // The database is empty, and what comes notes itself.
+                blocks.filter().complete();
+            }
             let mut map = BTreeMap::new();
             for changes in &rounds {
                 // What was new is being settled, and what was being settled is in the database.
                 if let (Base::Of(blocks), Some(settled)) = (&view.base, view.settling.take()) {
-                    blocks.apply(settled.all().into_iter()).unwrap();
+                    blocks.apply(settled.all().into_iter(), |_| Ok(())).unwrap();
                 }
                 view.settling = Some(Arc::new(std::mem::replace(&mut view.recent, recent(changes))));
                 for (key, value) in changes {

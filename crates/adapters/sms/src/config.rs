@@ -8,6 +8,7 @@ use std::time::Duration;
 use mobile_bind_domain::Quota;
 use mobile_bind_domain::ports::Purpose;
 
+use crate::callback::CallbackConfig;
 use crate::exchange::Vendor;
 use crate::http_client::CONNECT_TIMEOUT;
 use crate::secret::Secret;
@@ -73,6 +74,12 @@ pub struct ProviderConfig {
     pub rank: u16,
     /// Its share of the messages among those of its rank.
     pub weight: u32,
+    /// What a segment costs, in millionths of the operator's currency.
+    pub price: u64,
+    /// The same by calling code, where it is another.
+    pub prices: BTreeMap<String, u64>,
+    /// How its calls with receipts are known.
+    pub callbacks: CallbackConfig,
     /// Whether it may be spoken to without TLS on another machine.
     pub plain_http: bool,
 }
@@ -107,6 +114,7 @@ impl ProviderConfig {
 
     /// Looks at everything that all kinds have, and at what this one must and must not have.
     fn check_keys(&self) -> Result<(), BadConfig> {
+        self.callbacks.check(self.kind)?;
         for (key, given, needed) in self.needs() {
             match (given, needed) {
                 (false, Some(true)) => return Err(BadConfig::new(key, "is missing")),
@@ -127,7 +135,7 @@ impl ProviderConfig {
         if self.weight == 0 {
             return Err(BadConfig::new("weight", "must be at least 1"));
         }
-        if self.countries.iter().chain([&self.home]).any(|code| !is_calling_code(code)) {
+        if self.countries.iter().chain([&self.home]).chain(self.prices.keys()).any(|code| !is_calling_code(code)) {
             return Err(BadConfig::new("countries", "must be calling codes in digits, such as \"86\""));
         }
         if let Some(unknown) = self.purposes.iter().chain(self.templates.keys()).find(|name| !is_purpose(name)) {
@@ -200,9 +208,15 @@ impl ProviderConfig {
                 parameters: self.parameters.clone(),
                 home,
             }),
-            Kind::Twilio => {
-                Box::new(Twilio { url, account_sid: self.account.clone(), auth_token: secret, from, texts, home })
-            }
+            Kind::Twilio => Box::new(Twilio {
+                url,
+                account_sid: self.account.clone(),
+                auth_token: secret,
+                from,
+                texts,
+                home,
+                callback: self.callbacks.url.clone(),
+            }),
             Kind::Webhook => {
                 let key = SigningKey::new(&secret);
                 let key =

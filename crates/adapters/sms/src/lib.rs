@@ -3,6 +3,7 @@
 
 mod breaker;
 mod bulkhead;
+mod callback;
 mod config;
 mod deadline;
 mod dry_run;
@@ -15,12 +16,14 @@ mod number;
 mod provider;
 mod receipts;
 mod secret;
+mod segments;
 mod signing;
 mod smpp;
 mod vendors;
 mod wording;
 
 pub use breaker::Health;
+pub use callback::{AddressRange, Call, CallbackConfig, NotTaken};
 pub use config::{BadConfig, Kind, ProviderConfig};
 pub use deadline::Deadline;
 pub use failover::Failover;

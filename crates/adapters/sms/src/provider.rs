@@ -10,17 +10,23 @@ use tracing::{debug, warn};
 
 use crate::breaker::{Breaker, Health};
 use crate::bulkhead::Bulkhead;
+use crate::callback::CallbackConfig;
 use crate::config::{BadConfig, Kind, ProviderConfig};
 use crate::dry_run::shown;
 use crate::exchange::{Fault, Vendor};
 use crate::http_client::{HttpClient, Stamps};
-use crate::number::international;
+use crate::number::{country, international};
 use crate::receipts::{Receipt, ReceiptState};
+use crate::secret::Secret;
+use crate::segments::segments;
 use crate::smpp::Smpp;
+use crate::wording::{Templates, Texts};
 
 const SENDS: &str = "mobile_bind_sms_provider_sends_total";
 const DURATION: &str = "mobile_bind_sms_provider_duration_seconds";
 const RECEIPTS: &str = "mobile_bind_sms_provider_receipts_total";
+const SEGMENTS: &str = "mobile_bind_sms_segments_total";
+const COST: &str = "mobile_bind_sms_cost_micros_total";
 const HEALTH: &str = "mobile_bind_sms_provider_health";
 
 /// Tells the recorder in force what the metrics of this crate mean.
@@ -28,6 +34,11 @@ pub fn describe_metrics() {
     metrics::describe_counter!(SENDS, "Messages offered to each SMS provider, by what became of them.");
     metrics::describe_histogram!(DURATION, metrics::Unit::Seconds, "How long each SMS provider took to answer.");
     metrics::describe_counter!(RECEIPTS, "Receipts from SMS providers, by what became of the message.");
+    metrics::describe_counter!(SEGMENTS, "Segments of accepted messages, by provider and calling code of the country.");
+    metrics::describe_counter!(
+        COST,
+        "What accepted messages cost by the configured prices, in millionths of their currency, by provider and country."
+    );
     metrics::describe_gauge!(HEALTH, "Circuit breaker of each SMS provider: 1 closed, 0.5 half open, 0 open.");
 }
 
@@ -98,6 +109,47 @@ impl Provider {
     #[must_use]
     pub fn health(&self) -> Health {
         self.breaker.health()
+    }
+
+    /// What kind it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.config.kind
+    }
+
+    /// What it costs to send a message, in millionths of the operator's currency, and in how many segments it goes.
+    fn cost(&self, message: &TextMessage) -> (u64, u64) {
+        let country = country(&message.mobile, &self.config.home);
+        let price = self.config.prices.get(&country).copied().unwrap_or(self.config.price);
+        let segments = match self.config.kind {
+            // The vendor has the template, and does not tell how long it is.
+            Kind::Aliyun | Kind::Tencent => 1,
+            Kind::Twilio | Kind::Webhook | Kind::Smpp => {
+                let templates = Templates(self.config.templates.clone());
+                segments(&Texts { templates, domain: self.config.domain.clone() }.text(message))
+            }
+        };
+        (price.saturating_mul(segments), segments)
+    }
+
+    fn note_cost(&self, message: &TextMessage) {
+        let (cost, segments) = self.cost(message);
+        let country = country(&message.mobile, &self.config.home);
+        let labels = [("provider", self.name.clone()), ("country", country)];
+        counter!(SEGMENTS, &labels).increment(segments);
+        counter!(COST, &labels).increment(cost);
+    }
+
+    pub(crate) fn callbacks(&self) -> &CallbackConfig {
+        &self.config.callbacks
+    }
+
+    pub(crate) fn secret(&self) -> &Secret {
+        &self.config.secret
+    }
+
+    pub(crate) fn note_receipt(&self, receipt: &Receipt) {
+        counter!(RECEIPTS, "provider" => self.name.clone(), "state" => state_name(receipt.state)).increment(1);
     }
 
     /// Lower ranks are tried first.
@@ -195,6 +247,7 @@ impl Provider {
         self.note(outcome(failure), Some(start.elapsed()));
         match sent {
             Ok(id) => {
+                self.note_cost(message);
                 debug!(provider = self.name, id, mobile = %message.mobile, "accepted");
                 Ok(Accepted { provider: self.name.clone(), id })
             }

@@ -59,6 +59,9 @@ pub(crate) fn config(kind: Kind, url: &str) -> ProviderConfig {
         purposes: Vec::new(),
         rank: 1,
         weight: 1,
+        price: 0,
+        prices: Default::default(),
+        callbacks: Default::default(),
         plain_http: false,
     }
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mobile_bind_domain::ports::{AnswerSlot, Outgoing, Relay, SendFailure};
+use mobile_bind_domain::ports::{AnswerSlot, Outgoing, ProviderFacts, Relay, SendFailure};
 use mobile_bind_domain::{ChallengeKey, Outbox};
+use mobile_bind_sms::{Health, Provider};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tracing::warn;
 
@@ -24,6 +25,7 @@ pub(crate) struct BackgroundRelay {
     answer_after: Duration,
     /// Whether it is counted by which providers the codes came that were used.
     follows_codes: bool,
+    providers: Vec<Arc<Provider>>,
     places: Arc<Semaphore>,
 }
 
@@ -33,9 +35,10 @@ impl BackgroundRelay {
         measures: Arc<Measures>,
         answer_after: Duration,
         follows_codes: bool,
+        providers: Vec<Arc<Provider>>,
     ) -> Self {
         let places = Arc::new(Semaphore::new(ON_THE_WAY as usize));
-        Self { outbox, measures, answer_after, follows_codes, places }
+        Self { outbox, measures, answer_after, follows_codes, providers, places }
     }
 
     pub(crate) fn outbox(&self) -> &Arc<Outbox> {
@@ -89,6 +92,18 @@ impl Relay for BackgroundRelay {
         };
         // Without an answer the message is in other hands.
         outcome.unwrap_or(Ok(()))
+    }
+
+    fn providers(&self) -> Vec<ProviderFacts> {
+        let facts = |provider: &Arc<Provider>| ProviderFacts {
+            name: provider.name().to_owned(),
+            breaker: match provider.health() {
+                Health::Closed => "closed",
+                Health::HalfOpen => "half open",
+                Health::Open => "open",
+            },
+        };
+        self.providers.iter().map(facts).collect()
     }
 
     fn verified(&self, key: ChallengeKey) {

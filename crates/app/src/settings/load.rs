@@ -74,6 +74,8 @@ fn names(table: &toml::Table) -> BTreeSet<String> {
     table.iter().flat_map(of).collect()
 }
 
+/// Where the console's operators stand, each by a name that is theirs.
+const OPERATORS: &str = "console.operators.";
 /// Where tables stand that operators name themselves.
 const PROVIDERS: &str = "sms.providers.";
 
@@ -89,6 +91,9 @@ fn known_names(defaults: &Settings) -> Result<BTreeSet<String>> {
 }
 
 fn is_known(name: &str, known: &BTreeSet<String>) -> bool {
+    if name.strip_prefix(OPERATORS).is_some_and(|operator| !operator.contains('.')) {
+        return true;
+    }
     let Some((_, key)) = name.strip_prefix(PROVIDERS).and_then(|rest| rest.split_once('.')) else {
         return known.contains(name);
     };
@@ -167,6 +172,15 @@ mod tests {
         assert_eq!(error, "unknown setting 'code.lenght'; did you mean 'code.length'?");
         let error = with_environment(&[("MOBILE_BIND__LISTNE", "x")]).unwrap_err().to_string();
         assert_eq!(error, "unknown setting 'listne'; did you mean 'listen'?");
+    }
+
+    #[test]
+    fn the_consoles_operators_have_names_of_their_own() {
+        let settings = with_file("[console.operators]\nalice = \"sha256:00\"").unwrap();
+        assert_eq!(settings.console.operators["alice"], "sha256:00");
+        let settings = with_environment(&[("MOBILE_BIND__CONSOLE__OPERATORS__BOB", "sha256:01")]).unwrap();
+        assert_eq!(settings.console.operators["bob"], "sha256:01");
+        assert!(with_file("[console.operators.alice]\nhash = \"sha256:00\"").is_err());
     }
 
     #[test]

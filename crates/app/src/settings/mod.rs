@@ -15,8 +15,8 @@ pub use quota::QuotaText;
 pub use refuse::refuse_unsafe;
 pub use secret::SecretText;
 pub use shape::{
-    Code, Cors, Dev, Environment, LimitMode, Limits, Log, LogFormat, Metrics, Migrate, Pages, Platforms,
-    PostgresSettings, ProofSetting, Referrer, Register, Server, Session, Settings, Shop, SledSettings, Sms,
-    SmsProvider, SmsSenderName, Telemetry, TokenAlgorithm, TokenFormat, Tokens,
+    Captcha, Code, ConsoleSettings, Cors, Dev, Environment, ForwardedHeader, LimitMode, Limits, Log, LogFormat,
+    Metrics, Migrate, Pages, Platforms, PostgresSettings, ProofSetting, Referrer, Register, Server, Session, Settings,
+    Shop, SledSettings, Sms, SmsProvider, SmsSenderName, Telemetry, TokenAlgorithm, TokenFormat, Tokens,
 };
 pub(crate) use tracing::Tracing;

@@ -48,7 +48,8 @@ impl Settings {
         };
         // Noted often enough that a session in use never ends for want of a note.
         policy.session.refresh_after = policy.session.refresh_after.min(policy.session.inactivity / 4);
-        policy.limits = limits(&self.limits);
+        policy.limits = limits(&self.limits)?;
+        policy.sending_patience = Duration::from_secs(self.sms.timeout_s.saturating_mul(2));
         policy.outbox = self.outbox()?;
         Ok(policy)
     }
@@ -85,20 +86,38 @@ fn apps(platforms: &Platforms) -> Result<BTreeMap<Platform, AppId>> {
     Platform::ALL.into_iter().map(app).collect()
 }
 
-fn limits(limits: &Limits) -> domain::Limits {
+fn limits(limits: &Limits) -> Result<domain::Limits> {
     let quotas = |texts: &[QuotaText]| texts.iter().map(|text| text.0).collect();
-    domain::Limits {
-        mode: match limits.mode {
-            LimitMode::Enforce => domain::LimitMode::Enforce,
-            LimitMode::Shadow => domain::LimitMode::Shadow,
-            LimitMode::Off => domain::LimitMode::Off,
-        },
+    let mode = |mode| match mode {
+        LimitMode::Enforce => domain::LimitMode::Enforce,
+        LimitMode::Shadow => domain::LimitMode::Shadow,
+        LimitMode::Off => domain::LimitMode::Off,
+    };
+    anyhow::ensure!(limits.captcha_multiple > 0, "limits.captcha_multiple must be at least 1");
+    anyhow::ensure!(limits.conversion_recent_s > 0, "limits.conversion_recent_s must be at least 1");
+    let shared = limits.shared_addresses.iter().map(|text| text.parse::<domain::AddressRange>());
+    let shared_addresses = shared.collect::<Result<_, _>>().context("limits.shared_addresses cannot be used")?;
+    Ok(domain::Limits {
+        mode: mode(limits.mode),
         sends_to_number: quotas(&limits.sends_to_number),
         sends_by_installation: quotas(&limits.sends_by_installation),
         sends_from_address: quotas(&limits.sends_from_address),
+        sends_from_shared_address: quotas(&limits.sends_from_shared_address),
+        shared_addresses,
+        keep_half_for_owners: limits.keep_half_for_owners,
+        failures_since_success: quotas(&limits.failures_since_success),
+        range_mode: mode(limits.range_mode),
+        sends_to_range: quotas(&limits.sends_to_range),
+        conversion_mode: mode(limits.conversion_mode),
+        conversion: domain::ConversionPolicy {
+            recent: Duration::from_secs(limits.conversion_recent_s),
+            least: limits.conversion_least,
+            percent: limits.conversion_percent,
+        },
+        captcha_multiple: limits.captcha_multiple,
         sends_of_account: quotas(&limits.sends_of_account),
         sends: quotas(&limits.sends),
         failures_on_number: quotas(&limits.failures_on_number),
         failures_by_client: quotas(&limits.failures_by_client),
-    }
+    })
 }

@@ -47,6 +47,11 @@ fn refuse_on_trust(settings: &Settings) -> Result<()> {
     if settings.limits.mode == LimitMode::Off {
         bail!("limits.mode = \"off\" is refused in production: it is for load tests; set \"enforce\" or \"shadow\"");
     }
+    if settings.captcha.provider == crate::guards::FAKE {
+        bail!(
+            "captcha.provider = \"fake\" is refused in production: it asks nothing of anybody; set \"turnstile\" or \"hcaptcha\""
+        );
+    }
     if settings.dev.expose {
         bail!("dev.expose = true is refused in production: there is nothing to expose; remove it");
     }

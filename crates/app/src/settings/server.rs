@@ -5,9 +5,20 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use mobile_bind_domain::AddressRange;
 use mobile_bind_http::{Capacity, ConnectionLimits};
 
-use super::Settings;
+use super::{ForwardedHeader, Settings};
+use crate::operators::Operators;
+
+impl From<ForwardedHeader> for mobile_bind_http::ForwardedHeader {
+    fn from(header: ForwardedHeader) -> Self {
+        match header {
+            ForwardedHeader::XForwardedFor => Self::XForwardedFor,
+            ForwardedHeader::Forwarded => Self::Forwarded,
+        }
+    }
+}
 
 impl Settings {
     /// How many requests are worked on at once.
@@ -44,6 +55,15 @@ impl Settings {
         })
     }
 
+    /// The proxies whose word on clients' addresses counts.
+    ///
+    /// # Errors
+    /// With the name of the setting that cannot be used.
+    pub fn trusted_proxies(&self) -> Result<Vec<AddressRange>> {
+        let ranges = self.server.trusted_proxies.iter().map(|text| text.parse::<AddressRange>());
+        ranges.collect::<Result<_, _>>().context("server.trusted_proxies cannot be used")
+    }
+
     /// The store, like a URL: as it is set, or as the file says.
     ///
     /// # Errors
@@ -62,6 +82,29 @@ impl Settings {
     #[must_use]
     pub fn keys_folder(&self) -> PathBuf {
         if self.keys_dir.is_empty() { self.data_dir.join("keys") } else { PathBuf::from(&self.keys_dir) }
+    }
+
+    /// The console's address and operators, where there is to be one.
+    ///
+    /// # Errors
+    /// Where it is no address of this machine alone, or there is nobody to see it.
+    pub fn console(&self) -> Result<Option<(SocketAddr, Operators)>> {
+        let operators = Operators::read(&self.console.operators)?;
+        let listen = self.console.listen.trim();
+        if listen.is_empty() {
+            return Ok(None);
+        }
+        let address: SocketAddr = listen.parse().context("console.listen is no address: write it as 127.0.0.1:9091")?;
+        ensure!(
+            address.ip().is_loopback(),
+            "console.listen = \"{listen}\" is refused: it listens on loopback alone; reach it by a tunnel \
+             (ssh -L 9091:127.0.0.1:9091 HOST), or by a proxy of your own with TLS"
+        );
+        ensure!(
+            !self.console.operators.is_empty(),
+            "console.listen is set, and nobody may see it: `mobile-bind console token NAME` makes a token"
+        );
+        Ok(Some((address, operators)))
     }
 
     /// The address that the metrics have for themselves.
@@ -97,6 +140,21 @@ mod tests {
         let mut settings = Settings::default();
         settings.sms.timeout_s = settings.server.request_timeout_s;
         assert!(settings.connection_limits().unwrap_err().to_string().contains("sms.timeout_s"));
+    }
+
+    #[test]
+    fn the_console_is_for_this_machine_and_for_somebody() {
+        let mut settings = Settings::default();
+        assert!(settings.console().unwrap().is_none());
+        settings.console.listen = "127.0.0.1:9091".to_owned();
+        let error = |settings: &Settings| settings.console().err().unwrap().to_string();
+        assert!(error(&settings).contains("mobile-bind console token"));
+        settings.console.operators.insert("alice".to_owned(), format!("sha256:{}", "0".repeat(64)));
+        assert_eq!(settings.console().unwrap().unwrap().0.port(), 9091);
+        settings.console.listen = "0.0.0.0:9091".to_owned();
+        assert!(error(&settings).contains("loopback"));
+        settings.console.listen = "9091".to_owned();
+        assert!(error(&settings).contains("console.listen"));
     }
 
     #[test]

@@ -80,6 +80,15 @@ choice! {
     }
 }
 choice! {
+    /// Which header trusted proxies write.
+    ForwardedHeader {
+        /// `X-Forwarded-For`.
+        #[default] XForwardedFor = "x-forwarded-for",
+        /// `Forwarded` (RFC 7239).
+        Forwarded = "forwarded",
+    }
+}
+choice! {
     /// When a database's schema is brought up to date.
     Migrate {
         /// When a node starts.
@@ -124,9 +133,11 @@ pub struct Settings {
     pub session: Session,
     pub sms: Sms,
     pub limits: Limits,
+    pub captcha: Captcha,
     pub cors: Cors,
     pub pages: Pages,
     pub metrics: Metrics,
+    pub console: ConsoleSettings,
     pub telemetry: Telemetry,
     pub sled: SledSettings,
     pub postgres: PostgresSettings,
@@ -158,6 +169,9 @@ section! {
         max_connections: usize = 10_000,
         idle_timeout_s: u64 = 75,
         request_timeout_s: u64 = 30,
+        #[serde(deserialize_with = "list")]
+        trusted_proxies: Vec<String> = Vec::new(),
+        forwarded_header: ForwardedHeader = ForwardedHeader::XForwardedFor,
     }
 }
 section! {
@@ -250,6 +264,12 @@ section! {
         purposes: Vec<String> = Vec::new(),
         rank: u16 = 1,
         weight: u32 = 1,
+        price: String = String::new(),
+        prices: BTreeMap<String, String> = BTreeMap::new(),
+        receipts_key: SecretText = SecretText::default(),
+        #[serde(deserialize_with = "list")]
+        receipts_from: Vec<String> = Vec::new(),
+        receipts_url: String = String::new(),
     }
 }
 section! {
@@ -263,13 +283,39 @@ section! {
         #[serde(deserialize_with = "list")]
         sends_from_address: Vec<QuotaText> = quotas(|limits| &limits.sends_from_address),
         #[serde(deserialize_with = "list")]
+        sends_from_shared_address: Vec<QuotaText> = quotas(|limits| &limits.sends_from_shared_address),
+        #[serde(deserialize_with = "list")]
+        shared_addresses: Vec<String> = Vec::new(),
+        #[serde(deserialize_with = "list")]
         sends_of_account: Vec<QuotaText> = quotas(|limits| &limits.sends_of_account),
         #[serde(deserialize_with = "list")]
         sends: Vec<QuotaText> = quotas(|limits| &limits.sends),
+        keep_half_for_owners: bool = true,
         #[serde(deserialize_with = "list")]
         failures_on_number: Vec<QuotaText> = quotas(|limits| &limits.failures_on_number),
         #[serde(deserialize_with = "list")]
+        failures_since_success: Vec<QuotaText> = quotas(|limits| &limits.failures_since_success),
+        #[serde(deserialize_with = "list")]
         failures_by_client: Vec<QuotaText> = quotas(|limits| &limits.failures_by_client),
+        range_mode: LimitMode = LimitMode::Enforce,
+        #[serde(deserialize_with = "list")]
+        sends_to_range: Vec<QuotaText> = quotas(|limits| &limits.sends_to_range),
+        conversion_mode: LimitMode = LimitMode::Shadow,
+        conversion_recent_s: u64 = DomainLimits::default().conversion.recent.as_secs(),
+        conversion_least: u32 = DomainLimits::default().conversion.least,
+        conversion_percent: u32 = DomainLimits::default().conversion.percent,
+        captcha_multiple: u32 = DomainLimits::default().captcha_multiple,
+    }
+}
+section! {
+    /// The captcha that soft limits ask for.
+    Captcha {
+        provider: String = String::new(),
+        site_key: String = String::new(),
+        secret: SecretText = SecretText::default(),
+        secret_file: PathBuf = PathBuf::new(),
+        url: String = String::new(),
+        timeout_ms: u64 = 3_000,
     }
 }
 section! {
@@ -286,6 +332,13 @@ section! {
 section! {
     /// Measurements for operators.
     Metrics { listen: String = String::new() }
+}
+section! {
+    /// The operators' console.
+    ConsoleSettings {
+        listen: String = String::new(),
+        operators: BTreeMap<String, String> = BTreeMap::new(),
+    }
 }
 section! {
     /// Spans for operators.
@@ -346,9 +399,11 @@ impl Default for Settings {
             session: Session::default(),
             sms: Sms::default(),
             limits: Limits::default(),
+            captcha: Captcha::default(),
             cors: Cors::default(),
             pages: Pages::default(),
             metrics: Metrics::default(),
+            console: ConsoleSettings::default(),
             telemetry: Telemetry::default(),
             sled: SledSettings::default(),
             postgres: PostgresSettings::default(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use mobile_bind_sms::{Kind, ProviderConfig, Secret};
+use mobile_bind_sms::{AddressRange, CallbackConfig, Kind, ProviderConfig, Secret};
 
 use super::{Environment, Settings, SmsProvider, SmsSenderName};
 
@@ -67,11 +67,42 @@ impl Settings {
             purposes: provider.purposes.clone(),
             rank: provider.rank,
             weight: provider.weight,
+            price: price(&provider.price)?,
+            prices: provider
+                .prices
+                .iter()
+                .map(|(code, text)| Ok((code.clone(), price(text)?)))
+                .collect::<Result<_>>()?,
+            callbacks: CallbackConfig {
+                key: provider.receipts_key.0.clone(),
+                from: addresses(&provider.receipts_from)?,
+                url: provider.receipts_url.clone(),
+            },
             plain_http: self.environment == Environment::Development,
         };
         config.check()?;
         Ok(config)
     }
+}
+
+/// A price in millionths: `0.045` is 45,000.
+fn price(text: &str) -> Result<u64> {
+    let bad = || anyhow::anyhow!("price must be a number such as \"0.045\", with six digits after the point at most");
+    if text.is_empty() {
+        return Ok(0);
+    }
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    ensure!(!whole.is_empty() && whole.len() < 10 && part.len() <= 6 && digits(whole) && digits(part), bad());
+    format!("{whole}{part:0<6}").parse().map_err(|_| bad())
+}
+
+fn addresses(texts: &[String]) -> Result<Vec<AddressRange>> {
+    let range = |text: &String| {
+        let range = text.parse().ok();
+        range.with_context(|| format!("receipts_from: \"{text}\" is neither an address nor ADDRESS/BITS"))
+    };
+    texts.iter().map(range).collect()
 }
 
 /// The secret, or what is in its file but for the line's end.
@@ -165,5 +196,27 @@ mod tests {
         let printed = toml::to_string(&settings).unwrap();
         assert!(printed.contains("secret = \"***\"") && !printed.contains("s3cret"), "{printed}");
         assert!(!format!("{settings:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn prices_and_addresses_are_read_or_refused() {
+        let priced = SmsProvider { price: "0.045".to_owned(), ..twilio() };
+        assert_eq!(with("main", priced).sms_providers().unwrap()[0].1.price, 45_000);
+        for bad in ["x", "1.1234567", "-1", ".5", "1,5"] {
+            let bad = SmsProvider { price: bad.to_owned(), ..twilio() };
+            assert!(refusal(&with("main", bad)).contains("price must be"));
+        }
+        let receipts = |key: &str, from: &[&str], url: &str| SmsProvider {
+            receipts_key: key.to_owned().into(),
+            receipts_from: from.iter().map(|&text| text.to_owned()).collect(),
+            receipts_url: url.to_owned(),
+            ..twilio()
+        };
+        let key = "0123456789abcdef";
+        assert!(with("main", receipts(key, &["192.0.2.0/24"], "https://shop.example/x")).sms_providers().is_ok());
+        assert!(refusal(&with("main", receipts(key, &["192.0.2.0/99"], "https://x"))).contains("receipts_from"));
+        assert!(refusal(&with("main", receipts(key, &[], ""))).contains("receipts_url is missing"));
+        assert!(refusal(&with("main", receipts("short", &[], "https://x"))).contains("receipts_key must be"));
+        assert!(refusal(&with("main", receipts("", &["192.0.2.1"], ""))).contains("receipts_key is missing"));
     }
 }

@@ -5,8 +5,8 @@ use crate::identity::MAX_CHARS as IDENTIFIER_LIMIT;
 use crate::ports::{BindQuery, CallerQuery};
 use crate::referrer::ReferrerName;
 use crate::{
-    Avatar, ChallengeKey, CodeKeys, Gender, Identity, OpenId, Operation, Platform, Policy, Profile, ProfileText,
-    Refusal, Requester, SessionId, UnionId,
+    Avatar, ChallengeKey, CodeKeys, Gender, IdempotencyKey, Identity, OpenId, Operation, Platform, Policy, Profile,
+    ProfileText, Refusal, Repeatable, Requester, SessionId, UnionId,
 };
 
 /// The parameters of a bind, as text; empty where absent.
@@ -36,6 +36,8 @@ pub struct BindParameters<'a> {
     pub unionid: &'a str,
     /// The session token.
     pub token: &'a str,
+    /// The request's idempotency key.
+    pub idempotency_key: Option<&'a IdempotencyKey>,
 }
 
 /// What speaks for the openid that a mini-program sent.
@@ -67,6 +69,7 @@ pub struct Bind {
     pub(crate) claim: Option<ClaimedIdentity>,
     pub(crate) session: Option<SessionId>,
     pub(crate) fingerprint: [u8; 32],
+    pub(crate) repeatable: Option<Repeatable>,
 }
 
 impl Bind {
@@ -92,8 +95,12 @@ impl Bind {
         let platform = requester.client_type.platform();
         let claim = platform.map(|platform| claim(platform, parameters, proof, policy)).transpose()?;
         let fingerprint = fingerprint(&requester, parameters, keys);
+        let client = requester.client();
+        let repeatable = parameters
+            .idempotency_key
+            .map(|key| Repeatable { name: keys.idempotency_name(Operation::Bind, &client, key), fingerprint });
         Ok(Self {
-            key: ChallengeKey { mobile, client: requester.client() },
+            key: ChallengeKey { mobile, client },
             requester,
             attempt,
             profile,
@@ -101,6 +108,7 @@ impl Bind {
             claim,
             session,
             fingerprint,
+            repeatable,
         })
     }
 
@@ -115,12 +123,13 @@ impl Bind {
             },
             None => CallerQuery::Session(self.session),
         };
+        let idempotency = self.repeatable.as_ref().map(|repeatable| repeatable.name);
         BindQuery {
             key: self.key.clone(),
             caller,
             referrer: self.referrer.clone(),
             evidence: Default::default(),
-            idempotency: None,
+            idempotency,
         }
     }
 }
@@ -181,6 +190,7 @@ fn fingerprint(requester: &Requester, parameters: &BindParameters<'_>, keys: &Co
         openid,
         unionid,
         token,
+        idempotency_key: _,
     } = parameters;
     let client = requester.client().to_string();
     let mut parts = vec![client.as_bytes(), requester.client_type.name().as_bytes()];

@@ -4,16 +4,16 @@ use super::command::{Bind, ClaimedIdentity, ProofOfIdentity};
 use super::receipt::BindReceipt;
 use crate::account::{Account, AccountId, AccountStatus};
 use crate::challenge::VerifiedMobile;
-use crate::ports::{BindSnapshot, OpenedSession, ReceiptSnapshot};
+use crate::ports::{BindSnapshot, EarlierBind, OpenedSession, ReceiptSnapshot, SessionSnapshot};
 use crate::{
-    Change, CodeKeys, Expectation, LimitMode, Operation, PlatformProof, Policy, Quota, Refusal, Revision, Session,
-    SessionId, Subject, Timestamp, Versioned, Write,
+    Change, CodeKeys, Expectation, FinalRefusal, Guard, IdempotencyRecord, IdempotentOutcome, LimitMode, Operation,
+    PlatformProof, Policy, Quota, Refusal, Revision, Session, SessionId, Subject, Timestamp, Versioned, Write,
 };
 
 /// What a bind needs that only the world can give: an id for the account it may make, and a session to open.
 #[derive(Clone, Debug)]
 pub struct Fresh {
-    /// For a new account; needed where [`BindSnapshot::makes_account`] says so.
+    /// For a new account; needed where [`Decision::needs_account`] says so.
     pub account: Option<AccountId>,
     /// For the new session.
     pub session: OpenedSession,
@@ -35,8 +35,13 @@ pub struct Decision {
     pub change: Change,
     /// What to answer then.
     pub answer: Result<Bound, Refusal>,
-    /// What the quotas would have refused, where they are only watched.
-    pub observed: Option<Refusal>,
+    /// The guards that would have refused, where they are only watched.
+    pub observed: Vec<Guard>,
+    /// Whether the code was right, and all that is missing is an id for the account to make: decide again with one. Before a
+    /// right code nothing is asked for that depends on whether somebody has the number, and guessing uses up no ids.
+    pub needs_account: bool,
+    /// Whether the code was right, and was used.
+    pub verified: bool,
 }
 
 impl Decision {
@@ -45,21 +50,15 @@ impl Decision {
     }
 
     fn refuse_after(change: Change, refusal: Refusal) -> Self {
-        Self { change, answer: Err(refusal), observed: None }
+        Self { change, answer: Err(refusal), observed: Vec::new(), needs_account: false, verified: false }
+    }
+
+    fn bound(change: Change, answer: Result<Bound, Refusal>) -> Self {
+        Self { change, answer, observed: Vec::new(), needs_account: false, verified: false }
     }
 }
 
 impl BindSnapshot {
-    /// Whether a right code would make an account: nobody is there to take the number, neither a caller nor a holder.
-    /// Without a live code none is made, so that guessing uses up no ids.
-    #[must_use]
-    pub fn makes_account(&self, command: &Bind, now: Timestamp, policy: &Policy) -> bool {
-        let challenge = self.challenge.as_ref();
-        challenge.is_some_and(|found| found.value.may_be_tried(now, policy.tries_per_code))
-            && self.mobile_holder.is_none()
-            && self.caller(command, now, policy).is_none()
-    }
-
     fn caller(&self, command: &Bind, now: Timestamp, policy: &Policy) -> Option<&Versioned<Account>> {
         match &command.claim {
             Some(claim) => {
@@ -98,6 +97,19 @@ struct Situation<'a> {
     now: Timestamp,
 }
 
+/// Why no account has got the number.
+enum Unplaced {
+    Refused(Refusal),
+    /// One must be made, and there is no id for it yet.
+    NeedsId,
+}
+
+impl From<Refusal> for Unplaced {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
 /// An account that got the number, or is entered through it, and what that rests on.
 struct Placed {
     account: Account,
@@ -109,9 +121,14 @@ struct Placed {
 
 impl Situation<'_> {
     fn decide(self) -> Decision {
-        if let Some(repeated) = self.repeat() {
-            return repeated;
+        if let Some(answered) = self.earlier() {
+            return answered;
         }
+        let decision = self.repeat().unwrap_or_else(|| self.decide_anew());
+        self.recorded(decision)
+    }
+
+    fn decide_anew(self) -> Decision {
         let key = &self.command.key;
         let challenge = self.snapshot.challenge.as_ref();
         let revision = Versioned::revision_of(challenge);
@@ -120,7 +137,8 @@ impl Situation<'_> {
             return self.no_live_code();
         };
         let on_number = Subject::FailuresOn(key.mobile.clone());
-        let over = self.over(&on_number, &self.policy.limits.failures_on_number);
+        let quotas = self.failure_quotas();
+        let over = self.over(Guard::Failures, &on_number, &quotas);
         if let (Some(refusal), LimitMode::Enforce) = (&over, self.policy.limits.mode) {
             return Decision::refuse(refusal.clone());
         }
@@ -129,19 +147,33 @@ impl Situation<'_> {
                 let challenge = Some(challenge);
                 let write = Write::Challenge { expected: revision, key: key.clone(), challenge };
                 let mut change = Change::writing(write);
-                change.writes.extend(self.count(on_number, &self.policy.limits.failures_on_number));
+                change.writes.extend(self.count(on_number, quotas));
                 Decision::refuse_after(change, Refusal::CodeWrong)
             }
             Ok(proof) => match self.place(proof) {
-                Err(refusal) => {
+                Err(Unplaced::Refused(refusal)) => {
                     // Only the holder of the right code gets here, and only while the code is what it was.
-                    let unchanged = Expectation::Challenge(key.clone(), revision);
-                    Decision::refuse_after(Change::expecting(unchanged), refusal)
+                    let mut change = Change::expecting(Expectation::Challenge(key.clone(), revision));
+                    change.expectations.extend(self.room(on_number, quotas));
+                    Decision::refuse_after(change, refusal)
                 }
-                Ok(placed) => self.complete(placed, revision),
+                Err(Unplaced::NeedsId) => {
+                    let refusal = Refusal::NotStored(Operation::Bind);
+                    Decision { needs_account: true, ..Decision::refuse(refusal) }
+                }
+                Ok(placed) => {
+                    let mut decision = self.complete(placed, revision);
+                    decision.change.expectations.extend(self.room(on_number.clone(), quotas));
+                    decision.change.writes.extend(self.reset(on_number));
+                    decision.verified = true;
+                    decision
+                }
             },
         };
-        Decision { observed: over, ..decision }
+        Decision {
+            observed: over.and_then(|refusal| refusal.guard()).map(|(guard, _)| guard).into_iter().collect(),
+            ..decision
+        }
     }
 
     /// The very same bind again, because its answer was lost: answered as the first time.
@@ -161,43 +193,102 @@ impl Situation<'_> {
         // The commit that wrote the receipt may not be on disk yet; this one, which comes after it, is when it returns.
         let change = Change::expecting(Expectation::Session(found.session.id));
         let answer = Ok(Bound { account: account.clone(), session: found.session.clone() });
-        Some(Decision { change, answer, observed: None })
+        Some(Decision::bound(change, answer))
+    }
+
+    /// The very same request again, by its idempotency key.
+    fn earlier(self) -> Option<Decision> {
+        let repeatable = self.command.repeatable.as_ref()?;
+        let EarlierBind { record, session } = self.snapshot.earlier.as_ref()?;
+        if self.now >= record.value.expires_at {
+            return None;
+        }
+        // What was read may not be on disk yet; it is when this, which comes after it, is.
+        let mut change = Change::expecting(Expectation::Idempotency(repeatable.name, record.revision));
+        if record.value.fingerprint != repeatable.fingerprint {
+            return Some(Decision::refuse_after(change, Refusal::IdempotencyKeyReused));
+        }
+        let refusal = match &record.value.outcome {
+            IdempotentOutcome::Bound { session: None, .. } => Refusal::AccountAwaitingApproval,
+            IdempotentOutcome::Refused(refusal) => refusal.refusal(),
+            IdempotentOutcome::Bound { session: Some(_), .. } => {
+                match session.as_ref().filter(|found| self.may_go_on(found)) {
+                    Some(found) => {
+                        change.expectations.push(Expectation::Session(found.session.id));
+                        let bound = Bound { account: found.account.value.clone(), session: found.session.clone() };
+                        return Some(Decision::bound(change, Ok(bound)));
+                    }
+                    // The code was used, and the session that it opened has ended.
+                    None => Refusal::CodeExpired,
+                }
+            }
+            // No bind is recorded so.
+            IdempotentOutcome::Sending | IdempotentOutcome::Sent => Refusal::IdempotencyKeyReused,
+        };
+        Some(Decision::refuse_after(change, refusal))
+    }
+
+    fn may_go_on(self, found: &SessionSnapshot) -> bool {
+        let account = &found.account.value;
+        found.session.is_live(self.now, &self.policy.session) && account.is_live() && account.status.may_log_in()
+    }
+
+    /// The decision, and the note of it for whoever asks again with the same idempotency key. What only says to wait, and what
+    /// the service could not carry out, is not noted.
+    fn recorded(self, mut decision: Decision) -> Decision {
+        let Some(repeatable) = &self.command.repeatable else { return decision };
+        let outcome = match &decision.answer {
+            Ok(bound) => Some(IdempotentOutcome::Bound { account: bound.account.id, session: Some(bound.session.id) }),
+            Err(refusal) => FinalRefusal::of(refusal).map(IdempotentOutcome::Refused),
+        };
+        let expected = Versioned::revision_of(self.snapshot.earlier.as_ref().map(|earlier| &earlier.record));
+        let record = outcome.map(|outcome| IdempotencyRecord {
+            fingerprint: repeatable.fingerprint,
+            at: self.now,
+            expires_at: self.now.after(self.policy.idempotency_lifetime),
+            outcome,
+        });
+        if record.is_some() {
+            decision.change.writes.push(Write::Idempotency { expected, name: repeatable.name, record });
+        }
+        decision
     }
 
     /// A try with no code to try counts against its client alone.
     fn no_live_code(self) -> Decision {
         let quotas = &self.policy.limits.failures_by_client;
         let by_client = Subject::FailuresBy(self.command.key.client.clone());
-        let over = self.over(&by_client, quotas);
+        let over = self.over(Guard::Tries, &by_client, quotas);
         if let (Some(refusal), LimitMode::Enforce) = (&over, self.policy.limits.mode) {
             return Decision::refuse(refusal.clone());
         }
-        let writes = self.count(by_client, quotas).into_iter().collect();
+        let writes = self.count(by_client, quotas.clone()).into_iter().collect();
         let change = Change { expectations: Vec::new(), writes };
-        Decision { observed: over, ..Decision::refuse_after(change, Refusal::CodeExpired) }
+        let observed = if over.is_some() { vec![Guard::Tries] } else { Vec::new() };
+        Decision { observed, ..Decision::refuse_after(change, Refusal::CodeExpired) }
     }
 
     /// Which account gets the number.
-    fn place(self, proof: VerifiedMobile) -> Result<Placed, Refusal> {
+    fn place(self, proof: VerifiedMobile) -> Result<Placed, Unplaced> {
         if let Some(claim) = &self.command.claim {
             if claim.identity.is_none() {
-                return Err(Refusal::OpenIdMissing);
+                return Err(Refusal::OpenIdMissing.into());
             }
             if claim.proof == ProofOfIdentity::None && self.policy.platform_proof == PlatformProof::Required {
-                return Err(Refusal::IdentityUnproved);
+                return Err(Refusal::IdentityUnproved.into());
             }
         }
         let holder = self.snapshot.mobile_holder.as_ref();
         let Some(caller) = self.snapshot.caller(self.command, self.now, self.policy) else {
             return match holder {
-                Some(holder) => self.enter(holder),
+                Some(holder) => Ok(self.enter(holder)?),
                 None => self.create(proof),
             };
         };
         may_log_in(&caller.value)?;
         match holder {
-            Some(holder) if holder.value.id == caller.value.id => Err(Refusal::HeldByCaller),
-            Some(_) => Err(Refusal::HeldByOther),
+            Some(holder) if holder.value.id == caller.value.id => Err(Refusal::HeldByCaller.into()),
+            Some(_) => Err(Refusal::HeldByOther.into()),
             None => Ok(self.set_number(caller, proof)),
         }
     }
@@ -225,11 +316,11 @@ impl Situation<'_> {
         Ok(Placed { account, revision: holder.revision, changed, session: None })
     }
 
-    fn create(self, proof: VerifiedMobile) -> Result<Placed, Refusal> {
+    fn create(self, proof: VerifiedMobile) -> Result<Placed, Unplaced> {
         if self.policy.forbidden_mobiles.contains(proof.mobile()) {
-            return Err(Refusal::NumberForbidden);
+            return Err(Refusal::NumberForbidden.into());
         }
-        let id = self.fresh.account.ok_or(Refusal::NotStored(Operation::Bind))?;
+        let id = self.fresh.account.ok_or(Unplaced::NeedsId)?;
         let mut account = Account::new(id, self.now);
         if self.policy.register_audit {
             account.status = AccountStatus::AwaitingApproval;
@@ -277,7 +368,7 @@ impl Situation<'_> {
         change.writes.extend(session.clone().map(Write::OpenSession));
         change.writes.push(Write::Receipt(key, receipt));
         let answer = session.map(|session| Bound { account, session }).ok_or(Refusal::AccountAwaitingApproval);
-        Decision { change, answer, observed: None }
+        Decision::bound(change, answer)
     }
 
     fn open_session(self, account: AccountId) -> Session {
@@ -286,19 +377,51 @@ impl Situation<'_> {
         Session { id, seed, key, account, client_type, issued_at: self.now, used_at: self.now }
     }
 
+    /// How many wrong codes for the number this caller may bring the count to.
+    fn failure_quotas(self) -> Vec<Quota> {
+        let limits = &self.policy.limits;
+        let quotas = [&limits.failures_on_number[..], &limits.failures_since_success[..]].concat();
+        limits.quotas_for(&quotas, self.may_be_owner())
+    }
+
+    /// Whether the number may be the caller's: his token, or an openid that is proved, leads to the account that has it.
+    fn may_be_owner(self) -> bool {
+        let holds = |account: &Account| account.held_mobile() == Some(&self.command.key.mobile);
+        let session = self.snapshot.session.as_ref();
+        let by_token = session.is_some_and(|found| self.may_go_on(found) && holds(&found.account.value));
+        let proved = self.command.claim.as_ref().is_some_and(|claim| claim.proof == ProofOfIdentity::Platform);
+        let by_openid = self.snapshot.identity_holder.as_ref().is_some_and(|holder| holds(&holder.value));
+        by_token || (proved && by_openid)
+    }
+
+    /// A right code is only told so while one more wrong one would be, however many are tried at once.
+    fn room(self, subject: Subject, quotas: Vec<Quota>) -> Option<Expectation> {
+        let kept = self.policy.limits.mode == LimitMode::Enforce;
+        kept.then_some(Expectation::Room { subject, at: self.now, kept: quotas })
+    }
+
+    /// A success ends what is counted since the last one.
+    fn reset(self, subject: Subject) -> Vec<Write> {
+        let counted = self.snapshot.tallies.get(&subject).map(|tally| &tally.meters[..]).unwrap_or_default();
+        let lasting = &self.policy.limits.failures_since_success;
+        let ends = |window| lasting.iter().any(|quota| quota.window == window);
+        let windows = counted.iter().map(|meter| meter.window).filter(|&window| ends(window));
+        windows.map(|window| Write::Forget { subject: subject.clone(), window }).collect()
+    }
+
     /// What a quota that has no room left says, kept or only watched.
-    fn over(self, subject: &Subject, quotas: &[Quota]) -> Option<Refusal> {
+    fn over(self, guard: Guard, subject: &Subject, quotas: &[Quota]) -> Option<Refusal> {
         if self.policy.limits.mode == LimitMode::Off {
             return None;
         }
         let wait = self.snapshot.tallies.get(subject)?.wait(quotas, self.now)?;
-        Some(Refusal::TryLimit { wait })
+        Some(Refusal::TryLimit { guard, wait })
     }
 
-    fn count(self, subject: Subject, quotas: &[Quota]) -> Option<Write> {
+    fn count(self, subject: Subject, quotas: Vec<Quota>) -> Option<Write> {
         let (kept, watched) = match self.policy.limits.mode {
-            LimitMode::Enforce => (quotas.to_vec(), Vec::new()),
-            LimitMode::Shadow => (Vec::new(), quotas.to_vec()),
+            LimitMode::Enforce => (quotas, Vec::new()),
+            LimitMode::Shadow => (Vec::new(), quotas),
             LimitMode::Off => return None,
         };
         Some(Write::Count { subject, at: self.now, kept, watched })

@@ -7,6 +7,7 @@
 mod ambient;
 mod audit;
 mod facts;
+mod guard;
 mod relay;
 mod sealing;
 mod sms;
@@ -16,7 +17,8 @@ mod tokens;
 pub use ambient::{Clock, CodeSource, RandomCodes, Randomness};
 pub use audit::AuditTrail;
 pub use facts::{PoolFacts, ReplicationFacts, StoreFacts};
-pub use relay::{AnswerSlot, Outgoing, Relay};
+pub use guard::{Captcha, CaptchaResponse, CaptchaUnavailable, GuardWatch, Pause};
+pub use relay::{AnswerSlot, Outgoing, ProviderFacts, Relay};
 pub use sealing::{CodeSealer, SealError};
 pub use sms::{Accepted, Purpose, SendFailure, SmsSender, TextMessage, Trail};
 pub use store::{

@@ -21,6 +21,16 @@ pub struct Outgoing {
     pub permission: Option<Permission>,
 }
 
+/// How a provider does, for operators.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderFacts {
+    /// The provider, by the operator's name for it.
+    pub name: String,
+    /// Its circuit breaker: `closed` where it takes messages, `half open` where it is tried with one, `open` where it is left
+    /// alone.
+    pub breaker: &'static str,
+}
+
 /// Sends messages in the background.
 #[async_trait]
 pub trait Relay: Send + Sync {
@@ -30,6 +40,11 @@ pub trait Relay: Send + Sync {
     /// # Errors
     /// When it was not accepted.
     async fn relay(&self, outgoing: Outgoing) -> Result<(), SendFailure>;
+
+    /// The providers, and how each does; none where there are no real ones.
+    fn providers(&self) -> Vec<ProviderFacts> {
+        Vec::new()
+    }
 
     /// Hears that a code was used, and with that its message was of use. Must not keep the caller waiting.
     fn verified(&self, _: ChallengeKey) {}

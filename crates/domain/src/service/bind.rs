@@ -1,8 +1,10 @@
 //! Binding a number.
 
+use std::sync::PoisonError;
+
 use tracing::trace_span;
 
-use super::{LoggedIn, SPANS, Service, not_stored, observe};
+use super::{LoggedIn, SPANS, Service, not_stored};
 use crate::audit;
 use crate::bind::{self, Bind, BindParameters, Bound, Fresh, ProofOfIdentity};
 use crate::ports::{CommitError, OpenedSession};
@@ -16,21 +18,30 @@ impl Service {
     pub async fn bind(&self, requester: Requester, parameters: &BindParameters<'_>) -> Result<LoggedIn, Refusal> {
         let session = self.read_token(parameters.token);
         let command = Bind::parse(requester, parameters, session, ProofOfIdentity::None, &self.policy, &self.keys)?;
+        let outcome = self.bind_once(&command).await;
+        if let Err(refusal) = &outcome {
+            self.guards.refused(refusal);
+        }
+        outcome
+    }
+
+    async fn bind_once(&self, command: &Bind) -> Result<LoggedIn, Refusal> {
         let query = command.query();
         for _ in 0..self.policy.attempts {
             let snapshot = self.store.load_bind(&query).await.map_err(|error| not_stored(Operation::Bind, &error))?;
             let now = self.clock.now();
-            let account = if snapshot.makes_account(&command, now, &self.policy) {
-                let allotted = self.store.allot_account_id().await;
-                Some(allotted.map_err(|error| not_stored(Operation::Bind, &error))?)
-            } else {
-                None
+            let mut fresh = Fresh { account: None, session: self.open_session()? };
+            let decide = |fresh: &Fresh| {
+                let decide = || bind::decide(&snapshot, command, fresh, &self.keys, &self.policy, now);
+                trace_span!(target: SPANS, "decide").in_scope(decide)
             };
-            let fresh = Fresh { account, session: self.open_session()? };
-            let decide = || bind::decide(&snapshot, &command, &fresh, &self.keys, &self.policy, now);
-            let decision = trace_span!(target: SPANS, "decide").in_scope(decide);
-            observe(decision.observed.as_ref());
-            let events = audit::of_bind(&command, &snapshot, &decision, &self.keys, now);
+            let mut decision = decide(&fresh);
+            if decision.needs_account {
+                let allotted = self.store.allot_account_id().await;
+                fresh.account = Some(allotted.map_err(|error| not_stored(Operation::Bind, &error))?);
+                decision = decide(&fresh);
+            }
+            let events = audit::of_bind(command, &snapshot, &decision, &self.keys, now);
             let answer = match decision.answer {
                 // Made before the commit: nothing is committed that cannot be answered.
                 Ok(bound) => Ok(self.logged_in(bound)?),
@@ -42,6 +53,10 @@ impl Service {
             match self.commit(change).await {
                 Ok(()) => {
                     self.audit.sum(summed);
+                    self.guards.observed(&decision.observed);
+                    if decision.verified {
+                        self.note_verified(command);
+                    }
                     if let Some(key) = used {
                         self.relay.verified(key);
                     }
@@ -52,6 +67,13 @@ impl Service {
             }
         }
         Err(Refusal::NotStored(Operation::Bind))
+    }
+
+    fn note_verified(&self, command: &Bind) {
+        let mut conversions = self.guards.conversions.lock().unwrap_or_else(PoisonError::into_inner);
+        let country = self.policy.mobile_rule.country(&command.key.mobile);
+        let policy = &self.policy.limits.conversion;
+        conversions.verified(country, command.requester.address, self.clock.now(), policy);
     }
 
     fn open_session(&self) -> Result<OpenedSession, Refusal> {

@@ -9,13 +9,13 @@ mod session;
 
 use std::sync::Arc;
 
-use tracing::{info, warn};
+use tracing::warn;
 
 pub use self::accounts::OrderError;
 pub use self::audit::AuditDesk;
 pub use self::outbox::{Heard, Outbox};
 use crate::ports::{Clock, CodeSealer, CodeSource, Randomness, Relay, Store, StoreError, TokenIssuer};
-use crate::{Account, CodeKeys, Operation, Policy, Refusal, SessionId, Timestamp, Token};
+use crate::{Account, CodeKeys, Guards, Operation, Policy, Refusal, SessionId, Timestamp, Token};
 
 /// The target of the spans that are made for operators alone, at the level of traces: they cost next to nothing where nobody
 /// asks for them. No number, token, openid, code or uuid may stand in their fields.
@@ -43,6 +43,8 @@ pub struct Service {
     pub policy: Policy,
     /// What the audit keeps in memory.
     pub audit: AuditDesk,
+    /// What the guards need besides the store.
+    pub guards: Guards,
 }
 
 /// An account, and the token of the session to go on with.
@@ -68,12 +70,6 @@ impl Service {
         let inactivity = u64::try_from(self.policy.session.inactivity.as_millis()).unwrap_or(u64::MAX);
         let sessions_before = Timestamp::from_millis(now.as_millis().saturating_sub(inactivity));
         self.store.purge(now, sessions_before, limit).await
-    }
-}
-
-fn observe(refusal: Option<&Refusal>) {
-    if let Some(refusal) = refusal {
-        info!(?refusal, "a quota that is only watched would have refused this");
     }
 }
 

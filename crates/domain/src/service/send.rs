@@ -1,13 +1,20 @@
 //! Sending a code: the quotas, the commit, the message, in this order.
 
-use tracing::trace_span;
+use std::sync::PoisonError;
+use std::time::Duration;
 
-use super::{SPANS, Service, not_stored, observe};
+use tracing::{trace_span, warn};
+
+use super::{SPANS, Service, error_text, not_stored};
 use crate::audit::{self, AuditAction};
+use crate::conversion::Conversions;
 use crate::outbox::{MessageId, MessageKey};
-use crate::ports::{CommitError, Outgoing, Purpose, SendFailure};
-use crate::send::{self, Send};
-use crate::{Operation, OutboxMessage, Refusal, Requester, Revision, Timestamp, VerificationCode, Write};
+use crate::ports::{CaptchaResponse, CommitError, Outgoing, Purpose, SendFailure};
+use crate::send::{self, CaptchaState, Circumstances, Earlier, Permission, Send, SendParameters};
+use crate::{Change, Operation, OutboxMessage, Refusal, Requester, Revision, Timestamp, VerificationCode, Write};
+
+/// How long to wait before looking again what became of the same request.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 impl Service {
     /// Sends a code to a number. The message is stored with the code, before it leaves. Answers when a provider has accepted
@@ -15,20 +22,53 @@ impl Service {
     ///
     /// # Errors
     /// Where the number is malformed or still rests, a quota is used up, or no message went out.
-    pub async fn send_code(&self, requester: Requester, mobile: &str, token: &str) -> Result<(), Refusal> {
-        let session = self.read_token(token);
-        let command = Send::parse(requester, mobile, session, &self.policy)?;
+    pub async fn send_code(&self, requester: Requester, parameters: &SendParameters<'_>) -> Result<(), Refusal> {
+        let session = self.read_token(parameters.token);
+        let command = Send::parse(requester, parameters, session, &self.policy, &self.keys)?;
+        let outcome = self.send_once(&command, parameters.captcha).await;
+        if let Err(refusal) = &outcome {
+            self.guards.refused(refusal);
+            self.note_refused(&command, refusal);
+        }
+        outcome
+    }
+
+    async fn send_once(&self, command: &Send, response: Option<&CaptchaResponse>) -> Result<(), Refusal> {
         let code = self.codes.draw(self.policy.code_length);
         let mac = self.keys.seal(&command.key, &code);
-        let message = self.queued(&command, &code)?;
+        let message = self.queued(command, &code)?;
         let query = command.query();
-        for _ in 0..self.policy.attempts {
+        let mut captcha = if self.guards.captcha.is_some() { CaptchaState::Open } else { CaptchaState::Unavailable };
+        let mut response = response;
+        let mut attempts = 0;
+        while attempts < self.policy.attempts {
             let snapshot = self.store.load_send(&query).await.map_err(|error| not_stored(Operation::Send, &error))?;
             let now = self.clock.now();
-            let decide = || send::decide(&snapshot, &command, mac.clone(), &self.policy, now);
-            let permission = trace_span!(target: SPANS, "decide").in_scope(decide);
-            let permission = permission.inspect_err(|refusal| self.note_refused(&command, refusal))?;
-            observe(permission.observed.as_ref());
+            match snapshot.earlier(command, &self.policy, now) {
+                None => attempts += 1,
+                Some(Earlier::UnderWay) => {
+                    self.guards.pause.pause(LOOK_AGAIN).await;
+                    continue;
+                }
+                Some(Earlier::Answered(change, answer)) => match self.store.commit(*change).await {
+                    Ok(_) => return answer,
+                    Err(CommitError::Conflict) => {
+                        attempts += 1;
+                        continue;
+                    }
+                    Err(CommitError::Store(error)) => return Err(not_stored(Operation::Send, &error)),
+                },
+            }
+            let fallen = self.with_conversions(command, Conversions::fallen);
+            let circumstances = Circumstances { captcha, fallen: &fallen, now };
+            let decide = || send::decide(&snapshot, command, mac.clone(), &self.policy, &circumstances);
+            let permission = match trace_span!(target: SPANS, "decide").in_scope(decide) {
+                Err(Refusal::CaptchaWanted { .. }) if response.is_some() => {
+                    captcha = self.solved(response.take(), command).await;
+                    continue;
+                }
+                decided => decided?,
+            };
             let mut change = permission.change.clone();
             let event =
                 audit::by_client(AuditAction::Send, &command.requester, Some(&command.key.mobile), &self.keys, now);
@@ -36,9 +76,17 @@ impl Service {
             change.writes.push(Write::Message { expected: Revision::ABSENT, message: Box::new(message.clone()) });
             match self.store.commit(change).await {
                 Ok(revision) => {
-                    let outgoing = Outgoing { message, revision, code, permission: Some(permission) };
-                    let sent = self.relay.relay(outgoing).await.map_err(refusal);
-                    return sent.inspect_err(|refusal| self.note_refused(&command, refusal));
+                    self.note_sending(&permission, command);
+                    let outgoing = Outgoing { message, revision, code, permission: Some(permission.clone()) };
+                    let relayed = self.relay.relay(outgoing).await;
+                    if relayed.is_err_and(|failure| failure != SendFailure::Unknown) {
+                        self.with_conversions(command, Conversions::unsent);
+                    }
+                    let outcome = relayed.map_err(refusal);
+                    if let Some(change) = permission.concluded(revision, &outcome) {
+                        self.commit_late(change, "what became of a message is not known to who asks again").await;
+                    }
+                    return outcome;
                 }
                 Err(CommitError::Conflict) => {}
                 Err(CommitError::Store(error)) => return Err(not_stored(Operation::Send, &error)),
@@ -54,6 +102,40 @@ impl Service {
         self.audit.sum(vec![audit::refused(event, refusal)]);
     }
 
+    /// What the provider says of a captcha. One that cannot be asked leaves the quotas as they are where there is none.
+    async fn solved(&self, response: Option<&CaptchaResponse>, command: &Send) -> CaptchaState {
+        let Some((captcha, response)) = self.guards.captcha.as_ref().zip(response) else {
+            return CaptchaState::Unavailable;
+        };
+        match captcha.verify(response, command.requester.address).await {
+            Ok(true) => CaptchaState::Solved,
+            Ok(false) => CaptchaState::Open,
+            Err(error) => {
+                warn!(%error, "a captcha could not be verified");
+                CaptchaState::Unavailable
+            }
+        }
+    }
+
+    fn note_sending(&self, permission: &Permission, command: &Send) {
+        self.guards.observed(&permission.observed);
+        let now = self.clock.now();
+        for &used in &permission.budget {
+            self.guards.watch.budget(used, now);
+        }
+        self.with_conversions(command, Conversions::sent);
+    }
+
+    fn with_conversions<T>(
+        &self,
+        command: &Send,
+        note: impl FnOnce(&mut Conversions, &str, crate::AddressBlock, crate::Timestamp, &crate::ConversionPolicy) -> T,
+    ) -> T {
+        let mut conversions = self.guards.conversions.lock().unwrap_or_else(PoisonError::into_inner);
+        let country = self.policy.mobile_rule.country(&command.key.mobile);
+        note(&mut conversions, country, command.requester.address, self.clock.now(), &self.policy.limits.conversion)
+    }
+
     fn queued(&self, command: &Send, code: &VerificationCode) -> Result<OutboxMessage, Refusal> {
         let now: Timestamp = self.clock.now();
         let mut random = [0; 10];
@@ -63,6 +145,13 @@ impl Service {
         let (client, language) = (command.key.client.clone(), command.requester.language);
         let lasts = (now, now.after(self.policy.code_lifetime));
         Ok(OutboxMessage::queued(key, client, Purpose::Bind, language, sealed, lasts, &self.policy.outbox))
+    }
+
+    /// Commits what the answer does not depend on.
+    async fn commit_late(&self, change: Change, otherwise: &'static str) {
+        if let Err(CommitError::Store(error)) = self.store.commit(change).await {
+            warn!(error = error_text(&error), "{otherwise}");
+        }
     }
 }
 

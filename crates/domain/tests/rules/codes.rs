@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mobile_bind_domain::bind::BindParameters;
 use mobile_bind_domain::{
-    Challenge, ClientType, CodeAttempt, LimitMode, Quota, Refusal, Subject, Tally, VerificationCode, Write,
+    Challenge, ClientType, CodeAttempt, Guard, LimitMode, Quota, Refusal, Subject, Tally, VerificationCode, Write,
 };
 use proptest::prelude::*;
 
@@ -122,7 +122,7 @@ fn tries_without_a_code_count_against_the_client_alone() {
     let mut tally = Tally::default();
     (0..60).for_each(|_| tally.add(quotas.iter(), NOW));
     scene.snapshot.tallies.insert(subject, tally);
-    assert_eq!(scene.refused(&BIND), Refusal::TryLimit { wait: Duration::from_secs(3600) });
+    assert_eq!(scene.refused(&BIND), Refusal::TryLimit { guard: Guard::Tries, wait: Duration::from_secs(3600) });
     scene.snapshot.challenge = Scene::new(ClientType::H5).snapshot.challenge;
     assert!(scene.decide(&BIND).answer.is_ok(), "it keeps nobody from trying a code of his own");
 }
@@ -134,18 +134,19 @@ fn failures_on_a_number_outlive_its_codes() {
     let mut tally = Tally::default();
     (0..2).for_each(|_| tally.add(quotas.iter(), NOW));
     scene.policy.limits.failures_on_number = quotas;
+    scene.policy.limits.keep_half_for_owners = false;
     scene.snapshot.tallies = HashMap::from([(Subject::FailuresOn(mobile(MOBILE)), tally)]);
-    let over = Refusal::TryLimit { wait: Duration::from_secs(3600) };
+    let over = Refusal::TryLimit { guard: Guard::Failures, wait: Duration::from_secs(3600) };
     assert_eq!(scene.refused(&BIND), over);
     assert_eq!(scene.refused(&verify("0945")), over);
 
     scene.policy.limits.mode = LimitMode::Shadow;
     let decision = scene.decide(&BIND);
     assert!(decision.answer.is_ok());
-    assert_eq!(decision.observed, Some(over));
+    assert_eq!(decision.observed, [Guard::Failures]);
     scene.policy.limits.mode = LimitMode::Off;
     let decision = scene.decide(&verify("0945"));
-    assert_eq!((decision.observed, decision.answer.unwrap_err()), (None, Refusal::CodeWrong));
+    assert_eq!((decision.observed, decision.answer.unwrap_err()), (vec![], Refusal::CodeWrong));
     assert!(!decision.change.writes.iter().any(|write| matches!(write, Write::Count { .. })));
     assert!(decision.change.writes.iter().any(|write| scene.is_counter(write)), "the five tries stand in every mode");
 }

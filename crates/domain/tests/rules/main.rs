@@ -6,7 +6,9 @@
 mod caller;
 mod checks;
 mod codes;
+mod guards;
 mod outbox;
+mod repeats;
 mod sending;
 mod sessions;
 mod support;

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use mobile_bind_domain::bind::BindParameters;
 use mobile_bind_domain::ports::{SendFailure, SendSnapshot, SessionSnapshot};
-use mobile_bind_domain::send::{self, Permission, Send};
+use mobile_bind_domain::send::{self, CaptchaState, Circumstances, Permission, Send};
 use mobile_bind_domain::{
-    ClientType, Expectation, Installation, LimitMode, Operation, Policy, Quota, Refusal, Revision, Subject, Tally,
-    Timestamp, VerificationCode, Write,
+    ClientType, Expectation, Guard, Installation, LimitMode, Operation, Policy, Quota, Refusal, Revision,
+    SendParameters, Subject, Tally, Timestamp, VerificationCode, Write,
 };
 use proptest::prelude::*;
 
@@ -20,6 +20,7 @@ const MODES: [LimitMode; 3] = [LimitMode::Enforce, LimitMode::Shadow, LimitMode:
 fn policy(mode: LimitMode) -> Policy {
     let mut policy = Policy::default();
     policy.limits.mode = mode;
+    policy.limits.keep_half_for_owners = false;
     policy.limits.sends_to_number = vec![Quota::new(5, 3600)];
     policy.limits.sends_by_installation = vec![Quota::new(10, 3600)];
     policy.limits.sends_from_address = vec![Quota::new(30, 3600)];
@@ -29,9 +30,23 @@ fn policy(mode: LimitMode) -> Policy {
 }
 
 fn decide(snapshot: &SendSnapshot, policy: &Policy, now: Timestamp) -> Result<Permission, Refusal> {
-    let command = Send::parse(requester(ClientType::H5, "u"), MOBILE, None, policy).unwrap();
+    decide_with(snapshot, policy, CaptchaState::Unavailable, &[], now)
+}
+
+fn parameters(mobile: &str) -> SendParameters<'_> {
+    SendParameters { mobile, ..SendParameters::default() }
+}
+
+fn decide_with(
+    snapshot: &SendSnapshot,
+    policy: &Policy,
+    captcha: CaptchaState,
+    fallen: &[Guard],
+    now: Timestamp,
+) -> Result<Permission, Refusal> {
+    let command = Send::parse(requester(ClientType::H5, "u"), &parameters(MOBILE), None, policy, &keys()).unwrap();
     let mac = keys().seal(&challenge_key(), &VerificationCode::from_digits("1234").unwrap());
-    send::decide(snapshot, &command, mac, policy, now)
+    send::decide(snapshot, &command, mac, policy, &Circumstances { captcha, fallen, now })
 }
 
 /// What is counted for, each with the quotas that must have room and those that may be overrun.
@@ -52,7 +67,9 @@ fn counted(subject: Subject, quota: Quota, times: u32, at: Timestamp) -> SendSna
 #[test]
 fn numbers_are_checked_first() {
     let parse = |mobile: &str| {
-        Send::parse(requester(ClientType::H5, "u"), mobile, None, &Policy::default()).map(drop).unwrap_err()
+        Send::parse(requester(ClientType::H5, "u"), &parameters(mobile), None, &Policy::default(), &keys())
+            .map(drop)
+            .unwrap_err()
     };
     assert_eq!(parse(""), Refusal::MobileMissing);
     assert_eq!(parse("0"), Refusal::MobileMissing);
@@ -85,18 +102,20 @@ fn the_interval_stands_after_the_code_was_used() {
 #[test]
 fn each_quota_is_enforced_watched_or_off() {
     let subjects = [
-        (Subject::SendsTo(mobile(MOBILE)), Quota::new(5, 3600)),
-        (Subject::SendsBy(Installation::new("u").unwrap()), Quota::new(10, 3600)),
-        (Subject::SendsFrom(requester(ClientType::H5, "u").address), Quota::new(30, 3600)),
-        (Subject::Sends, Quota::new(600, 60)),
+        (Guard::Number, Subject::SendsTo(mobile(MOBILE)), Quota::new(5, 3600)),
+        (Guard::Installation, Subject::SendsBy(Installation::new("u").unwrap()), Quota::new(10, 3600)),
+        (Guard::Address, Subject::SendsFrom(requester(ClientType::H5, "u").address), Quota::new(30, 3600)),
+        (Guard::Range, Subject::SendsToRange(mobile(MOBILE).range()), Quota::new(60, 3600)),
+        (Guard::Budget, Subject::Sends, Quota::new(600, 60)),
     ];
-    for (subject, quota) in subjects {
+    for (guard, subject, quota) in subjects {
         let snapshot = counted(subject.clone(), quota, quota.limit, NOW);
         let refusal = decide(&snapshot, &policy(LimitMode::Enforce), NOW).unwrap_err();
-        assert!(matches!(refusal, Refusal::SendLimit { wait } if wait >= quota.window), "{subject:?}: {refusal:?}");
+        let over = matches!(refusal, Refusal::SendLimit { guard: over, wait } if over == guard && wait >= quota.window);
+        assert!(over, "{subject:?}: {refusal:?}");
         let watched = decide(&snapshot, &policy(LimitMode::Shadow), NOW).unwrap();
-        assert_eq!(watched.observed, Some(refusal));
-        assert_eq!(decide(&snapshot, &policy(LimitMode::Off), NOW).unwrap().observed, None);
+        assert_eq!(watched.observed, [guard]);
+        assert_eq!(decide(&snapshot, &policy(LimitMode::Off), NOW).unwrap().observed, []);
 
         let one_less = counted(subject, quota, quota.limit - 1, NOW);
         assert!(decide(&one_less, &policy(LimitMode::Enforce), NOW).is_ok());
@@ -128,7 +147,7 @@ fn the_new_code_replaces_the_one_that_was_read() {
         panic!("{:?}", permission.change)
     };
     assert_eq!((*expected, key), (older.revision, &challenge_key()));
-    assert_eq!((newer.failures, newer.sent_at), (0, NOW));
+    assert_eq!((newer.failures, newer.sent_at), (3, NOW), "its wrong tries carry over");
     assert_eq!(newer.expires_at, NOW.after(Duration::from_secs(600)));
     assert_ne!(newer.mac, older.value.mac);
 

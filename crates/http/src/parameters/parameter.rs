@@ -19,6 +19,7 @@ pub(crate) enum Parameter {
     Gender,
     Nickname,
     Referrer,
+    Captcha,
     WeixinOpenid,
     WeixinUnionid,
     AlipayOpenid,
@@ -32,7 +33,7 @@ pub(crate) enum Parameter {
 
 impl Parameter {
     /// Every parameter, in the order of the variants.
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::Application,
         Self::ClientType,
         Self::Token,
@@ -47,6 +48,7 @@ impl Parameter {
         Self::Gender,
         Self::Nickname,
         Self::Referrer,
+        Self::Captcha,
         Self::WeixinOpenid,
         Self::WeixinUnionid,
         Self::AlipayOpenid,
@@ -78,6 +80,7 @@ impl Parameter {
             Self::Gender => "gender",
             Self::Nickname => "nickname",
             Self::Referrer => "referrer",
+            Self::Captcha => "captcha",
             Self::WeixinOpenid => "weixin_openid",
             Self::WeixinUnionid => "weixin_unionid",
             Self::AlipayOpenid => "alipay_openid",

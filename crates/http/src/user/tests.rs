@@ -16,6 +16,7 @@ fn presentation() -> Presentation {
         attachment_host: "https://static.shop.example".to_owned(),
         time_zone: TimeZone::get("Asia/Shanghai").unwrap(),
         mandatory_bind: false,
+        captcha: None,
     }
 }
 

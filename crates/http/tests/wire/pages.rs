@@ -34,7 +34,7 @@ async fn the_bind_page_is_served_where_it_is_asked_for() {
 
 #[tokio::test]
 async fn it_is_absent_where_it_is_not() {
-    for path in ["/", "/pages/bind.js", "/pages/page.css", "/dev/inbox", "/dev/inbox/events"] {
+    for path in ["/", "/pages/bind.js", "/pages/inbox.js", "/pages/console.js", "/dev/inbox", "/dev/inbox/events"] {
         assert_eq!(client(false, false).get(path).send().await.0.status(), 404, "{path}");
     }
     for path in ["/dev/inbox", "/dev/inbox/events"] {

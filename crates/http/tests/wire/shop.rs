@@ -13,11 +13,13 @@ use mobile_bind_domain::ports::{
     SmsSender, Store, StoreError, StoreFacts, TextMessage, TokenError, TokenIssuer,
 };
 use mobile_bind_domain::{
-    Account, AccountId, Challenge, Change, ClientType, CodeKey, CodeKeys, KeyId, MessageKey, Mobile, MobileRule,
-    Outbox, OutboxMessage, PlatformProof, Policy, Proof, ProofId, Quota, Revision, Service, Session, SessionId,
-    SessionSeed, SpentMark, Subject, Tally, Timestamp, Token, VerificationCode, Versioned,
+    Account, AccountId, Challenge, Change, ClientType, CodeKey, CodeKeys, Guards, KeyId, MessageKey, Mobile,
+    MobileRule, Outbox, OutboxMessage, PlatformProof, Policy, Proof, ProofId, Quota, Revision, Service, Session,
+    SessionId, SessionSeed, SpentMark, Subject, Tally, Timestamp, Token, VerificationCode, Versioned,
 };
-use mobile_bind_http::{Behaviour, Capacity, Development, DevelopmentMessage, Parts, Presentation, endpoint};
+use mobile_bind_http::{
+    Behaviour, Capacity, Development, DevelopmentMessage, Forwarding, Parts, Presentation, endpoint,
+};
 use mobile_bind_sealing::AeadSealer;
 use poem::endpoint::BoxEndpoint;
 use poem::test::{TestClient, TestResponse};
@@ -81,21 +83,25 @@ impl Shop {
             tokens: shop(),
             keys: keys(),
             policy,
+            guards: Guards::default(),
         };
         let presentation = Presentation {
             default_avatar: "https://shop.example/default.jpg".to_owned(),
             attachment_host: "https://shop.example".to_owned(),
             time_zone: jiff::tz::TimeZone::UTC,
             mandatory_bind: false,
+            captcha: None,
         };
         Parts {
             service: Arc::new(service),
             presentation,
+            forwarding: Forwarding::default(),
             cors_origins: Vec::new(),
             key_set: Some(serde_json::json!({ "keys": [] })),
             capacity: Capacity::default(),
             metrics: None,
             bind_page: false,
+            callbacks: None,
             development: Some(shop()),
         }
     }

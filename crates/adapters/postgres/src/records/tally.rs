@@ -101,6 +101,23 @@ fn window(window: Duration) -> Result<i64, Fault> {
     i64::try_from(window.as_millis()).ok().filter(|_| whole).ok_or(Fault::Unwritable(KIND))
 }
 
+/// Holds where a quota has room for one event more; nobody counts until the change is committed.
+pub(crate) fn room(subject: &Subject, at: Timestamp, quota: &Quota) -> Result<Statement, Fault> {
+    let text = "SELECT 1 / (CASE WHEN $4::bigint > coalesce((
+    SELECT sum(known.events) FROM (
+        SELECT slots, counts FROM meters WHERE subject = $1::text AND window_ms = $2::bigint FOR UPDATE
+    ) AS m, unnest(m.slots, m.counts) AS known (slot, events)
+    WHERE known.slot + $2 > $3::bigint
+), 0) THEN 1 ELSE 0 END)";
+    let parameters = vec![
+        parameter(stored_subject(subject)),
+        parameter(window(quota.window)?),
+        parameter(millis(at)),
+        parameter(i64::from(quota.room())),
+    ];
+    Ok(Statement::new(text, parameters))
+}
+
 /// Forgets what was counted for one length of window.
 pub(crate) fn forget(subject: &Subject, length: Duration) -> Result<Statement, Fault> {
     let text = "DELETE FROM meters WHERE subject = $1::text AND window_ms = $2::bigint";

@@ -3,6 +3,7 @@
 mod plans;
 mod replication;
 mod schema;
+mod tls;
 
 use deadpool_postgres::Client;
 

@@ -211,6 +211,7 @@ fn change(openid: OpenId) -> Change {
             Expectation::Account(AccountId::MIN, known),
             Expectation::Account(AccountId::MIN, absent),
             Expectation::Session(SessionId([1; 16])),
+            Expectation::Room { subject: subject.clone(), at, kept: vec![quota] },
             Expectation::Idempotency(IdempotencyName([1; 32]), known),
             Expectation::Idempotency(IdempotencyName([1; 32]), absent),
         ],

@@ -71,6 +71,14 @@ pub(super) fn encode(
     Ok(())
 }
 
+/// What a frame of a generation begins with.
+pub(super) fn mark(generation: u64) -> [u8; 16] {
+    let mut mark = [0; 16];
+    mark[..8].copy_from_slice(&MAGIC);
+    mark[8..].copy_from_slice(&generation.to_be_bytes());
+    mark
+}
+
 fn checksum(header: &[u8], payload: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(header);

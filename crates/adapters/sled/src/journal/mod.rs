@@ -140,6 +140,11 @@ impl Journal {
         self.end == START
     }
 
+    /// How full this segment is, in thousandths.
+    pub(crate) fn filled(&self) -> usize {
+        usize::try_from(self.end.saturating_mul(1000) / self.length.max(1)).unwrap_or(1000)
+    }
+
     /// Whether a group of so many bytes has room in this segment; one that is empty takes anything.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
         self.is_empty() || self.end + (frame::HEADER + bytes) as u64 <= self.length

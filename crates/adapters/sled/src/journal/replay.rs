@@ -1,12 +1,16 @@
 //! Reading the journal when the store is opened.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::{Header, Point, START, frame, path};
 use crate::open::OpenError;
 use crate::recent::Overlay;
+
+/// How much is looked at at once, in bytes.
+const PIECE: usize = 64 << 10;
 
 /// What the journal says.
 #[derive(Debug)]
@@ -24,30 +28,63 @@ pub(crate) struct Replay {
 /// A segment as it is read.
 struct Segment {
     header: Header,
-    bytes: Vec<u8>,
+    file: File,
 }
 
 impl Segment {
-    fn read(folder: &Path, index: usize) -> Result<Self, OpenError> {
+    fn open(folder: &Path, index: usize) -> Result<Self, OpenError> {
         let damaged = |what: &str| OpenError::Damaged(what.to_owned());
-        let bytes = fs::read(path(folder, index)).map_err(|error| match error.kind() {
+        let file = File::open(path(folder, index)).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => damaged("its journal is missing"),
             _ => error.into(),
         })?;
+        let mut bytes = Vec::new();
+        (&file).take(START).read_to_end(&mut bytes)?;
         let header = Header::decode(&bytes).filter(|header| header.generation % 2 == index as u64);
         let header = header.ok_or_else(|| damaged("its journal's header cannot be read"))?;
-        if (bytes.len() as u64) < header.length {
+        if file.metadata()?.len() < header.length {
             return Err(damaged("its journal was cut short"));
         }
-        Ok(Self { header, bytes })
+        Ok(Self { header, file })
+    }
+
+    /// What stands after the header.
+    fn frames(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(START))?;
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Whether any frame of its generation may stand in it. All of it at once is only read where there is: the allocator
+    /// would keep the memory.
+    fn has_frames(&self) -> io::Result<bool> {
+        let mark = frame::mark(self.header.generation);
+        let mut bytes = vec![0; PIECE];
+        let mut at = START;
+        loop {
+            let read = self.file.read_at(&mut bytes, at)?;
+            if bytes.get(..read).is_some_and(|bytes| bytes.windows(mark.len()).any(|window| *window == mark)) {
+                return Ok(true);
+            }
+            if read < mark.len() {
+                return Ok(false);
+            }
+            // One may stand across the end.
+            at += (read - (mark.len() - 1)) as u64;
+        }
     }
 
     /// Takes the groups after `reached` into `missing`, up to `end` where there is one. Answers the last one.
     fn follow(&self, reached: Point, end: Option<u64>, missing: &mut Overlay) -> Result<Point, OpenError> {
         let damaged = || OpenError::Damaged("a group in its journal cannot be read".to_owned());
-        let start = usize::try_from(START).unwrap_or(usize::MAX);
-        let mut rest = self.bytes.get(start..).unwrap_or_default();
         let mut last = self.header.base;
+        if end.is_none() && !self.has_frames()? {
+            return Ok(last);
+        }
+        let bytes = self.frames()?;
+        let mut rest = &bytes[..];
         while let Some((frame, length)) = frame::decode(rest, self.header.generation) {
             let out_of_order = frame.before != last.sequence || frame.after.sequence < frame.before;
             if end.is_some_and(|end| frame.after.sequence > end) || out_of_order {
@@ -75,7 +112,7 @@ impl Segment {
 /// # Errors
 /// Where the journal is missing or damaged, or lacks what lies between the database and itself.
 pub(crate) fn replay(folder: &Path, reached: Point) -> Result<Replay, OpenError> {
-    let (even, odd) = (Segment::read(folder, 0)?, Segment::read(folder, 1)?);
+    let (even, odd) = (Segment::open(folder, 0)?, Segment::open(folder, 1)?);
     let (older, newest) = if even.header.generation < odd.header.generation { (even, odd) } else { (odd, even) };
     let generation = newest.header.generation;
     let mut missing = Overlay::default();

@@ -60,7 +60,7 @@ fn a_folder_of_a_newer_version_is_refused_and_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         drop(open(folder.path()));
         let database = crate::open::open_database(folder.path(), &OPTIONS);
-        database.unwrap().tree().insert(FORMAT_KEY, &format.to_be_bytes()).unwrap();
+        database.unwrap().tree.insert(FORMAT_KEY, &format.to_be_bytes()).unwrap();
         for _ in 0..2 {
             let error = SledStore::open(folder.path(), OPTIONS).err().unwrap();
             assert!(matches!(error, OpenError::Newer { found: 4, known: 3 } | OpenError::Unreleased { found: 2 }));

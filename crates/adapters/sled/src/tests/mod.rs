@@ -1,5 +1,6 @@
 //! The store as a whole, on disk.
 
+mod alone;
 mod commit;
 mod damage;
 mod failure;
@@ -41,7 +42,7 @@ fn keys(store: &SledStore, kind: u8) -> Vec<Vec<u8>> {
 fn tamper(folder: &Path, key: &[u8], value: Option<&[u8]>) {
     let database = crate::open::open_database(folder, &OPTIONS).unwrap();
     let value = value.map(sled::IVec::from);
-    database.blocks.apply(std::iter::once((key, value.as_ref()))).unwrap();
+    database.blocks.apply(std::iter::once((key, value.as_ref())), |_| Ok(())).unwrap();
     database.sync(&mut (Box::new(std::fs::File::sync_data) as crate::journal::DiskSync)).unwrap();
 }
 

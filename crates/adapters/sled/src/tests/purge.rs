@@ -95,7 +95,7 @@ async fn a_record_that_cannot_be_read_does_not_keep_the_others() {
     fill(&store).await;
     let damaged = crate::layout::challenge(&key(2));
     let entry = (damaged.as_bytes().to_vec(), Some(sled::IVec::from(b"damaged")));
-    store.state.view_mut().recent.extend([entry].into());
+    store.state.view_mut().recent.extend([entry].into_iter().collect());
     assert_eq!(store.purge(at(100), at(50), 1000).await.unwrap(), 6);
     assert!(keys(&store, crate::layout::CHALLENGE).contains(&damaged.into_bytes()));
 }

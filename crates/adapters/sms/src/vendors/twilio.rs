@@ -22,16 +22,21 @@ pub(crate) struct Twilio {
     pub(crate) from: String,
     pub(crate) texts: Texts,
     pub(crate) home: String,
+    /// The URL to tell what became of a message; empty for none.
+    pub(crate) callback: String,
 }
 
 impl Vendor for Twilio {
     fn request(&self, message: &TextMessage, _: &Stamp) -> OutgoingRequest {
         let from = if self.from.starts_with("MG") { "MessagingServiceSid" } else { "From" };
-        let body = form_urlencoded::Serializer::new(String::new())
-            .append_pair("To", &format!("+{}", international(&message.mobile, &self.home)))
+        let mut body = form_urlencoded::Serializer::new(String::new());
+        body.append_pair("To", &format!("+{}", international(&message.mobile, &self.home)))
             .append_pair(from, &self.from)
-            .append_pair("Body", &self.texts.text(message))
-            .finish();
+            .append_pair("Body", &self.texts.text(message));
+        if !self.callback.is_empty() {
+            body.append_pair("StatusCallback", &self.callback);
+        }
+        let body = body.finish();
         let credentials = format!("{}:{}", self.account_sid, self.auth_token.expose());
         OutgoingRequest {
             url: format!("{}/2010-04-01/Accounts/{}/Messages.json", self.url, self.account_sid),
@@ -106,6 +111,7 @@ mod tests {
             from: from.to_owned(),
             texts: Texts { templates: templates(&[("en", "Code {code} & more")]), domain: String::new() },
             home: "86".to_owned(),
+            callback: String::new(),
         }
     }
 

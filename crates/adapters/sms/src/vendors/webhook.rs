@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::exchange::{Answer, Fault, OutgoingRequest, Stamp, Vendor};
 use crate::number::international;
+use crate::receipts::{Receipt, ReceiptState};
 use crate::secret::Secret;
-use crate::signing::hmac_sha256;
+use crate::signing::{hmac_sha256, same};
 use crate::wording::{Texts, language_name};
 
 /// What a secret begins with, before its base64.
@@ -44,6 +45,36 @@ impl SigningKey {
         let signed = [id.as_bytes(), b".", timestamp.as_bytes(), b".", body].concat();
         format!("v1,{}", BASE64.encode(&hmac_sha256(&self.0, &signed)))
     }
+
+    /// Whether a call with these headers was signed with it, within five minutes of now. A call may carry several signatures,
+    /// apart by spaces.
+    pub(crate) fn has_signed(&self, id: &str, timestamp: &str, signatures: &str, body: &[u8], now: u64) -> bool {
+        let fresh = timestamp.parse::<u64>().is_ok_and(|at| at.abs_diff(now) <= 300);
+        let right = self.signature(id, timestamp, body);
+        fresh && !id.is_empty() && signatures.split(' ').any(|signature| same(signature, &right))
+    }
+}
+
+/// What a receiver tells of a message later: `{"type": "sms.delivered" | "sms.failed", "data": {"id", "error"}}`.
+pub(crate) fn read_callback(body: &[u8]) -> Option<Receipt> {
+    #[derive(Deserialize)]
+    struct Callback {
+        r#type: String,
+        data: Told,
+    }
+    #[derive(Deserialize)]
+    struct Told {
+        id: String,
+        #[serde(default)]
+        error: String,
+    }
+    let Callback { r#type, data } = serde_json::from_slice(body).ok()?;
+    let state = match r#type.as_str() {
+        "sms.delivered" => ReceiptState::Delivered,
+        "sms.failed" => ReceiptState::Failed,
+        _ => ReceiptState::Pending,
+    };
+    Some(Receipt::new(data.id, state, &data.error))
 }
 
 #[derive(Serialize)]

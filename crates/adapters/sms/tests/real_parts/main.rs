@@ -55,6 +55,9 @@ fn config(kind: Kind, url: String, credentials: [&str; 2], from: &str, template:
         purposes: Vec::new(),
         rank: 1,
         weight: 1,
+        price: 0,
+        prices: Default::default(),
+        callbacks: Default::default(),
         plain_http: false,
     }
 }

@@ -32,6 +32,7 @@ pub(crate) const BIND: BindParameters<'static> = BindParameters {
     openid: "",
     unionid: "",
     token: "",
+    idempotency_key: None,
 };
 
 /// The same by a mini-program, with its openid and unionid.

@@ -15,8 +15,9 @@ use mobile_bind_domain::ports::{
 };
 use mobile_bind_domain::service::LoggedIn;
 use mobile_bind_domain::{
-    Account, ChallengeKey, Change, ClientType, CodeLength, KeyId, Outbox, OutboxMessage, PlatformProof, Policy,
-    Refusal, Revision, Service, Session, SessionId, SessionSeed, Timestamp, Token, VerificationCode, Write,
+    Account, ChallengeKey, Change, ClientType, CodeLength, Guards, KeyId, Outbox, OutboxMessage, PlatformProof, Policy,
+    Refusal, Revision, SendParameters, Service, Session, SessionId, SessionSeed, Timestamp, Token, VerificationCode,
+    Write,
 };
 use mobile_bind_memory::MemoryStore;
 use mobile_bind_sealing::AeadSealer;
@@ -136,6 +137,7 @@ impl World {
             tokens: ambience.clone(),
             keys: keys(),
             policy,
+            guards: Guards::default(),
         };
         Self { ambience, store, outbox, service }
     }
@@ -186,7 +188,10 @@ impl World {
     }
 
     pub(crate) fn send(&self, number: &str, uuid: &str) -> Result<(), Refusal> {
-        ready(self.service.send_code(requester(ClientType::H5, uuid), number, ""))
+        ready(self.service.send_code(
+            requester(ClientType::H5, uuid),
+            &SendParameters { mobile: number, ..SendParameters::default() },
+        ))
     }
 
     /// The code of the last message.

@@ -1,0 +1,13 @@
+//! Attacks over real HTTP, one file each: every one first succeeds with its guard switched off, and then fails with it on.
+
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
+
+mod address_spoofing;
+mod bombing;
+mod brute_force;
+mod code_killing;
+mod enumeration;
+mod pumping;
+mod racing_binds;
+mod repeats;
+mod support;
