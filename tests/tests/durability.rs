@@ -1,4 +1,4 @@
-//! Disks that fill up, over real HTTP: nothing answered is lost, reads go on, and room is enough to go on.
+//! Disks that fill up or turn read-only, over real HTTP: nothing answered is lost, reads go on, and room is enough to go on.
 
 #![expect(
     clippy::expect_used,
@@ -56,11 +56,65 @@ impl Drop for SmallDisk {
     }
 }
 
+/// An ext4 of its own, in a file.
+struct FailingDisk {
+    image: tempfile::NamedTempFile,
+    folder: TempDir,
+}
+
+impl FailingDisk {
+    fn mount() -> Option<Self> {
+        let disk = Self { image: tempfile::NamedTempFile::new().unwrap(), folder: tempfile::tempdir().unwrap() };
+        disk.image.as_file().set_len(96 << 20).unwrap();
+        let made = as_root(&["mkfs.ext4", "-q", "-F"], disk.image.path()) && disk.mount_again();
+        assert!(
+            made || std::env::var_os("CI").is_none(),
+            "CI must be able to mount: it needs root, or sudo, and e2fsprogs"
+        );
+        if !made {
+            eprintln!(
+                "NOT RUN: this mounts an ext4 by loop, for which it needs root, or sudo, and mkfs.ext4 (e2fsprogs)"
+            );
+            return None;
+        }
+        assert!(as_root(&["chmod", "1777"], disk.path()));
+        Some(disk)
+    }
+
+    fn mount_again(&self) -> bool {
+        let image = self.image.path().to_string_lossy();
+        as_root(&["mount", "-o", "loop", &image], self.path())
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What ext4 does where the disk under it fails: from now on it is read-only, and what was not on disk is lost.
+    fn abort(&self) {
+        assert!(as_root(&["mount", "-o", "remount,abort"], self.path()));
+    }
+
+    /// What an operator does then.
+    fn repair(&self) {
+        assert!(as_root(&["umount"], self.path()), "nobody has it open any more");
+        // Its exit code says whether there was something to repair.
+        as_root(&["e2fsck", "-fy"], self.image.path());
+        assert!(self.mount_again());
+    }
+}
+
+impl Drop for FailingDisk {
+    fn drop(&mut self) {
+        as_root(&["umount", "--lazy"], self.path());
+    }
+}
+
 /// Runs a command on a folder, as whoever we are or else by sudo; whether it succeeded.
 fn as_root(command: &[&str], folder: &Path) -> bool {
     let run = |words: &[&str]| {
         let mut command = Command::new(words[0]);
-        command.args(&words[1..]).arg(folder).stderr(Stdio::null());
+        command.args(&words[1..]).arg(folder).stdout(Stdio::null()).stderr(Stdio::null());
         command.status().is_ok_and(|status| status.success())
     };
     run(command) || run(&[&["sudo", "--non-interactive"], command].concat())
@@ -164,4 +218,38 @@ async fn a_full_disk_stops_binds_alone_and_room_is_enough_to_go_on() {
     server = server.restart().await.unwrap();
     assert_there(&server, &bound).await;
     server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_disk_that_turns_read_only_stops_binds_alone_and_loses_nothing() {
+    let Some(disk) = FailingDisk::mount() else { return };
+    let data = disk.path().join("data");
+    let server = || {
+        TestServer::start_with(|settings| {
+            settings.limits.mode = LimitMode::Off;
+            settings.data_dir.clone_from(&data);
+            settings.sled.journal_mib = 1;
+        })
+    };
+    let failing = server().await.unwrap();
+    let mut bound = Vec::new();
+    // More than a segment of the journal.
+    for number in 1..=2000 {
+        let (code, token) = bind(&failing, number).await;
+        assert_eq!(code, 0);
+        bound.push((number, token));
+    }
+    disk.abort();
+    for number in 2001..=2010 {
+        assert_eq!(bind(&failing, number).await.0, -100);
+        assert_eq!(ready(&failing).await, 503);
+        assert_there(&failing, &bound[bound.len() - 20..]).await;
+    }
+    // That not everything could be put in order is told.
+    failing.stop().await.unwrap_err();
+    disk.repair();
+    let repaired = server().await.unwrap();
+    assert_there(&repaired, &bound).await;
+    assert_eq!(bind(&repaired, 2011).await.0, 0);
+    repaired.stop().await.unwrap();
 }

@@ -1,12 +1,13 @@
 //! Providers' calls with receipts. What may be read from them, and who may make them, is not known here.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use poem::http::{HeaderMap, StatusCode};
 use poem::{Endpoint, Request, Response, Result};
 
+use crate::client_address::ClientAddress;
 use crate::endpoint::Head;
 use crate::fault::WireFault;
 use crate::parameters::read_body;
@@ -60,7 +61,7 @@ impl Endpoint for CallbackRoute {
             Ok(body) => body,
             Err(fault) => return answer(fault),
         };
-        let from = request.remote_addr().as_socket_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+        let from = ClientAddress::of(&request);
         let call = ProviderCall {
             provider: request.raw_path_param("provider").unwrap_or_default().to_owned(),
             key: request.raw_path_param("key").unwrap_or_default().to_owned(),

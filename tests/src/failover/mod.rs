@@ -30,6 +30,8 @@ pub use report::Record;
 /// After each failure: how long all goes well before the next, and how long one is left as it is.
 const CALM: Duration = Duration::from_secs(2);
 const LEFT: Duration = Duration::from_secs(5);
+/// How long a server stays away where nothing is bound without it: longer than its lock is good.
+const AWAY: Duration = Duration::from_secs(25);
 /// How long it may take until binds succeed again.
 const PATIENCE: Duration = Duration::from_secs(90);
 const PAUSE: Duration = Duration::from_millis(20);
@@ -78,6 +80,7 @@ pub fn summary(outcome: &Outcome) -> String {
 /// Everything that runs.
 struct Scene {
     clock: Clock,
+    strict: bool,
     cluster: Cluster,
     /// The second node is behind these, one for each server.
     to_servers: Vec<Proxy>,
@@ -159,7 +162,7 @@ impl Scene {
         let bases: Vec<&str> = nodes.iter().map(|node| node.base.as_str()).collect();
         let load = Load::start(&bases, clock, &mut Random::new(options.seed))?;
         let probe = Probe::start(&ports, clock);
-        Ok(Self { clock, cluster, to_servers, nodes, load, probe, data })
+        Ok(Self { clock, strict: options.strict, cluster, to_servers, nodes, load, probe, data })
     }
 
     /// Waits until the database takes changes again and then until binds succeed; tells how long both took.
@@ -174,6 +177,23 @@ impl Scene {
         record.recovered(self.clock.now(), what, database, binds, binds <= database + GOAL);
         let word = if ready { "ready" } else { "not ready" };
         record.say(self.clock.now(), &format!("  /readyz said {word} meanwhile, after {:.2} s", probed.as_secs_f64()));
+        Ok(())
+    }
+
+    /// A server is away until it is brought back: the other takes over, or in strict mode waits for it.
+    async fn away(&self, since: Duration, what: &str, record: &mut Record) -> Result<()> {
+        if !self.strict {
+            return self.recovered(since, what, record).await;
+        }
+        sleep(AWAY).await;
+        let bound = self.load.first_since(since, None).is_some();
+        record.say(
+            self.clock.now(),
+            &format!("{what}: binds meanwhile, with no standby: {}", if bound { "some" } else { "none" }),
+        );
+        if bound {
+            record.wrong("a bind was answered that no standby has");
+        }
         Ok(())
     }
 
@@ -198,9 +218,12 @@ impl Scene {
         let since = self.clock.now();
         let (kind, what) = if with_agent { ("kill -9, agent too", " and its agent") } else { ("kill -9", "") };
         record.mark(since, kind);
-        self.recovered(since, &format!("kill {number}: server {name}{what}"), record).await?;
+        let what = format!("kill {number}: server {name}{what}");
         if with_agent {
+            self.away(since, &what, record).await?;
             self.cluster.start_agent(primary)?;
+        } else {
+            self.recovered(since, &what, record).await?;
         }
         self.in_order(since, record).await
     }
@@ -211,7 +234,7 @@ impl Scene {
         let since = self.clock.now();
         record.mark(since, "SIGSTOP");
         let what = format!("SIGSTOP: server {} and its agent", self.cluster.members[primary].name);
-        self.recovered(since, &what, record).await?;
+        self.away(since, &what, record).await?;
         sleep(LEFT).await;
         self.cluster.stop(primary, false, true)?;
         self.came_back(primary, "SIGCONT", since, record).await
@@ -236,7 +259,7 @@ impl Scene {
             "server {} cut off from etcd and the standby, not from the nodes",
             self.cluster.members[primary].name
         );
-        self.recovered(since, &what, record).await?;
+        self.away(since, &what, record).await?;
         sleep(LEFT).await;
         self.cluster.part(primary, false);
         self.came_back(primary, "network whole", since, record).await

@@ -87,9 +87,9 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// 64 MiB of cache; 4096 waiting; 512 together; twice 8 MiB of journal.
+    /// 48 MiB of cache; 4096 waiting; 512 together; twice 8 MiB of journal.
     fn default() -> Self {
-        Self { cache_bytes: 64 * 1024 * 1024, queue: 4096, group: 512, journal_bytes: 8 * 1024 * 1024 }
+        Self { cache_bytes: 48 * 1024 * 1024, queue: 4096, group: 512, journal_bytes: 8 * 1024 * 1024 }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::view::{Base, caught};
 /// How many blocks are read before readers and writers may go on.
 const STEP: usize = 16;
 
-/// How long it waits while the database is opened again.
+/// How long it rests while the database is opened again, before it looks once more.
 const REOPENING: Duration = Duration::from_millis(100);
 
 /// Starts the thread. It ends by itself, also when the store is closed.
@@ -41,7 +41,7 @@ fn survey(state: &State) -> Result<(), Fault> {
             Base::Of(blocks) => last = caught(|| blocks.note_after(&after, STEP))?,
             Base::Gone(fault) if matches!(**fault, Fault::Reopening) => {
                 drop(view);
-                std::thread::sleep(REOPENING);
+                std::thread::park_timeout(REOPENING);
                 last = Some(after);
             }
             Base::Gone(fault) => return Err(Fault::Down(Arc::clone(fault))),

@@ -352,7 +352,7 @@ section! {
 section! {
     /// The embedded store.
     SledSettings {
-        cache_mib: u64 = 64,
+        cache_mib: u64 = 48,
         journal_mib: u64 = 8,
     }
 }
