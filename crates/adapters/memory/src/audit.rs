@@ -42,11 +42,11 @@ impl Audit {
         self.events.retain(|&(of, sequence), _| of != node || sequence > last);
     }
 
-    fn after<'a, T>(
-        map: &'a BTreeMap<(AuditNode, u64), T>,
+    fn after<T>(
+        map: &BTreeMap<(AuditNode, u64), T>,
         node: AuditNode,
         after: u64,
-    ) -> impl DoubleEndedIterator<Item = &'a T> {
+    ) -> impl DoubleEndedIterator<Item = &T> {
         map.range((Bound::Excluded((node, after)), Bound::Included((node, u64::MAX)))).map(|(_, value)| value)
     }
 }
