@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use tracing::{trace_span, warn};
+use tracing::{Span, trace_span, warn};
 
 use super::{SPANS, Service, error_text, not_stored};
 use crate::audit::{self, AuditAction};
@@ -77,7 +77,8 @@ impl Service {
             match self.store.commit(change).await {
                 Ok(revision) => {
                     self.note_sending(&permission, command);
-                    let outgoing = Outgoing { message, revision, code, permission: Some(permission.clone()) };
+                    let span = Span::current();
+                    let outgoing = Outgoing { message, revision, code, permission: Some(permission.clone()), span };
                     let relayed = self.relay.relay(outgoing).await;
                     if relayed.is_err_and(|failure| failure != SendFailure::Unknown) {
                         self.with_conversions(command, Conversions::unsent);
