@@ -115,7 +115,10 @@ impl App {
             SmsSenderName::Providers => Some(Arc::new(providers::failover(settings, &clock, &randomness, hear)?)),
         };
         let providers = failover.as_ref().map(|failover| failover.providers().to_vec()).unwrap_or_default();
-        let sender = failover.map_or_else(|| Arc::clone(&sms) as Arc<dyn SmsSender>, |failover| failover);
+        let sender: Arc<dyn SmsSender> = match failover {
+            Some(failover) => failover,
+            None => Arc::clone(&sms) as Arc<dyn SmsSender>,
+        };
         if policy.platform_proof == PlatformProof::Trust {
             warn!("platform_proof is \"trust\": openids are believed, and whoever knows one enters its account");
         }
