@@ -8,6 +8,8 @@ mod checks;
 mod codes;
 mod guards;
 mod outbox;
+mod proofs;
+mod proofs;
 mod repeats;
 mod sending;
 mod sessions;
