@@ -157,7 +157,7 @@ vendor("providers are shown with how they do", async ({ browser, settings }) => 
     await enter(page, service);
     const providers = page.getByRole("region", { name: "SMS providers" });
     await expect(providers.getByRole("heading", { name: "fake in use" })).toBeVisible();
-    await expect(providers.getByText("accepted")).toBeVisible();
+    await expect(providers.getByText("accepted", { exact: true })).toBeVisible();
     await expect(providers.getByText("unavailable")).toBeVisible();
     await look(page, "14-console-providers");
     expect(faults).toEqual([]);

@@ -293,12 +293,12 @@ interface ProviderProperties {
 
 function ProviderCard({ name, provider, words, tag, count }: ProviderProperties) {
   const all = Object.values(provider.outcomes).reduce((sum, its) => sum + its, 0);
-  const health =
-    provider.health === null ? "unknown" : provider.health >= 1 ? "good" : provider.health > 0 ? "trial" : "bad";
+  const most = Math.max(1, ...Object.values(provider.messages));
+  const health = provider.health === 1 ? "good" : provider.health === 0 ? "bad" : "trial";
   return (
     <article>
       <h3>
-        {name} <small class={`health ${health}`}>{words.health[health]}</small>
+        {name} {provider.health !== null && <small class={`health ${health}`}>{words.health[health]}</small>}
       </h3>
       <ul class="bars">
         {Object.entries(provider.outcomes).map(([outcome, its]) => (
@@ -310,18 +310,18 @@ function ProviderCard({ name, provider, words, tag, count }: ProviderProperties)
             colour={outcome === "accepted" ? 2 : 6}
           />
         ))}
-        {Object.entries(provider.receipts).map(([state, its]) => (
+        {Object.entries(provider.messages).map(([state, its]) => (
           <Bar
-            key={`receipt ${state}`}
-            name={`${words.receipt}: ${words.outcomes[state] ?? state}`}
+            key={`message ${state}`}
+            name={`${words.message}: ${words.outcomes[state] ?? state}`}
             value={count(its)}
-            share={its / all}
-            colour={state === "delivered" ? 2 : 6}
+            share={its / most}
+            colour={state === "failed" || state === "unknown" ? 6 : 2}
           />
         ))}
       </ul>
       <p class="quiet">
-        {words.takes} {seconds(provider.seconds, tag)}
+        {provider.seconds.count > 0 && `${words.takes} ${seconds(provider.seconds, tag)}`}
         {provider.delivery_seconds.count > 0 && ` · ${words.delivery} ${seconds(provider.delivery_seconds, tag)}`}
         {provider.cost > 0 && ` · ${words.cost} ${new Intl.NumberFormat(tag).format(provider.cost)}`}
       </p>

@@ -23,7 +23,8 @@ export interface Provider {
   /** 1 in use, 0.5 being tried again, 0 left alone; null where nothing was offered to it yet. */
   health: number | null;
   outcomes: Record<string, number>;
-  receipts: Record<string, number>;
+  /** By the state they came into; `verified` where their code was used. */
+  messages: Record<string, number>;
   seconds: Mean;
   delivery_seconds: Mean;
   /** In whatever the prices in the settings are. */

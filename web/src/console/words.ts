@@ -28,9 +28,9 @@ export interface Words {
   time: string;
   providers: string;
   noProviders: string;
-  health: Record<"good" | "trial" | "bad" | "unknown", string>;
+  health: Record<"good" | "trial" | "bad", string>;
   outcomes: Record<string, string>;
-  receipt: string;
+  message: string;
   takes: string;
   delivery: string;
   cost: string;
@@ -94,7 +94,7 @@ export const WORDS: Record<Language, Words> = {
     time: "时间",
     providers: "短信服务商",
     noProviders: "尚未通过任何服务商发送。",
-    health: { good: "使用中", trial: "试探中", bad: "暂停使用", unknown: "未使用" },
+    health: { good: "使用中", trial: "试探中", bad: "暂停使用" },
     outcomes: {
       accepted: "已接受",
       refused: "已拒绝",
@@ -104,10 +104,13 @@ export const WORDS: Record<Language, Words> = {
       resting: "暂停中",
       full: "并发已满",
       over_rate: "超出速率",
+      queued: "排队中",
+      "handed over": "已移交",
+      verified: "验证通过",
       delivered: "已送达",
       failed: "失败",
     },
-    receipt: "回执",
+    message: "短信",
     takes: "平均耗时",
     delivery: "到达手机",
     cost: "费用",
@@ -181,7 +184,7 @@ export const WORDS: Record<Language, Words> = {
     time: "Time",
     providers: "SMS providers",
     noProviders: "Nothing was offered to a provider yet.",
-    health: { good: "in use", trial: "on trial", bad: "left alone", unknown: "not used" },
+    health: { good: "in use", trial: "on trial", bad: "left alone" },
     outcomes: {
       accepted: "accepted",
       refused: "refused",
@@ -191,10 +194,13 @@ export const WORDS: Record<Language, Words> = {
       resting: "left alone",
       full: "too many at once",
       over_rate: "over its rate",
+      queued: "queued",
+      "handed over": "handed over",
+      verified: "verified",
       delivered: "delivered",
       failed: "failed",
     },
-    receipt: "Receipt",
+    message: "Messages",
     takes: "On average",
     delivery: "to the phone",
     cost: "cost",
@@ -268,7 +274,7 @@ export const WORDS: Record<Language, Words> = {
     time: "時間",
     providers: "簡訊供應商",
     noProviders: "尚未透過任何供應商傳送。",
-    health: { good: "使用中", trial: "試探中", bad: "暫停使用", unknown: "未使用" },
+    health: { good: "使用中", trial: "試探中", bad: "暫停使用" },
     outcomes: {
       accepted: "已接受",
       refused: "已拒絕",
@@ -278,10 +284,13 @@ export const WORDS: Record<Language, Words> = {
       resting: "暫停中",
       full: "並行已滿",
       over_rate: "超出速率",
+      queued: "佇列中",
+      "handed over": "已移交",
+      verified: "驗證通過",
       delivered: "已送達",
       failed: "失敗",
     },
-    receipt: "回條",
+    message: "簡訊",
     takes: "平均耗時",
     delivery: "到達手機",
     cost: "費用",
@@ -361,7 +370,7 @@ export const WORDS: Record<Language, Words> = {
     time: "Hora",
     providers: "Proveedores de SMS",
     noProviders: "Todavía no se ha usado ningún proveedor.",
-    health: { good: "en uso", trial: "a prueba", bad: "en pausa", unknown: "sin uso" },
+    health: { good: "en uso", trial: "a prueba", bad: "en pausa" },
     outcomes: {
       accepted: "aceptados",
       refused: "rechazados",
@@ -371,10 +380,13 @@ export const WORDS: Record<Language, Words> = {
       resting: "en pausa",
       full: "demasiados a la vez",
       over_rate: "por encima de su ritmo",
+      queued: "en cola",
+      "handed over": "entregados al proveedor",
+      verified: "verificados",
       delivered: "entregados",
       failed: "fallidos",
     },
-    receipt: "Acuse",
+    message: "Mensajes",
     takes: "De media",
     delivery: "hasta el teléfono",
     cost: "coste",

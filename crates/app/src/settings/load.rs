@@ -78,6 +78,8 @@ fn names(table: &toml::Table) -> BTreeSet<String> {
 const OPERATORS: &str = "console.operators.";
 /// Where tables stand that operators name themselves.
 const PROVIDERS: &str = "sms.providers.";
+/// What is in such a table as a table with keys of its own.
+const OWN_KEYS: [&str; 2] = ["templates", "prices"];
 
 /// The names of all settings; those of an operator's own table are given for one called `NAME`.
 fn known_names(defaults: &Settings) -> Result<BTreeSet<String>> {
@@ -85,8 +87,8 @@ fn known_names(defaults: &Settings) -> Result<BTreeSet<String>> {
     let one = SmsProvider { templates: [("bind".to_owned(), [].into())].into(), ..SmsProvider::default() };
     sample.sms.providers.insert("NAME".to_owned(), one);
     let mut known = names(&toml::Table::try_from(&sample)?);
-    // Purposes and languages are looked at by name later on.
-    known.insert(format!("{PROVIDERS}NAME.templates"));
+    // Purposes, languages and calling codes are looked at by name later on.
+    known.extend(OWN_KEYS.map(|key| format!("{PROVIDERS}NAME.{key}")));
     Ok(known)
 }
 
@@ -97,7 +99,7 @@ fn is_known(name: &str, known: &BTreeSet<String>) -> bool {
     let Some((_, key)) = name.strip_prefix(PROVIDERS).and_then(|rest| rest.split_once('.')) else {
         return known.contains(name);
     };
-    let key = if key.starts_with("templates.") { "templates" } else { key };
+    let key = key.split_once('.').map_or(key, |(table, _)| if OWN_KEYS.contains(&table) { table } else { key });
     known.contains(&format!("{PROVIDERS}NAME.{key}"))
 }
 

@@ -17,6 +17,8 @@ use crate::rewriting::OPERATIONS;
 
 const PROVIDER_SENDS: &str = "mobile_bind_sms_provider_sends_total";
 const PROVIDER_SECONDS: &str = "mobile_bind_sms_provider_duration_seconds";
+/// Messages by the state they came into, counted by the outbox.
+const PROVIDER_MESSAGES: &str = "mobile_bind_sms_messages_total";
 const PROVIDER_RECEIPTS: &str = "mobile_bind_sms_provider_receipts_total";
 /// Millionths of whatever the settings' prices are in.
 const PROVIDER_COST: &str = "mobile_bind_sms_cost_micros_total";
@@ -50,7 +52,8 @@ struct Provider {
     /// 1 in use, 0.5 being tried again, 0 left alone; nothing where no message was offered to it yet.
     health: Option<f64>,
     outcomes: BTreeMap<String, u64>,
-    receipts: BTreeMap<String, u64>,
+    /// By the state they came into; `verified` where their code was used.
+    messages: BTreeMap<String, u64>,
     seconds: Mean,
     delivery_seconds: Mean,
     /// In whatever the settings' prices are.
@@ -126,8 +129,8 @@ fn providers(samples: &[Sample]) -> BTreeMap<String, Provider> {
             PROVIDER_SENDS => {
                 *provider.outcomes.entry(sample.label("outcome").to_owned()).or_default() += sample.count()
             }
-            PROVIDER_RECEIPTS => {
-                *provider.receipts.entry(sample.label("state").to_owned()).or_default() += sample.count()
+            PROVIDER_MESSAGES => {
+                *provider.messages.entry(sample.label("state").to_owned()).or_default() += sample.count()
             }
             PROVIDER_COST => provider.cost += sample.value / 1e6,
             name if name.starts_with(DELIVERY) => {
@@ -167,6 +170,8 @@ mod tests {
     fn providers_and_the_service_are_read_from_what_was_measured() {
         let samples = samples(
             "mobile_bind_sms_provider_sends_total{provider=\"main\",outcome=\"accepted\"} 7\n\
+             mobile_bind_sms_messages_total{state=\"delivered\",provider=\"main\",country=\"86\"} 4\n\
+             mobile_bind_sms_messages_total{state=\"delivered\",provider=\"main\",country=\"1\"} 1\n\
              mobile_bind_sms_provider_health{provider=\"main\"} 0.5\n\
              mobile_bind_sms_provider_duration_seconds_bucket{provider=\"main\",le=\"1\"} 7\n\
              mobile_bind_sms_provider_duration_seconds_sum{provider=\"main\"} 1.5\n\
@@ -183,6 +188,7 @@ mod tests {
         );
         let main = &providers(&samples)["main"];
         assert_eq!((main.health, main.outcomes["accepted"], main.seconds.count), (Some(0.5), 7, 7));
+        assert_eq!(main.messages["delivered"], 5);
         assert_eq!((main.cost, main.delivery_seconds.sum, main.delivery_seconds.count), (1.5, 8.0, 4));
         let state = state(&samples);
         assert_eq!(
