@@ -9,7 +9,6 @@ mod codes;
 mod guards;
 mod outbox;
 mod proofs;
-mod proofs;
 mod repeats;
 mod sending;
 mod sessions;
