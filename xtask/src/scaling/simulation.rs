@@ -118,7 +118,8 @@ mod tests {
     #[test]
     fn memory_holds_what_fits() {
         let share = |room| hits(1_000, room, 5_000, &mut Draw::new(1));
-        assert!((share(1_000) - 1.0).abs() < 1e-9, "all of it fits");
+        // A few pages are asked for the first time in the half that counts.
+        assert!(share(1_000) > 0.99, "all of it fits: {}", share(1_000));
         assert!((share(500) - 0.5).abs() < 0.05, "half of it does: {}", share(500));
     }
 
