@@ -115,7 +115,10 @@ impl App {
             SmsSenderName::Providers => Some(Arc::new(providers::failover(settings, &clock, &randomness, hear)?)),
         };
         let providers = failover.as_ref().map(|failover| failover.providers().to_vec()).unwrap_or_default();
-        let sender = failover.map_or_else(|| Arc::clone(&sms) as Arc<dyn SmsSender>, |failover| failover);
+        let sender: Arc<dyn SmsSender> = match failover {
+            Some(failover) => failover,
+            None => Arc::clone(&sms) as Arc<dyn SmsSender>,
+        };
         if policy.platform_proof == PlatformProof::Trust {
             warn!("platform_proof is \"trust\": openids are believed, and whoever knows one enters its account");
         }
@@ -148,6 +151,7 @@ impl App {
         let relay = Arc::new(BackgroundRelay::new(outbox, measures, answer_after, follows_codes, providers));
         let service = Arc::new(Service {
             platforms,
+            audit: Default::default(),
             store,
             relay: Arc::clone(&relay) as Arc<_>,
             sealer,
@@ -248,6 +252,9 @@ impl App {
         }
         // Each message ends in bounded time, and what came of it is to be stored.
         self.relay.finish().await;
+        if let Err(error) = self.service.finish_audit().await {
+            warn!(%error, "the last refusals are not in the audit");
+        }
         self.service.store.close().await.map_err(|error| anyhow!(error).context("the store could not be closed"))?;
         served.and(others_served)?;
         info!("stopped");
@@ -276,6 +283,9 @@ async fn purge(service: Arc<Service>) {
                 warn!(%error, "what has ended could not be cleared away");
                 break;
             }
+        }
+        if let Err(error) = service.keep_audit().await {
+            warn!(%error, "the audit could not be kept");
         }
     }
 }
