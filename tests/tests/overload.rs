@@ -77,12 +77,14 @@ async fn everyone_is_answered_and_what_was_shed_can_be_asked_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_bind_that_was_acknowledged_in_overload_is_lost() {
     let server = small().await;
-    let mobiles: Vec<String> = (0..64_u64).map(|number| (13_800_000_000 + number).to_string()).collect();
+    let mut urls = Vec::new();
+    for mobile in (0..64_u64).map(|number| (13_800_000_000 + number).to_string()) {
+        assert_eq!(server.send_code("u", &mobile).await.unwrap().status, 200);
+        let code = server.last_code(&mobile).unwrap();
+        urls.push(server.url(&format!("/user/appmobilebind?uuid=u&mobile={mobile}&verify={code}")));
+    }
     let mut binding = JoinSet::new();
-    for mobile in &mobiles {
-        while server.send_code("u", mobile).await.unwrap().status == 503 {}
-        let code = server.last_code(mobile).unwrap();
-        let url = server.url(&format!("/user/appmobilebind?uuid=u&mobile={mobile}&verify={code}"));
+    for url in urls {
         let client = server.client().clone();
         binding.spawn(async move {
             let mut turned_away = 0;
