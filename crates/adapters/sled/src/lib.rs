@@ -221,6 +221,10 @@ impl Store for SledStore {
         self.read(|reader| snapshot::sessions_of(reader, account)).await
     }
 
+    async fn sessions_of_all(&self, accounts: &[AccountId]) -> Result<Vec<Session>, StoreError> {
+        self.read(|reader| snapshot::sessions_of_all(reader, accounts)).await
+    }
+
     async fn proofs(&self, after: Option<ProofId>, limit: usize) -> Result<Vec<(ProofId, Proof)>, StoreError> {
         self.read(|reader| snapshot::proofs(reader, after, limit)).await
     }
