@@ -46,6 +46,7 @@ fn command(policy: &Policy, keys: &CodeKeys) -> Bind {
         installation: Some(installation()),
         address: IpAddr::V4(Ipv4Addr::LOCALHOST).into(),
         language: Language::default(),
+        request: Default::default(),
     };
     let parameters = BindParameters {
         mobile: NUMBER,

@@ -79,6 +79,7 @@ impl Nodes {
             };
             Arc::new(Service {
                 platforms: Arc::new(mobile_bind_domain::ports::NoPlatforms),
+                audit: Default::default(),
                 store,
                 relay: Arc::new(relay),
                 sealer: sealer.clone(),
@@ -121,7 +122,13 @@ impl Nodes {
 fn requester(uuid: &str, openid: &str) -> Requester {
     let client_type = if openid.is_empty() { ClientType::H5 } else { ClientType::MiniProgram(Platform::Weixin) };
     let address = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)).into();
-    Requester { client_type, installation: Installation::new(uuid), address, language: Language::Zh }
+    Requester {
+        client_type,
+        installation: Installation::new(uuid),
+        address,
+        language: Language::Zh,
+        request: Default::default(),
+    }
 }
 
 impl Attempt {

@@ -129,7 +129,7 @@ impl Scene {
             (_, "accountDisabled") => {
                 self.log_in().await;
                 let body = json!({ "mobile": MOBILE, "verify": self.code(MOBILE).await, "weixin_openid": USER });
-                assert_eq!(self.answer(&format!("/user/appmobilebind?{WEIXIN}&uuid=u"), &body).await.code(), Some(0));
+                assert_eq!(self.answer(&format!("/user/appmobilebind?{WEIXIN}"), &body).await.code(), Some(0));
                 self.disable().await;
                 self.ask(WEIXIN, json!({ "authcode": "user.2" })).await
             }

@@ -151,6 +151,7 @@ impl App {
         let relay = Arc::new(BackgroundRelay::new(outbox, measures, answer_after, follows_codes, providers));
         let service = Arc::new(Service {
             platforms,
+            audit: Default::default(),
             store,
             relay: Arc::clone(&relay) as Arc<_>,
             sealer,
@@ -251,6 +252,9 @@ impl App {
         }
         // Each message ends in bounded time, and what came of it is to be stored.
         self.relay.finish().await;
+        if let Err(error) = self.service.finish_audit().await {
+            warn!(%error, "the last refusals are not in the audit");
+        }
         self.service.store.close().await.map_err(|error| anyhow!(error).context("the store could not be closed"))?;
         served.and(others_served)?;
         info!("stopped");
@@ -279,6 +283,9 @@ async fn purge(service: Arc<Service>) {
                 warn!(%error, "what has ended could not be cleared away");
                 break;
             }
+        }
+        if let Err(error) = service.keep_audit().await {
+            warn!(%error, "the audit could not be kept");
         }
     }
 }

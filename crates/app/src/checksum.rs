@@ -115,6 +115,8 @@ impl Checksum {
             referrer,
             added_at,
             updated_at,
+            mobile_since,
+            seen_at,
             deleted_at,
             closed_at,
         } = account;
@@ -134,7 +136,7 @@ impl Checksum {
         self.optional(shop.as_deref(), Self::shop);
         self.optional(*referrer, |sum, referrer| sum.number(referrer.get()));
         self.time(*added_at);
-        for at in [updated_at, deleted_at, closed_at] {
+        for at in [updated_at, mobile_since, seen_at, deleted_at, closed_at] {
             self.optional(*at, Self::time);
         }
     }

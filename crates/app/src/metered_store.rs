@@ -6,8 +6,8 @@ use std::time::Instant;
 use async_trait::async_trait;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CommitError, LogInQuery, LogInSnapshot, SendQuery, SendSnapshot, SessionSnapshot, Store,
-    StoreError, StoreFacts,
+    AuditTrail, BindQuery, BindSnapshot, CommitError, LogInQuery, LogInSnapshot, SendQuery, SendSnapshot,
+    SessionSnapshot, Store, StoreError, StoreFacts,
 };
 use mobile_bind_domain::{
     Account, AccountId, Change, MessageKey, Mobile, OutboxMessage, Proof, ProofId, Revision, SPANS, Session, SessionId,
@@ -149,6 +149,10 @@ impl Store for MeteredStore {
         self.inner.account(id).await
     }
 
+    async fn account_of(&self, mobile: &Mobile) -> Result<Option<Versioned<Account>>, StoreError> {
+        self.inner.account_of(mobile).await
+    }
+
     async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Versioned<Account>>, StoreError> {
         self.inner.accounts(after, limit).await
     }
@@ -159,6 +163,10 @@ impl Store for MeteredStore {
 
     async fn sessions_of_all(&self, accounts: &[AccountId]) -> Result<Vec<Session>, StoreError> {
         self.inner.sessions_of_all(accounts).await
+    }
+
+    fn audit(&self) -> &dyn AuditTrail {
+        self.inner.audit()
     }
 
     async fn proofs(&self, after: Option<ProofId>, limit: usize) -> Result<Vec<(ProofId, Proof)>, StoreError> {

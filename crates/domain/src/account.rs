@@ -165,6 +165,10 @@ pub struct Account {
     pub added_at: Timestamp,
     /// When it was last changed; `None` for a new one.
     pub updated_at: Option<Timestamp>,
+    /// When it got the number that it holds, as far as that is known.
+    pub mobile_since: Option<Timestamp>,
+    /// When its owner was last seen, as far as no session tells: noted where one is ended.
+    pub seen_at: Option<Timestamp>,
     /// When the shop deleted it.
     pub deleted_at: Option<Timestamp>,
     /// When its owner closed it.
@@ -186,6 +190,8 @@ impl Account {
             referrer: None,
             added_at: now,
             updated_at: None,
+            mobile_since: None,
+            seen_at: None,
             deleted_at: None,
             closed_at: None,
         }
@@ -228,8 +234,9 @@ impl Account {
     }
 
     /// Takes a number that was proved to be in the caller's hands.
-    pub(crate) fn take_mobile(&mut self, proof: VerifiedMobile) {
+    pub(crate) fn take_mobile(&mut self, proof: VerifiedMobile, now: Timestamp) {
         self.mobile = Some(proof.into_mobile());
+        self.mobile_since = Some(now);
     }
 
     /// Makes `identity` the account's own on its platform. One that it had there is freed, and its unionid with it.

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use crate::audit::{AuditEvent, AuditNode, Checkpoint, RecordedEvent};
 use crate::bind::BindReceipt;
 use crate::{
-    Account, AccountId, Challenge, ChallengeKey, IdempotencyName, IdempotencyRecord, OutboxMessage, Proof, ProofId,
-    Quota, Session, SessionId, SpentMark, Subject, Timestamp,
+    Account, AccountId, Challenge, ChallengeKey, ClientType, IdempotencyName, IdempotencyRecord, OutboxMessage, Proof,
+    ProofId, Quota, Session, SessionId, SpentMark, Subject, Timestamp,
 };
 
 /// Which version of a record was read. A store never gives the same revision to two versions of one record, not
@@ -83,6 +84,28 @@ pub enum Write {
     UseSession(SessionId, Timestamp),
     /// Ends a session, if it is there.
     EndSession(SessionId),
+    /// Ends the sessions of an account, but for the one on a client type that is named.
+    EndSessions {
+        /// Whose.
+        account: AccountId,
+        /// Where a session stays.
+        except: Option<ClientType>,
+    },
+    /// Adds an event to the audit, after all that this process's node has written.
+    Audit(Box<AuditEvent>),
+    /// Adds an event that was written elsewhere, under its own node and sequence.
+    AuditCopy(Box<RecordedEvent>),
+    /// Seals a segment of the audit. A checkpoint that is there for it is a conflict.
+    Checkpoint(Box<Checkpoint>),
+    /// Drops a checkpoint, and the events of its node up to its last.
+    DropSegment {
+        /// Whose events.
+        node: AuditNode,
+        /// The checkpoint's segment.
+        segment: u64,
+        /// The sequence of its last event.
+        last: u64,
+    },
     /// Keeps what a bind answered, so that the very same bind can be answered again.
     Receipt(ChallengeKey, BindReceipt),
     /// Keeps what became of a request with an idempotency key, where that is as it was read.

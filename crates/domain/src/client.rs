@@ -1,6 +1,8 @@
 //! Who is asking: the kind of client, the installation, the address, the language.
 
 use std::fmt;
+
+use crate::audit::RequestId;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// The kind of client, as `application_client_type` names it.
@@ -211,6 +213,8 @@ pub struct Requester {
     pub address: AddressBlock,
     /// The language to answer in.
     pub language: Language,
+    /// The request, as its answer names it.
+    pub request: RequestId,
 }
 
 impl Requester {

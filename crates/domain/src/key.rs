@@ -8,7 +8,11 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::{ChallengeKey, Client, CodeAttempt, IdempotencyKey, IdempotencyName, Operation, VerificationCode};
+use crate::audit::AuditMark;
+use crate::{
+    ChallengeKey, Client, CodeAttempt, IdempotencyKey, IdempotencyName, Installation, Mobile, Operation,
+    VerificationCode,
+};
 
 /// Names a key, so that records made with an older one stay readable after a change of keys.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -118,6 +122,35 @@ impl CodeKeys {
         keyed(&self.current, b"fingerprint", parts).finalize().into_bytes().into()
     }
 
+    /// What the audit finds a number by, under the current key.
+    #[must_use]
+    pub fn audit_mark(&self, mobile: &Mobile) -> AuditMark {
+        mark(&self.current, b"audit number", mobile.as_str())
+    }
+
+    /// What the audit finds a number by, under every key.
+    #[must_use]
+    pub fn audit_marks(&self, mobile: &Mobile) -> Vec<AuditMark> {
+        let all = std::iter::once(&self.current).chain(&self.older);
+        all.map(|key| mark(key, b"audit number", mobile.as_str())).collect()
+    }
+
+    /// What the audit tells clients apart by.
+    #[must_use]
+    pub fn audit_client(&self, installation: &Installation) -> AuditMark {
+        mark(&self.current, b"audit client", installation.as_str())
+    }
+
+    /// What audit segments are sealed with.
+    pub(crate) fn audit_mac(&self) -> (&KeyId, Hmac<Sha256>) {
+        (&self.current.id, keyed(&self.current, b"audit segment", &[]))
+    }
+
+    /// What segments that were sealed with that key are sealed with.
+    pub(crate) fn audit_mac_with(&self, id: &KeyId) -> Option<Hmac<Sha256>> {
+        Some(keyed(self.find(id)?, b"audit segment", &[]))
+    }
+
     /// Keys for another purpose, derived from these, the current one first.
     #[must_use]
     pub fn derived(&self, purpose: &[u8]) -> Vec<(KeyId, Zeroizing<[u8; 32]>)> {
@@ -155,6 +188,13 @@ impl CodeKeys {
     fn find(&self, id: &KeyId) -> Option<&CodeKey> {
         std::iter::once(&self.current).chain(&self.older).find(|key| &key.id == id)
     }
+}
+
+fn mark(key: &CodeKey, purpose: &[u8], text: &str) -> AuditMark {
+    let hash: [u8; 32] = keyed(key, purpose, &[text.as_bytes()]).finalize().into_bytes().into();
+    let mut mark = [0; 8];
+    mark.copy_from_slice(&hash[..8]);
+    AuditMark(mark)
 }
 
 fn code_mac(key: &CodeKey, challenge: &ChallengeKey, digits: &[u8]) -> Hmac<Sha256> {

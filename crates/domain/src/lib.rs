@@ -7,6 +7,8 @@
 
 pub mod account;
 pub mod address;
+pub mod administration;
+pub mod audit;
 pub mod bind;
 pub mod challenge;
 pub mod change;
@@ -35,6 +37,7 @@ pub mod time;
 
 pub use account::{Account, AccountId, AccountStatus, MemberCode, PlatformIdentity, ShopDetails};
 pub use address::{AddressRange, AddressRangeError};
+pub use audit::{AuditEvent, AuditNode, RequestId};
 pub use challenge::{Challenge, ChallengeKey, VerifiedMobile};
 pub use change::{Change, Expectation, Revision, Versioned, Write};
 pub use client::{AddressBlock, Client, ClientType, Installation, Language, Platform, Requester};

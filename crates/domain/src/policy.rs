@@ -219,6 +219,8 @@ pub struct Policy {
     pub limits: Limits,
     /// How messages are seen on their way.
     pub outbox: OutboxPolicy,
+    /// How long events of the audit are kept.
+    pub audit_retention: Duration,
     /// How often a decision starts again when the snapshot no longer holds.
     pub attempts: u32,
 }
@@ -251,6 +253,8 @@ impl Policy {
             session: SessionPolicy::default(),
             limits: Limits::default(),
             outbox: OutboxPolicy::default(),
+            // China's Cybersecurity Law, article 21, asks for six months of logs.
+            audit_retention: Duration::from_secs(184 * DAY),
             attempts: 64,
         }
     }

@@ -197,7 +197,8 @@ impl<I: Input> Asked<I> {
         let idempotency_key = idempotency_key(request.headers()).map_err(|fault| fault.into_error(language))?;
         let captcha = captcha(parameters.text(Parameter::Captcha)).map_err(|refusal| refuse(&refusal, language))?;
         let address = ClientAddress::of(request).into();
-        let requester = Requester { client_type, installation, address, language };
+        let requester =
+            Requester { client_type, installation, address, language, request: crate::observation::id_of(request) };
         let place = request.data::<Place>().cloned();
         Ok(Self { requester, parameters, idempotency_key, captcha, _place: place, input: PhantomData })
     }

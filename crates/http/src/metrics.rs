@@ -23,7 +23,7 @@ pub(crate) const SENDS: &str = "mobile_bind_sends_total";
 pub(crate) const BINDS: &str = "mobile_bind_binds_total";
 /// Requests forwarded by a private address that is not listed as a proxy.
 pub(crate) const UNLISTED_PROXY: &str = "mobile_bind_unlisted_proxy_requests_total";
-const LOG_INS: &str = "mobile_bind_log_ins_total";
+pub(crate) const LOG_INS: &str = "mobile_bind_log_ins_total";
 const STORE_READY: &str = "mobile_bind_store_ready";
 const NODE_INFO: &str = "mobile_bind_node_info";
 const POOL_CONNECTIONS: &str = "mobile_bind_store_pool_connections";

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use mobile_bind_domain::Service;
 use mobile_bind_domain::ports::Randomness;
+use mobile_bind_domain::{RequestId, Service};
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use poem::{Endpoint, Request, Response, Result};
 use tracing::{Instrument, error_span, info};
@@ -30,6 +30,8 @@ impl<E: Endpoint<Output = Response>> Endpoint for Observation<E> {
         let method = method_name(request.method());
         // At the level of errors, so that whatever is logged within says which request it is about.
         let span = error_span!("request", id = id.as_str());
+        let mut request = request;
+        request.set_data(RequestId::new(&id));
         let mut response = self.inner.get_response(request).instrument(span.clone()).await;
         add_headers(response.headers_mut(), &id);
         let outcome = Outcome::of(&response);
@@ -39,6 +41,11 @@ impl<E: Endpoint<Output = Response>> Endpoint for Observation<E> {
         self.answered.count(outcome, received.elapsed());
         Ok(response)
     }
+}
+
+/// The id that a request was given.
+pub(crate) fn id_of(request: &Request) -> RequestId {
+    request.data::<RequestId>().cloned().unwrap_or_default()
 }
 
 fn add_headers(headers: &mut HeaderMap, id: &str) {

@@ -112,6 +112,19 @@ export function createClient(options: Options) {
       return user(await call("/user/appmobilebind", { ...profile, mobile, verify }, { retries: 1, ...own }));
     },
 
+    /**
+     * Logs a mini-program in by its platform's code (`wx.login` and the like). `is_user_exist` tells whether `data` is a user with a
+     * token. Keep `auth_ticket` for one bind within ten minutes. A code is good once, so that a log-in is never repeated by itself.
+     */
+    async logIn(authcode: string, own?: CallOptions): Promise<Result<{ data: Data<"/user/appminiuserauth"> }>> {
+      return call("/user/appminiuserauth", { authcode }, own);
+    },
+
+    /** Binds the number that the mini-program's platform vouches for. */
+    async bindVouched(shown: Body<"/user/onekeyusermobilebind">, own?: CallOptions): Promise<Result<{ user: User }>> {
+      return user(await call("/user/onekeyusermobilebind", shown, own));
+    },
+
     /** The user of the session token. */
     async currentUser(own?: CallOptions): Promise<Result<{ user: User }>> {
       return user(await call("/user/tokenuserinfo", {}, { retries: 1, ...own }));

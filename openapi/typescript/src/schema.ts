@@ -64,6 +64,59 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/user/appminiuserauth": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Log a mini-program in
+         * @description Asks the client type's platform whose the log-in code is. Answers the user and a token where the openid (or its
+         *     unionid) has an account, with `is_user_exist` 1; else the openid and unionid, with `is_user_exist` 0. From then on the
+         *     openid is proved for this `uuid`, for 30 days after its last use; `auth_ticket` proves it once more, for ten minutes.
+         *
+         *     Refuses with -1 (no log-in code, a client type that is no mini-program or has no app configured, or an invalid
+         *     parameter), -100 (the platform did not answer, or refused), -110 (the account is disabled or waits for approval) and
+         *     -400 (the platform does not take the code: open the app again).
+         */
+        post: operations["logInMiniProgram"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/user/onekeyusermobilebind": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Bind the number that the platform vouches for
+         * @description Takes the number from the platform instead of a code: WeChat by `code`; WeChat, QQ, Toutiao and Baidu by
+         *     `encrypted_data` and `iv`, with the session key of the last log-in from this `uuid`. The openid must be proved. An
+         *     account that has a number is entered and keeps it; else as a bind.
+         *
+         *     Refuses with -1 (a parameter is missing, invalid or too long, the platform does not offer this, or no account may be
+         *     made for the number), -2 (the number is not of this shop's kind), -20 (no openid), -50 (the number is another
+         *     account's), -100 (not bound now), -110 (the account is disabled or waits for approval) and -400 (the openid could not
+         *     be confirmed, or the platform does not take what was sent: open the app again).
+         */
+        post: operations["bindVouchedMobile"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/user/tokenuserinfo": {
         parameters: {
             query?: never;
@@ -146,6 +199,60 @@ export interface components {
             nickname?: string;
             /** @description The inviting user: id, member code, mobile number or encoded id. Counts only for a new account; what names nobody counts as none. */
             referrer?: string | number;
+            /** @description The ticket that `user/appminiuserauth` answered: it proves the openid where the `uuid` does not, or does not suffice. Good once, for ten minutes. */
+            auth_ticket?: string;
+            /** @description The openid on WeChat; needed where the client type is `weixin`. */
+            weixin_openid?: string;
+            /** @description The unionid on WeChat, where the client type is `weixin`. */
+            weixin_unionid?: string;
+            /** @description The openid on Alipay; needed where the client type is `alipay`. */
+            alipay_openid?: string;
+            /** @description The openid on Baidu; needed where the client type is `baidu`. */
+            baidu_openid?: string;
+            /** @description The openid on Toutiao; needed where the client type is `toutiao`. */
+            toutiao_openid?: string;
+            /** @description The unionid on Toutiao, where the client type is `toutiao`. */
+            toutiao_unionid?: string;
+            /** @description The openid on QQ; needed where the client type is `qq`. */
+            qq_openid?: string;
+            /** @description The unionid on QQ, where the client type is `qq`. */
+            qq_unionid?: string;
+            /** @description The openid on Kuaishou; needed where the client type is `kuaishou`. */
+            kuaishou_openid?: string;
+        };
+        /**
+         * @description What the platform vouches for a number by: `code` (WeChat), or `encrypted_data` and `iv`; the openid, which must be proved; and what the client knows of the person.
+         * @example {
+         *       "code": "e31968a7f94cc5ee25fafc2aef2773f0bb8c3937b22520eb8ee345274d00c144",
+         *       "openid": "oB6US5SNOngn196qzb3lagEBTh6w",
+         *       "nickname": "qqqqqq"
+         *     }
+         */
+        BindVouchedMobileRequest: {
+            /** @description WeChat's code for the phone number, from `getPhoneNumber`; not the log-in code. */
+            code?: string;
+            /** @description What the platform encrypted with the phone number in it, in base64. */
+            encrypted_data?: string;
+            /** @description The initialisation vector that goes with `encrypted_data`, in base64. */
+            iv?: string;
+            /** @description The openid on the client type's platform. */
+            openid: string;
+            /** @description The ticket that `user/appminiuserauth` answered: it proves the openid where the `uuid` does not, or does not suffice. Good once, for ten minutes. */
+            auth_ticket?: string;
+            /** @description The avatar: an http(s) URL, or a path on the shop's host. May be empty. */
+            avatar?: string;
+            /** @description The province. May be empty. */
+            province?: string;
+            /** @description The city. May be empty. */
+            city?: string;
+            /** @description The county. May be empty. */
+            county?: string;
+            /** @description `0` undisclosed, `1` female, `2` male; anything else counts as `0`. */
+            gender?: string | number;
+            /** @description The nickname. May be empty. */
+            nickname?: string;
+            /** @description The inviting user: id, member code, mobile number or encoded id. Counts only for a new account; what names nobody counts as none. */
+            referrer?: string | number;
             /** @description The openid on WeChat; needed where the client type is `weixin`. */
             weixin_openid?: string;
             /** @description The unionid on WeChat, where the client type is `weixin`. */
@@ -211,6 +318,67 @@ export interface components {
                 /** @description The key that its widget is made with. */
                 site_key: string;
             };
+        };
+        /**
+         * @description A success. `data` is who logged in.
+         * @example {
+         *       "msg": "授权登录成功",
+         *       "code": 0,
+         *       "data": {
+         *         "is_user_exist": 0,
+         *         "openid": "oB6US5SNOngn196qzb3lagEBTh6w",
+         *         "unionid": "o1Ang5xo5tiJD-l7Y1kY7-hT6emk",
+         *         "auth_ticket": "t1.5f1d0c2a9b3e4f60.AAECAwQFBgc.AAECAwQFBgc"
+         *       }
+         *     }
+         */
+        LogInEnvelope: {
+            /** @description What to show the person, in the language asked for. */
+            msg: string;
+            /**
+             * Format: int32
+             * @description Always 0.
+             * @enum {integer}
+             */
+            code: 0;
+            /** @description Who logged in. */
+            data: (components["schemas"]["User"] & {
+                /**
+                 * Format: int32
+                 * @description 1 where the openid has an account, else 0.
+                 * @enum {integer}
+                 */
+                is_user_exist: 1;
+                /** @description The openid on the client type's platform. */
+                openid: string;
+                /** @description The unionid, where the platform tells; else empty. */
+                unionid: string;
+                /** @description Proves the openid in one bind, within ten minutes. */
+                auth_ticket: string;
+            }) | {
+                /**
+                 * Format: int32
+                 * @description 1 where the openid has an account, else 0.
+                 * @enum {integer}
+                 */
+                is_user_exist: 0;
+                /** @description The openid on the client type's platform. */
+                openid: string;
+                /** @description The unionid, where the platform tells; else empty. */
+                unionid: string;
+                /** @description Proves the openid in one bind, within ten minutes. */
+                auth_ticket: string;
+            };
+        };
+        /**
+         * @description The log-in code of the client type's platform.
+         * @example {
+         *       "authcode": "0a3Xy8Ga1vFbSG0kqHGa1cCgTf0Xy8Gr"
+         *     }
+         */
+        LogInMiniProgramRequest: {
+            /** @description The log-in code of the mini-program's platform (`wx.login` and the like). */
+            authcode: string;
         };
         /**
          * @description Where to send a code.
@@ -522,6 +690,160 @@ export interface operations {
                 "application/json": components["schemas"]["BindMobileRequest"];
                 "application/x-www-form-urlencoded": components["schemas"]["BindMobileRequest"];
                 "multipart/form-data": components["schemas"]["BindMobileRequest"];
+            };
+        };
+        responses: {
+            /** @description Done, or refused: `code` tells. */
+            200: {
+                headers: {
+                    /** @description Names the request in the service's log: the request's own `X-Request-Id` where it sent one. */
+                    "X-Request-Id": string;
+                    /** @description Seconds to wait before asking again, where `code` is -100 and waiting helps. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserEnvelope"] | components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description The body is over 64 KiB. */
+            413: {
+                headers: {
+                    /** @description Names the request in the service's log: the request's own `X-Request-Id` where it sent one. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description A fault of the service. */
+            500: {
+                headers: {
+                    /** @description Names the request in the service's log: the request's own `X-Request-Id` where it sent one. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too much is asked at once: ask again. */
+            503: {
+                headers: {
+                    /** @description Names the request in the service's log: the request's own `X-Request-Id` where it sent one. */
+                    "X-Request-Id": string;
+                    /** @description Seconds to wait before asking again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    logInMiniProgram: {
+        parameters: {
+            query?: {
+                /** @description The requesting application. */
+                application?: "web" | "app";
+                /** @description The kind of client. An unknown one counts as `pc`. */
+                application_client_type?: "pc" | "h5" | "ios" | "android" | "weixin" | "alipay" | "baidu" | "toutiao" | "qq" | "kuaishou";
+                /** @description The caller's session token; `Authorization: Bearer` says the same. */
+                token?: string;
+                /** @description The client installation's id, made once and sent with every request. A code belongs to the installation that asked for it. */
+                uuid?: string;
+                /** @description The language of the answer; else `Accept-Language` decides, else it is `zh`. */
+                lang?: "zh" | "en" | "cht" | "spa";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The log-in code of the client type's platform. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LogInMiniProgramRequest"];
+                "application/x-www-form-urlencoded": components["schemas"]["LogInMiniProgramRequest"];
+                "multipart/form-data": components["schemas"]["LogInMiniProgramRequest"];
+            };
+        };
+        responses: {
+            /** @description Done, or refused: `code` tells. */
+            200: {
+                headers: {
+                    /** @description Names the request in the service's log: the request's own `X-Request-Id` where it sent one. */
+                    "X-Request-Id": string;
+                    /** @description Seconds to wait before asking again, where `code` is -100 and waiting helps. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogInEnvelope"] | components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description The body is over 64 KiB. */
+            413: {
+                headers: {
+                    /** @description Names the request in the service's log: the request's own `X-Request-Id` where it sent one. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description A fault of the service. */
+            500: {
+                headers: {
+                    /** @description Names the request in the service's log: the request's own `X-Request-Id` where it sent one. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too much is asked at once: ask again. */
+            503: {
+                headers: {
+                    /** @description Names the request in the service's log: the request's own `X-Request-Id` where it sent one. */
+                    "X-Request-Id": string;
+                    /** @description Seconds to wait before asking again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    bindVouchedMobile: {
+        parameters: {
+            query?: {
+                /** @description The requesting application. */
+                application?: "web" | "app";
+                /** @description The kind of client. An unknown one counts as `pc`. */
+                application_client_type?: "pc" | "h5" | "ios" | "android" | "weixin" | "alipay" | "baidu" | "toutiao" | "qq" | "kuaishou";
+                /** @description The caller's session token; `Authorization: Bearer` says the same. */
+                token?: string;
+                /** @description The client installation's id, made once and sent with every request. A code belongs to the installation that asked for it. */
+                uuid?: string;
+                /** @description The language of the answer; else `Accept-Language` decides, else it is `zh`. */
+                lang?: "zh" | "en" | "cht" | "spa";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description What the platform vouches for a number by: `code` (WeChat), or `encrypted_data` and `iv`; the openid, which must be proved; and what the client knows of the person. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BindVouchedMobileRequest"];
+                "application/x-www-form-urlencoded": components["schemas"]["BindVouchedMobileRequest"];
+                "multipart/form-data": components["schemas"]["BindVouchedMobileRequest"];
             };
         };
         responses: {

@@ -2,6 +2,7 @@
 //! implement [`StoreUnderTest`] and name it in `store_contract!`, in `tests/tests/store_contract.rs`.
 
 pub mod accounts;
+pub mod audit;
 pub mod challenges;
 pub mod claims;
 pub mod commits;
@@ -95,6 +96,13 @@ macro_rules! store_contract {
             counts::an_event_is_taken_back
             counts::subjects_are_counted_apart
             counts::a_send_loads_what_is_counted_for_it
+            audit::events_stand_in_the_order_of_their_changes
+            audit::events_are_found_by_their_number
+            audit::a_segment_is_sealed_once
+            audit::an_old_segment_is_dropped
+            audit::an_accounts_sessions_end_at_once
+            audit::a_number_leads_to_its_account
+            audit::a_bind_knows_when_the_holder_was_seen_and_what_was_sent_to_the_former_number
             proofs::a_proof_is_read_as_it_was_stored
             proofs::use_lets_a_proof_count_longer
             proofs::a_mark_is_spent_once

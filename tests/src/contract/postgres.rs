@@ -20,6 +20,7 @@ static MADE: AtomicU32 = AtomicU32::new(0);
 
 /// Leaves a schema as it was when it was made.
 const CLEAR: &str = "DELETE FROM accounts; DELETE FROM identities; DELETE FROM challenges; DELETE FROM receipts;
+    DELETE FROM audit_events; DELETE FROM audit_checkpoints;
     DELETE FROM sessions; DELETE FROM meters; DELETE FROM proofs; DELETE FROM spent; DELETE FROM leases;
     DELETE FROM server_keys; DELETE FROM messages; DELETE FROM message_references; DELETE FROM idempotency_keys;
     UPDATE counters SET value = 0";

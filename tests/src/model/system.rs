@@ -280,7 +280,13 @@ fn requester(client: &str, kind: Kind) -> Requester {
         Kind::Alipay => ClientType::MiniProgram(Platform::Alipay),
     };
     let address = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)).into();
-    Requester { client_type, installation: Installation::new(client), address, language: Language::Zh }
+    Requester {
+        client_type,
+        installation: Installation::new(client),
+        address,
+        language: Language::Zh,
+        request: Default::default(),
+    }
 }
 
 /// With the quotas off: the interval, the tries and whose code it is always stand.
@@ -308,6 +314,7 @@ fn service_over(ambience: &Arc<Ambience>, store: Arc<dyn Store>) -> (Arc<Interle
     };
     let service = Service {
         platforms: Arc::new(mobile_bind_domain::ports::NoPlatforms),
+        audit: Default::default(),
         store: store.clone(),
         relay: Arc::new(outbox),
         sealer,

@@ -10,6 +10,12 @@ import { WORDS, type Words } from "./words.ts";
 
 /** Kept for this tab alone, and gone with it. */
 const TOKEN = "mobile-bind.console";
+/** What is refused, each in its colour. */
+const OPERATIONS = [
+  ["send", 5],
+  ["bind", 6],
+  ["log_in", 3],
+] as const;
 /** How often the service is asked, in milliseconds. */
 const EVERY = 5_000;
 
@@ -215,6 +221,7 @@ function Panels({ shown, span, words, tag }: { shown: Overview; span: Span; word
   const refusals: Line[] = [
     { name: words.operations.send, colour: 5, of: refusedIn("send:") },
     { name: words.operations.bind, colour: 6, of: refusedIn("bind:") },
+    { name: words.operations.log_in, colour: 3, of: refusedIn("log_in:") },
   ];
   const plotted = { steps: made, from: shown.now - SPANS[span].length, until: shown.now, time, count, words };
   return (
@@ -272,12 +279,10 @@ function Refusals({ refused, words, count }: { refused: Record<string, number>; 
   return (
     <ul class="bars">
       {rules.map(([rule, its]) => {
-        const operation = rule.startsWith("send:") ? "send" : "bind";
+        const [operation, colour] = OPERATIONS.find(([name]) => rule.startsWith(`${name}:`)) ?? OPERATIONS[1];
         const why = rule.slice(rule.indexOf(":") + 1);
         const name = `${words.operations[operation]}: ${words.rules[why] ?? why}`;
-        return (
-          <Bar key={rule} name={name} value={count(its)} share={its / most} colour={operation === "send" ? 5 : 6} />
-        );
+        return <Bar key={rule} name={name} value={count(its)} share={its / most} colour={colour} />;
       })}
     </ul>
   );

@@ -5,7 +5,7 @@ export interface Funnel {
   delivered: number;
   verified: number;
   bound: number;
-  /** By `send:` or `bind:` and the rule. */
+  /** By `send:`, `bind:` or `log_in:` and the rule. */
   refused: Record<string, number>;
 }
 

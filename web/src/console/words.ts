@@ -20,7 +20,7 @@ export interface Words {
   overTime: Record<Span, string>;
   refused: string;
   refusedOverTime: Record<Span, string>;
-  operations: Record<"send" | "bind", string>;
+  operations: Record<"send" | "bind" | "log_in", string>;
   /** Why something was refused, by the name that the metrics have for it. */
   rules: Record<string, string>;
   nothing: string;
@@ -65,7 +65,7 @@ export const WORDS: Record<Language, Words> = {
     overTime: { hour: "每分钟的发送与绑定", day: "每 10 分钟的发送与绑定" },
     refused: "拒绝原因",
     refusedOverTime: { hour: "每分钟的拒绝", day: "每 10 分钟的拒绝" },
-    operations: { send: "发送", bind: "绑定" },
+    operations: { send: "发送", bind: "绑定", log_in: "小程序登录" },
     rules: {
       missing: "缺少参数",
       malformed: "参数无效",
@@ -79,6 +79,15 @@ export const WORDS: Record<Language, Words> = {
       account_disabled: "帐号已禁用",
       account_awaiting_approval: "帐号待审核",
       login_required: "需要登录",
+      no_mini_program: "不是小程序",
+      platform_not_configured: "平台未配置",
+      platform_not_offered: "平台不支持",
+      platform_stale: "平台授权已失效",
+      platform_blocked: "平台限制了该用户",
+      platform_busy: "平台繁忙",
+      platform_app_refused: "平台拒绝了小程序",
+      platform_unavailable: "平台无法连接",
+      platform_unreadable: "平台应答无法识别",
       too_soon: "发送过于频繁",
       over_limit: "超出限额",
       captcha_wanted: "需要图形验证码",
@@ -155,7 +164,7 @@ export const WORDS: Record<Language, Words> = {
     overTime: { hour: "Messages and binds, each minute", day: "Messages and binds, every 10 minutes" },
     refused: "Refusals by rule",
     refusedOverTime: { hour: "Refusals, each minute", day: "Refusals, every 10 minutes" },
-    operations: { send: "Send", bind: "Bind" },
+    operations: { send: "Send", bind: "Bind", log_in: "Log-in" },
     rules: {
       missing: "parameter missing",
       malformed: "parameter invalid",
@@ -169,6 +178,15 @@ export const WORDS: Record<Language, Words> = {
       account_disabled: "account disabled",
       account_awaiting_approval: "awaits approval",
       login_required: "log-in required",
+      no_mini_program: "no mini-program",
+      platform_not_configured: "platform not set up",
+      platform_not_offered: "platform does not offer it",
+      platform_stale: "platform's authorisation expired",
+      platform_blocked: "platform restricts the user",
+      platform_busy: "platform busy",
+      platform_app_refused: "platform refuses the app",
+      platform_unavailable: "platform unreachable",
+      platform_unreadable: "platform's answer unreadable",
       too_soon: "too soon",
       over_limit: "over a limit",
       captcha_wanted: "captcha wanted",
@@ -245,7 +263,7 @@ export const WORDS: Record<Language, Words> = {
     overTime: { hour: "每分鐘的傳送與綁定", day: "每 10 分鐘的傳送與綁定" },
     refused: "拒絕原因",
     refusedOverTime: { hour: "每分鐘的拒絕", day: "每 10 分鐘的拒絕" },
-    operations: { send: "傳送", bind: "綁定" },
+    operations: { send: "傳送", bind: "綁定", log_in: "小程式登入" },
     rules: {
       missing: "缺少參數",
       malformed: "參數無效",
@@ -259,6 +277,15 @@ export const WORDS: Record<Language, Words> = {
       account_disabled: "帳號已停用",
       account_awaiting_approval: "帳號待審核",
       login_required: "需要登入",
+      no_mini_program: "不是小程式",
+      platform_not_configured: "平台未設定",
+      platform_not_offered: "平台不支援",
+      platform_stale: "平台授權已失效",
+      platform_blocked: "平台限制了該使用者",
+      platform_busy: "平台忙碌",
+      platform_app_refused: "平台拒絕了小程式",
+      platform_unavailable: "平台無法連線",
+      platform_unreadable: "平台回應無法辨識",
       too_soon: "傳送過於頻繁",
       over_limit: "超出限額",
       captcha_wanted: "需要圖形驗證碼",
@@ -341,7 +368,7 @@ export const WORDS: Record<Language, Words> = {
     overTime: { hour: "Mensajes y vinculaciones por minuto", day: "Mensajes y vinculaciones cada 10 minutos" },
     refused: "Rechazos por regla",
     refusedOverTime: { hour: "Rechazos por minuto", day: "Rechazos cada 10 minutos" },
-    operations: { send: "Envío", bind: "Vinculación" },
+    operations: { send: "Envío", bind: "Vinculación", log_in: "Acceso" },
     rules: {
       missing: "falta un parámetro",
       malformed: "parámetro no válido",
@@ -355,6 +382,15 @@ export const WORDS: Record<Language, Words> = {
       account_disabled: "cuenta desactivada",
       account_awaiting_approval: "pendiente de aprobación",
       login_required: "hay que iniciar sesión",
+      no_mini_program: "no es un miniprograma",
+      platform_not_configured: "plataforma sin configurar",
+      platform_not_offered: "la plataforma no lo ofrece",
+      platform_stale: "autorización de la plataforma caducada",
+      platform_blocked: "la plataforma restringe al usuario",
+      platform_busy: "plataforma ocupada",
+      platform_app_refused: "la plataforma rechaza la aplicación",
+      platform_unavailable: "plataforma inaccesible",
+      platform_unreadable: "respuesta de la plataforma ilegible",
       too_soon: "demasiado pronto",
       over_limit: "por encima de un límite",
       captcha_wanted: "se pide un captcha",

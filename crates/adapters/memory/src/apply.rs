@@ -2,7 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use mobile_bind_domain::{Account, AccountId, Change, Expectation, Revision, Session, SpentMark, Versioned, Write};
+use mobile_bind_domain::{
+    Account, AccountId, Change, ClientType, Expectation, Revision, Session, SpentMark, Versioned, Write,
+};
 
 use crate::state::{Claim, State};
 
@@ -16,8 +18,14 @@ impl State {
         }
         self.sequence += 1;
         let revision = Revision(self.sequence);
+        let mut place = 0;
         for write in change.writes {
-            self.apply(write, revision);
+            if let Write::Audit(event) = write {
+                self.audit.add(revision.0, place, &event);
+                place += 1;
+            } else {
+                self.apply(write, revision);
+            }
         }
         Some(revision)
     }
@@ -62,6 +70,7 @@ impl State {
                 let tally = self.tallies.get(subject).cloned().unwrap_or_default();
                 tally.wait(kept, *at).is_none()
             }
+            Write::Checkpoint(checkpoint) => !self.audit.is_sealed(checkpoint),
             Write::Spend(mark, _) => spending.insert(*mark) && !self.spent.contains_key(mark),
             Write::Message { expected, message } => {
                 Versioned::revision_of(self.messages.all().get(&message.key)) == *expected
@@ -69,6 +78,10 @@ impl State {
             Write::OpenSession(_)
             | Write::UseSession(..)
             | Write::EndSession(_)
+            | Write::EndSessions { .. }
+            | Write::Audit(_)
+            | Write::AuditCopy(_)
+            | Write::DropSegment { .. }
             | Write::Receipt(..)
             | Write::Forget { .. }
             | Write::Uncount { .. }
@@ -93,6 +106,12 @@ impl State {
                 }
             }
             Write::EndSession(id) => self.end_session(id),
+            Write::EndSessions { account, except } => self.end_sessions(account, except),
+            // Those have a place in their change.
+            Write::Audit(_) => {}
+            Write::AuditCopy(event) => self.audit.put(*event),
+            Write::Checkpoint(checkpoint) => self.audit.seal(*checkpoint),
+            Write::DropSegment { node, segment, last } => self.audit.drop_segment(node, segment, last),
             Write::Receipt(key, receipt) => {
                 self.receipts.insert(key, receipt);
             }
@@ -140,6 +159,15 @@ impl State {
         self.holders.extend(Self::claims(&account).map(|claim| (claim, id)));
         self.last_account = self.last_account.max(id.get());
         self.accounts.insert(id, Versioned { revision, value: account });
+    }
+
+    fn end_sessions(&mut self, account: AccountId, except: Option<ClientType>) {
+        let ended = |&client_type: &ClientType| Some(client_type) != except;
+        for client_type in ClientType::ALL.into_iter().filter(ended) {
+            if let Some(id) = self.sessions_of.get(&(account, client_type)).copied() {
+                self.end_session(id);
+            }
+        }
     }
 
     fn open_session(&mut self, session: Session) {

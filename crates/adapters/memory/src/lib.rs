@@ -2,6 +2,7 @@
 //! durable store is measured against.
 
 mod apply;
+mod audit;
 mod load;
 mod messages;
 mod state;
@@ -11,15 +12,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CommitError, LogInQuery, LogInSnapshot, SendQuery, SendSnapshot, SessionSnapshot, Store,
-    StoreError, StoreFacts,
+    AuditTrail, BindQuery, BindSnapshot, CommitError, LogInQuery, LogInSnapshot, SendQuery, SendSnapshot,
+    SessionSnapshot, Store, StoreError, StoreFacts,
 };
 use mobile_bind_domain::{
     Account, AccountId, Change, MessageKey, Mobile, OutboxMessage, Proof, ProofId, Revision, Session, SessionId,
     SpentMark, Timestamp, Versioned,
 };
 
-use crate::state::State;
+use crate::state::{Claim, State};
 
 /// Everything, behind one lock that is held for the length of one change or one snapshot.
 #[derive(Default)]
@@ -93,6 +94,10 @@ impl Store for MemoryStore {
         Ok(self.state().accounts.get(&id).cloned())
     }
 
+    async fn account_of(&self, mobile: &Mobile) -> Result<Option<Versioned<Account>>, StoreError> {
+        Ok(self.state().holder(&Claim::Mobile(mobile.clone())))
+    }
+
     async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Versioned<Account>>, StoreError> {
         let state = self.state();
         let accounts = state.accounts.iter().filter(|(id, _)| after.is_none_or(|after| **id > after));
@@ -103,6 +108,10 @@ impl Store for MemoryStore {
         let state = self.state();
         let of_account = state.sessions_of.iter().filter(|((holder, _), _)| *holder == account);
         Ok(of_account.filter_map(|(_, id)| state.sessions.get(id).cloned()).collect())
+    }
+
+    fn audit(&self) -> &dyn AuditTrail {
+        self
     }
 
     async fn proofs(&self, after: Option<ProofId>, limit: usize) -> Result<Vec<(ProofId, Proof)>, StoreError> {

@@ -7,7 +7,10 @@ use mobile_bind_domain::ports::{
     ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
 };
 use mobile_bind_domain::referrer::ReferrerName;
-use mobile_bind_domain::{Account, IdempotencyName, IdempotentOutcome, SessionId, Subject, Tally};
+use mobile_bind_domain::{
+    Account, AccountId, ChallengeKey, ClientType, IdempotencyName, IdempotentOutcome, SessionId, Subject, Tally,
+    Timestamp,
+};
 
 use crate::state::{Claim, State};
 
@@ -37,11 +40,19 @@ impl State {
             session: receipt.session.and_then(|id| self.load_session(id)),
             receipt: receipt.clone(),
         });
+        let caller = identity_holder.as_ref().or(unionid_holder.as_ref());
+        let caller = caller.or(session.as_ref().map(|found: &SessionSnapshot| &found.account));
+        let former = caller.and_then(|caller| caller.value.held_mobile()).filter(|mobile| **mobile != query.key.mobile);
+        let former = former.map(|mobile| ChallengeKey { mobile: mobile.clone(), client: query.key.client.clone() });
+        let mobile_holder = self.holder(&Claim::Mobile(query.key.mobile.clone()));
+        let holder_used_at = mobile_holder.as_ref().and_then(|holder| self.used_at(holder.value.id));
         BindSnapshot {
             challenge: self.challenges.get(&query.key).cloned(),
             receipt,
+            mobile_holder,
+            holder_used_at,
+            former_challenge: former.and_then(|key| self.challenges.get(&key).cloned()),
             earlier: query.idempotency.and_then(|name| self.load_earlier(name)),
-            mobile_holder: self.holder(&Claim::Mobile(query.key.mobile.clone())),
             identity_holder,
             unionid_holder,
             session,
@@ -72,6 +83,12 @@ impl State {
         let session = self.sessions.get(&id)?.clone();
         let account = self.accounts.get(&session.account)?.clone();
         Some(SessionSnapshot { session, account })
+    }
+
+    fn used_at(&self, account: AccountId) -> Option<Timestamp> {
+        let first = (account, ClientType::Pc);
+        let ids = self.sessions_of.range(first..).take_while(|((holder, _), _)| *holder == account).map(|(_, id)| id);
+        ids.filter_map(|id| self.sessions.get(id)).map(|session| session.used_at).max()
     }
 
     fn load_earlier(&self, name: IdempotencyName) -> Option<EarlierBind> {

@@ -10,6 +10,7 @@ use mobile_bind_domain::{
     Versioned,
 };
 
+use crate::audit::Audit;
 use crate::messages::Messages;
 
 /// What belongs to at most one live account.
@@ -35,6 +36,7 @@ pub(crate) struct State {
     pub(crate) tallies: BTreeMap<Subject, Tally>,
     pub(crate) sessions: BTreeMap<SessionId, Session>,
     pub(crate) sessions_of: BTreeMap<(AccountId, ClientType), SessionId>,
+    pub(crate) audit: Audit,
     pub(crate) proofs: BTreeMap<ProofId, Proof>,
     /// What is spent, and until when that is remembered.
     pub(crate) spent: BTreeMap<SpentMark, Timestamp>,

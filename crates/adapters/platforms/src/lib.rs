@@ -8,6 +8,8 @@ mod http_client;
 mod platforms;
 mod rsa;
 mod sealing;
+#[cfg(test)]
+mod tests;
 mod vendors;
 
 pub use config::{BadConfig, PlatformConfig, Secret};

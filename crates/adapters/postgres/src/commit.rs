@@ -15,12 +15,12 @@ use std::task::Poll;
 use std::time::Duration;
 
 use deadpool_postgres::Client;
-use mobile_bind_domain::{Change, Expectation, Revision, Write};
+use mobile_bind_domain::{AuditNode, Change, Expectation, Revision, Write};
 
 use crate::fault::{Fault, Rejection};
 use crate::hosts::Warnings;
 use crate::query::{Form, Parameter, Statement, Value, combined, references};
-use crate::records::{Part, account, challenge, idempotency, message, proof, receipt, session, tally, touch};
+use crate::records::{Part, account, audit, challenge, idempotency, message, proof, receipt, session, tally, touch};
 
 /// Statements that are no [`Form`] come before those that are, or after them.
 const BEFORE: u8 = 0;
@@ -64,9 +64,10 @@ impl Steps {
 }
 
 /// What a change is made of. Whatever the change's own order, idempotency keys come first, then challenges, accounts, sessions,
-/// receipts, counts, proofs, marks and messages: so changes that meet wait for each other, and do not lock each other out. What is
+/// receipts, counts, proofs, marks, messages and the audit: so changes that meet wait for each other, and do not lock each other out. What is
 /// expected comes before what is written.
-pub(crate) fn steps(change: &Change, revision: Revision) -> Result<Steps, Fault> {
+pub(crate) fn steps(change: &Change, revision: Revision, node: AuditNode) -> Result<Steps, Fault> {
+    let mut place = 0_u8;
     let mut steps = Steps { rows: Vec::new(), others: Vec::new(), touches: HashSet::new(), is_regular: true };
     for expectation in &change.expectations {
         match expectation {
@@ -95,6 +96,21 @@ pub(crate) fn steps(change: &Change, revision: Revision) -> Result<Steps, Fault>
             Write::OpenSession(opened) => steps.add(session::open(opened)),
             Write::UseSession(id, at) => steps.add(session::use_at(*id, *at)),
             Write::EndSession(id) => steps.add(session::end(*id)),
+            Write::EndSessions { account, except } => {
+                // Which sessions that touches is only known there.
+                steps.is_regular = false;
+                steps.others.push((session::END.rank - 1, session::end_all(*account, *except)));
+            }
+            Write::Audit(event) => {
+                steps.others.push((AFTER + 3, audit::add(node, revision, place, event)));
+                place = place.saturating_add(1);
+            }
+            Write::AuditCopy(event) => steps.others.push((AFTER + 3, audit::copy(event))),
+            Write::Checkpoint(checkpoint) => steps.others.push((AFTER + 3, audit::seal(checkpoint))),
+            Write::DropSegment { node, segment, last } => {
+                let dropped = audit::drop_segment(*node, *segment, *last);
+                steps.others.extend(dropped.map(|statement| (AFTER + 3, statement)));
+            }
             Write::Receipt(key, kept) => steps.add(receipt::write(key, kept)),
             Write::Idempotency { expected, name, record } => {
                 steps.touches.insert(touch("idempotency key", &[&name.0]));

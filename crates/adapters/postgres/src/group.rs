@@ -150,7 +150,7 @@ async fn run(inner: &Arc<Inner>, taken: Vec<Waiting>) {
         let outcome = match shared.as_ref().and_then(Fault::shared) {
             Some(fault) => Err(fault.into()),
             None if answer.is_closed() => continue,
-            None => match commit::steps(&change, revision) {
+            None => match commit::steps(&change, revision, inner.audit_node()) {
                 Ok(steps) => inner.run(vec![steps]).await,
                 Err(fault) => Err(fault.into()),
             },

@@ -36,6 +36,7 @@ macro_rules! read {
 }
 
 mod allotment;
+mod audit;
 mod commit;
 mod connect;
 mod fault;
@@ -60,12 +61,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deadpool_postgres::{Client, Object, Pool};
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CommitError, LogInQuery, LogInSnapshot, PoolFacts, SendQuery, SendSnapshot,
+    AuditTrail, BindQuery, BindSnapshot, CommitError, LogInQuery, LogInSnapshot, PoolFacts, SendQuery, SendSnapshot,
     SessionSnapshot, Store, StoreError, StoreFacts,
 };
 use mobile_bind_domain::{
-    Account, AccountId, Change, MessageKey, Mobile, OutboxMessage, Proof, ProofId, Revision, Session, SessionId,
-    SpentMark, Timestamp, Versioned, Write,
+    Account, AccountId, AuditNode, Change, MessageKey, Mobile, OutboxMessage, Proof, ProofId, Revision, Session,
+    SessionId, SpentMark, Timestamp, Versioned, Write,
 };
 use tokio::time::timeout;
 
@@ -244,11 +245,16 @@ impl Inner {
         Ok(())
     }
 
+    /// This node, as the audit knows it.
+    fn audit_node(&self) -> AuditNode {
+        AuditNode(u32::try_from(self.node).unwrap_or_default())
+    }
+
     async fn commit(self: &Arc<Self>, change: Change) -> Result<Revision, Rejection> {
         self.open()?;
         let revision = self.next(|inner| &inner.revisions).await?;
         let revision = Revision(u64::try_from(revision).map_err(|_| Fault::Unreadable("revision"))?);
-        let steps = commit::steps(&change, revision)?;
+        let steps = commit::steps(&change, revision, self.audit_node())?;
         if steps.is_empty() {
             return Ok(revision);
         }
@@ -299,6 +305,10 @@ impl Store for PostgresStore {
         Ok(load::one_account(&ask(&self.inner, load::account_question(id)).await?)?)
     }
 
+    async fn account_of(&self, mobile: &Mobile) -> Result<Option<Versioned<Account>>, StoreError> {
+        Ok(load::one_account(&ask(&self.inner, load::account_of_question(mobile)).await?)?)
+    }
+
     async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Versioned<Account>>, StoreError> {
         read!(self.inner, client => load::accounts(client, after, limit))
     }
@@ -309,6 +319,10 @@ impl Store for PostgresStore {
 
     async fn sessions_of_all(&self, accounts: &[AccountId]) -> Result<Vec<Session>, StoreError> {
         read!(self.inner, client => load::sessions_of(client, accounts))
+    }
+
+    fn audit(&self) -> &dyn AuditTrail {
+        self
     }
 
     async fn proofs(&self, after: Option<ProofId>, limit: usize) -> Result<Vec<(ProofId, Proof)>, StoreError> {

@@ -7,8 +7,8 @@ use mobile_bind_domain::ports::{
 };
 use mobile_bind_domain::referrer::ReferrerName;
 use mobile_bind_domain::{
-    Account, AccountId, ChallengeKey, IdempotencyName, Identity, OutboxMessage, Proof, ProofId, Session, SessionId,
-    SpentMark, Subject, Timestamp, UnionId, Versioned,
+    Account, AccountId, ChallengeKey, IdempotencyName, Identity, Mobile, OutboxMessage, Proof, ProofId, Session,
+    SessionId, SpentMark, Subject, Timestamp, UnionId, Versioned,
 };
 use tokio_postgres::Row;
 
@@ -17,6 +17,7 @@ use crate::query::{Columns, Question, Selection, Statement, Value};
 use crate::records::account::{live, platform_number};
 use crate::records::{
     account, challenge, idempotency, message, proof, receipt, session, stored_client, stored_id, stored_text, tally,
+    timestamp,
 };
 
 fn join_challenge(selection: &mut Selection, key: &ChallengeKey) {
@@ -90,10 +91,15 @@ pub(crate) fn bind_question(query: &BindQuery) -> Question {
 
     selection.join("accounts", "m", &format!("m.mobile = q.v1 AND {}", live("m")));
     selection.columns(&account::columns("m"));
+    selection.columns("(SELECT max(x.used_at) FROM sessions x WHERE x.account_id = m.id)");
 
     let subjects = bind_subjects(&mut selection, &query.subjects());
     selection.columns(&tally::columns(&subjects.join(", ")));
     join_caller(&mut selection, &query.caller);
+    if let Some(mobile) = callers_mobile(&query.caller) {
+        selection.join("challenges", "fc", &format!("fc.mobile = {mobile} AND fc.client = q.v2"));
+        selection.columns(&challenge::columns("fc"));
+    }
     if let Some(name) = &query.referrer {
         join_referrer(&mut selection, name);
     }
@@ -119,6 +125,18 @@ fn join_caller(selection: &mut Selection, caller: &CallerQuery) {
         }
         CallerQuery::Session(Some(id)) => join_session(selection, *id),
         CallerQuery::Identity { identity: None, .. } | CallerQuery::Session(None) => {}
+    }
+}
+
+/// The number that the caller has, where there may be one.
+fn callers_mobile(caller: &CallerQuery) -> Option<&'static str> {
+    match caller {
+        CallerQuery::Identity { identity: Some(_), unionid: Some(_), .. } => {
+            Some("CASE WHEN oa.id IS NULL THEN ua.mobile ELSE oa.mobile END")
+        }
+        CallerQuery::Identity { identity: Some(_), unionid: None, .. } => Some("oa.mobile"),
+        CallerQuery::Session(Some(_)) => Some("sa.mobile"),
+        CallerQuery::Identity { identity: None, .. } | CallerQuery::Session(None) => None,
     }
 }
 
@@ -174,6 +192,7 @@ pub(crate) fn bind_snapshot(row: &Row, query: &BindQuery) -> Result<BindSnapshot
     let receipt = receipt::take(columns)?;
     let session_then = take_session(columns)?;
     let mobile_holder = account::take(columns)?;
+    let holder_used_at = columns.take::<Option<i64>>("session")?.map(|at| timestamp(at, "session")).transpose()?;
     let tallies = tally::take(columns, query.subjects())?;
     let (mut identity_holder, mut unionid_holder, mut session) = (None, None, None);
     match &query.caller {
@@ -185,6 +204,14 @@ pub(crate) fn bind_snapshot(row: &Row, query: &BindQuery) -> Result<BindSnapshot
         CallerQuery::Session(Some(_)) => session = take_session(columns)?,
         CallerQuery::Identity { identity: None, .. } | CallerQuery::Session(None) => {}
     }
+    let former_challenge = if callers_mobile(&query.caller).is_some() { challenge::take(columns)? } else { None };
+    // The number that is being bound is no former one.
+    let own = |caller: &Option<Versioned<Account>>| {
+        let mobile = caller.as_ref().and_then(|caller| caller.value.held_mobile());
+        mobile.is_some_and(|mobile| *mobile == query.key.mobile)
+    };
+    let session_account = session.as_ref().map(|found| found.account.clone());
+    let is_own = [&identity_holder, &unionid_holder, &session_account].into_iter().any(own);
     let referrer = if query.referrer.is_some() { account::take(columns)? } else { None };
     let mut earlier = None;
     if query.idempotency.is_some() {
@@ -198,6 +225,8 @@ pub(crate) fn bind_snapshot(row: &Row, query: &BindQuery) -> Result<BindSnapshot
         earlier,
         receipt: receipt.map(|receipt| ReceiptSnapshot { receipt, session: session_then }),
         mobile_holder,
+        holder_used_at,
+        former_challenge: former_challenge.filter(|_| !is_own),
         identity_holder,
         unionid_holder,
         session,
@@ -228,6 +257,15 @@ pub(crate) fn account_question(id: AccountId) -> Question {
 
 pub(crate) fn one_account(row: &Row) -> Result<Option<Versioned<Account>>, Fault> {
     account::take(&mut Columns::of_answer(row))
+}
+
+/// The live account that holds a number.
+pub(crate) fn account_of_question(mobile: &Mobile) -> Question {
+    let mut selection = Selection::default();
+    let mobile = selection.bind(stored_text(mobile.as_str()), "text");
+    selection.join("accounts", "m", &format!("m.mobile = {mobile} AND {}", live("m")));
+    selection.columns(&account::columns("m"));
+    selection.into_question()
 }
 
 pub(crate) fn accounts_statement(after: Option<AccountId>, limit: usize) -> Statement {

@@ -22,7 +22,7 @@ pub struct Findings {
     pub problems: BTreeMap<&'static str, u64>,
 }
 
-const TABLES: [(&str, &str); 11] = [
+const TABLES: [(&str, &str); 13] = [
     ("accounts", "SELECT count(*), pg_total_relation_size('accounts') FROM accounts"),
     ("identities", "SELECT count(*), pg_total_relation_size('identities') FROM identities"),
     ("challenges", "SELECT count(*), pg_total_relation_size('challenges') FROM challenges"),
@@ -30,6 +30,8 @@ const TABLES: [(&str, &str); 11] = [
     ("idempotency_keys", "SELECT count(*), pg_total_relation_size('idempotency_keys') FROM idempotency_keys"),
     ("sessions", "SELECT count(*), pg_total_relation_size('sessions') FROM sessions"),
     ("meters", "SELECT count(*), pg_total_relation_size('meters') FROM meters"),
+    ("audit events", "SELECT count(*), pg_total_relation_size('audit_events') FROM audit_events"),
+    ("audit checkpoints", "SELECT count(*), pg_total_relation_size('audit_checkpoints') FROM audit_checkpoints"),
     ("proofs", "SELECT count(*), pg_total_relation_size('proofs') FROM proofs"),
     ("spent", "SELECT count(*), pg_total_relation_size('spent') FROM spent"),
     ("messages", "SELECT count(*), pg_total_relation_size('messages') FROM messages"),

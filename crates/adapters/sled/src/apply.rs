@@ -1,10 +1,11 @@
 //! What each expectation and each write of a change means for the records and the indexes.
 
 use mobile_bind_domain::{
-    Account, AccountId, Challenge, Change, Expectation, IdempotencyName, IdempotencyRecord, MemberCode, Proof, ProofId,
-    Quota, Revision, Session, SessionId, SpentMark, Subject, Tally, Timestamp, Versioned, Write,
+    Account, AccountId, Challenge, Change, ClientType, Expectation, IdempotencyName, IdempotencyRecord, MemberCode,
+    Proof, ProofId, Quota, Revision, Session, SessionId, SpentMark, Subject, Tally, Timestamp, Versioned, Write,
 };
 
+use crate::audit;
 use crate::fault::{Fault, Rejection};
 use crate::group::Scratch;
 use crate::layout::{self, Key};
@@ -28,7 +29,16 @@ pub(crate) fn apply(scratch: &mut Scratch<'_>, change: &Change) -> Result<(), Re
         };
         demand(holds)?;
     }
-    change.writes.iter().try_for_each(|write| apply_write(scratch, write))
+    let mut place = 0_u8;
+    for write in &change.writes {
+        if let Write::Audit(event) = write {
+            audit::add(scratch, place, event)?;
+            place = place.saturating_add(1);
+        } else {
+            apply_write(scratch, write)?;
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn demand(holds: bool) -> Result<(), Rejection> {
@@ -44,6 +54,12 @@ fn apply_write(scratch: &mut Scratch<'_>, write: &Write) -> Result<(), Rejection
         Write::OpenSession(session) => open_session(scratch, session)?,
         Write::UseSession(id, at) => use_session(scratch, *id, *at)?,
         Write::EndSession(id) => end_session(scratch, *id)?,
+        Write::EndSessions { account, except } => end_sessions(scratch, *account, *except)?,
+        // Those have a place in their change.
+        Write::Audit(_) => {}
+        Write::AuditCopy(event) => audit::copy(scratch, event),
+        Write::Checkpoint(checkpoint) => audit::seal(scratch, checkpoint)?,
+        Write::DropSegment { node, segment, last } => audit::drop_segment(scratch, *node, *segment, *last)?,
         Write::Receipt(key, receipt) => scratch.put(layout::receipt(key), receipt)?,
         Write::Idempotency { expected, name, record } => put_idempotency(scratch, *expected, *name, record.as_ref())?,
         Write::Count { subject, at, kept, watched } => count(scratch, subject, *at, kept, watched)?,
@@ -147,6 +163,17 @@ fn use_session(scratch: &mut Scratch<'_>, id: SessionId, at: Timestamp) -> Resul
     // Two uses may arrive the wrong way round.
     session.used_at = session.used_at.max(at);
     scratch.put(key, &session)
+}
+
+fn end_sessions(scratch: &mut Scratch<'_>, account: AccountId, except: Option<ClientType>) -> Result<(), Fault> {
+    for client_type in ClientType::ALL.into_iter().filter(|&client_type| Some(client_type) != except) {
+        let index = layout::session_of(account, client_type);
+        if let Some(id) = scratch.session_at(&index)? {
+            scratch.remove(layout::session(id));
+            scratch.remove(index);
+        }
+    }
+    Ok(())
 }
 
 /// Ends a session, if it is there.

@@ -116,6 +116,11 @@ impl<'g> Scratch<'g> {
         self.reader
     }
 
+    /// The revision of what it writes.
+    pub(crate) fn next_revision(&self) -> Revision {
+        self.revision
+    }
+
     /// An entry as it is now that stands in the database like that.
     pub(crate) fn newest(&self, key: &[u8], stored: IVec) -> Option<IVec> {
         let newer = self.written.get(key).or_else(|| self.pending.get(key)).or_else(|| self.reader.changed(key));

@@ -25,6 +25,9 @@
 //! | `10` message | *message* | record `OutboxMessage` |
 //! | `11` due message | `01`, when it is due, 8 bytes, *message* | none |
 //! | `11` message by reference | `02`, *part*: provider, *part*: the provider's reference | *message* |
+//! | `0e` event of the audit | node, 4 bytes, sequence, 8 bytes | the event, as the domain's `audit/encoding.rs` has it |
+//! | `0f` checkpoint of the audit | node, 4 bytes, segment, 8 bytes | record `Checkpoint` |
+//! | `0f` this store's node | nothing | the node, 4 bytes; from the first event on |
 //!
 //! - *part*: its length in bytes (2 bytes), then its UTF-8 bytes. The domain's longest has 512.
 //! - platform, 1 byte: 1 weixin, 2 alipay, 3 baidu, 4 toutiao, 5 qq, 6 kuaishou.
@@ -50,8 +53,8 @@ use std::net::IpAddr;
 use std::ops::{Range, RangeInclusive};
 
 use mobile_bind_domain::{
-    AccountId, AddressBlock, ChallengeKey, Client, ClientType, IdempotencyName, Identity, MemberCode, MessageKey,
-    Mobile, Platform, ProofId, SessionId, SpentMark, Subject, Timestamp, UnionId,
+    AccountId, AddressBlock, AuditNode, ChallengeKey, Client, ClientType, IdempotencyName, Identity, MemberCode,
+    MessageKey, Mobile, Platform, ProofId, SessionId, SpentMark, Subject, Timestamp, UnionId,
 };
 
 /// The format version that is written, and the newest that can be read.
@@ -70,6 +73,8 @@ pub(crate) const SESSION_OF: u8 = 0x0a;
 pub(crate) const PROOF: u8 = 0x0b;
 pub(crate) const SPENT: u8 = 0x0c;
 pub(crate) const IDEMPOTENCY: u8 = 0x0d;
+pub(crate) const AUDIT: u8 = 0x0e;
+pub(crate) const CHECKPOINT: u8 = 0x0f;
 pub(crate) const MESSAGE: u8 = 0x10;
 pub(crate) const MESSAGE_INDEX: u8 = 0x11;
 
@@ -90,7 +95,7 @@ pub(crate) fn everything() -> Range<Vec<u8>> {
 
 /// What an entry is, by its key.
 pub(crate) fn name_of(key: &[u8]) -> &'static str {
-    const NAMES: [&str; 18] = [
+    const NAMES: [&str; 20] = [
         "meta",
         "accounts",
         "numbers",
@@ -105,6 +110,8 @@ pub(crate) fn name_of(key: &[u8]) -> &'static str {
         "proofs",
         "spent marks",
         "idempotency keys",
+        "audit events",
+        "audit checkpoints",
         "unknown",
         "unknown",
         "messages",
@@ -253,6 +260,35 @@ pub(crate) fn all_sessions_of(account: AccountId) -> Range<Vec<u8>> {
     sessions_of(account).into_bytes()..sessions_of(account).byte(u8::MAX).into_bytes()
 }
 
+pub(crate) fn audit(node: AuditNode, sequence: u64) -> Key {
+    Key::of_kind(AUDIT).fixed(node.0.to_be_bytes()).fixed(sequence.to_be_bytes())
+}
+
+pub(crate) fn checkpoint(node: AuditNode, segment: u64) -> Key {
+    Key::of_kind(CHECKPOINT).fixed(node.0.to_be_bytes()).fixed(segment.to_be_bytes())
+}
+
+/// What says which node this store is.
+pub(crate) fn own_node() -> Key {
+    Key::of_kind(CHECKPOINT)
+}
+
+/// The keys of a node's events.
+pub(crate) fn audits_of(node: AuditNode) -> Range<Vec<u8>> {
+    audit(node, 0).into_bytes()..audit(node, u64::MAX).byte(0).into_bytes()
+}
+
+/// The keys of a node's checkpoints.
+pub(crate) fn checkpoints_of(node: AuditNode) -> Range<Vec<u8>> {
+    checkpoint(node, 0).into_bytes()..checkpoint(node, u64::MAX).byte(0).into_bytes()
+}
+
+/// The node, and the sequence or segment, that a key names.
+pub(crate) fn audit_of(key: &[u8]) -> Option<(AuditNode, u64)> {
+    let (&[_, a, b, c, d], rest) = key.split_first_chunk()?;
+    Some((AuditNode(u32::from_be_bytes([a, b, c, d])), u64::from_be_bytes(rest.try_into().ok()?)))
+}
+
 impl Key {
     fn message(self, key: &MessageKey) -> Self {
         self.part(key.mobile.as_str()).fixed(key.id.0)
@@ -331,8 +367,8 @@ mod tests {
     use std::net::IpAddr;
 
     use mobile_bind_domain::{
-        AccountId, AppId, ChallengeKey, Client, ClientType, IdempotencyName, Identity, Installation, MemberCode,
-        Mobile, OpenId, Platform, ProofId, SessionId, SpentMark, Subject, UnionId,
+        AccountId, AppId, AuditNode, ChallengeKey, Client, ClientType, IdempotencyName, Identity, Installation,
+        MemberCode, Mobile, OpenId, Platform, ProofId, SessionId, SpentMark, Subject, UnionId,
     };
     use proptest::prelude::*;
 
@@ -437,6 +473,15 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_audits_keys_are_as_the_header_says() {
+        let key = super::audit(AuditNode(0x8000_0001), 0x0203);
+        assert_eq!(key.as_bytes(), b"\x0e\x80\0\0\x01\0\0\0\0\0\0\x02\x03");
+        assert_eq!(super::audit_of(key.as_bytes()), Some((AuditNode(0x8000_0001), 0x0203)));
+        assert_eq!(super::checkpoint(AuditNode(1), 7).as_bytes(), b"\x0f\0\0\0\x01\0\0\0\0\0\0\0\x07");
+        assert_eq!((super::own_node().as_bytes(), super::audit_of(b"\x0f")), (&b"\x0f"[..], None));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 mod accept;
 mod alone;
 mod apply;
+mod audit;
 mod backup;
 mod block;
 mod blocks;
@@ -46,8 +47,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CommitError, LogInQuery, LogInSnapshot, SendQuery, SendSnapshot, SessionSnapshot, Store,
-    StoreError, StoreFacts,
+    AuditTrail, BindQuery, BindSnapshot, CommitError, LogInQuery, LogInSnapshot, SendQuery, SendSnapshot,
+    SessionSnapshot, Store, StoreError, StoreFacts,
 };
 use mobile_bind_domain::{
     Account, AccountId, Change, MessageKey, Mobile, OutboxMessage, Proof, ProofId, Revision, Session, SessionId,
@@ -213,6 +214,10 @@ impl Store for SledStore {
         self.read(|reader| reader.record(&layout::account(id))).await
     }
 
+    async fn account_of(&self, mobile: &Mobile) -> Result<Option<Versioned<Account>>, StoreError> {
+        self.read(|reader| snapshot::holder(reader, &layout::by_mobile(mobile))).await
+    }
+
     async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Versioned<Account>>, StoreError> {
         self.read(|reader| snapshot::accounts(reader, after, limit)).await
     }
@@ -223,6 +228,10 @@ impl Store for SledStore {
 
     async fn sessions_of_all(&self, accounts: &[AccountId]) -> Result<Vec<Session>, StoreError> {
         self.read(|reader| snapshot::sessions_of_all(reader, accounts)).await
+    }
+
+    fn audit(&self) -> &dyn AuditTrail {
+        self
     }
 
     async fn proofs(&self, after: Option<ProofId>, limit: usize) -> Result<Vec<(ProofId, Proof)>, StoreError> {

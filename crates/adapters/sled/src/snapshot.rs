@@ -55,10 +55,28 @@ pub(crate) fn for_bind(reader: &Reader<'_>, query: &BindQuery) -> Result<BindSna
         CallerQuery::Session(Some(id)) => snapshot.session = session(reader, *id)?,
         CallerQuery::Session(None) => {}
     }
+    complete(reader, query, &mut snapshot)?;
     if let Some(name) = &query.referrer {
         snapshot.referrer = referrer(reader, name)?;
     }
     Ok(snapshot)
+}
+
+/// What depends on who the caller is: the code sent to the number that he has now, or when the number's holder was last
+/// seen.
+fn complete(reader: &Reader<'_>, query: &BindQuery, snapshot: &mut BindSnapshot) -> Result<(), Fault> {
+    let session = snapshot.session.as_ref().map(|found| &found.account);
+    let caller = snapshot.identity_holder.as_ref().or(snapshot.unionid_holder.as_ref()).or(session);
+    let former = caller.and_then(|caller| caller.value.held_mobile()).filter(|mobile| **mobile != query.key.mobile);
+    if let Some(mobile) = former {
+        let key = ChallengeKey { mobile: mobile.clone(), client: query.key.client.clone() };
+        snapshot.former_challenge = reader.record(&layout::challenge(&key))?;
+    }
+    if let Some(holder) = &snapshot.mobile_holder {
+        let sessions = sessions_of(reader, holder.value.id)?;
+        snapshot.holder_used_at = sessions.iter().map(|session| session.used_at).max();
+    }
+    Ok(())
 }
 
 pub(crate) fn for_log_in(reader: &Reader<'_>, query: &LogInQuery) -> Result<LogInSnapshot, Fault> {
@@ -183,7 +201,7 @@ fn earlier(reader: &Reader<'_>, name: IdempotencyName) -> Result<Option<EarlierB
 }
 
 /// The account that an index leads to. Indexes lead to live accounts alone.
-fn holder(reader: &Reader<'_>, index: &Key) -> Result<Option<Versioned<Account>>, Fault> {
+pub(crate) fn holder(reader: &Reader<'_>, index: &Key) -> Result<Option<Versioned<Account>>, Fault> {
     reader.account_at(index)?.map_or(Ok(None), |id| reader.record(&layout::account(id)))
 }
 

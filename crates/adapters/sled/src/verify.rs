@@ -9,8 +9,8 @@ use crate::digest::Digest;
 use crate::fault::Fault;
 use crate::journal::replay;
 use crate::layout::{
-    self, ACCOUNT, CHALLENGE, FORMAT, IDEMPOTENCY, INDEXES, MESSAGE, MESSAGE_INDEX, PROOF, RECEIPT, SESSION,
-    SESSION_OF, SPENT, TALLY,
+    self, ACCOUNT, AUDIT, CHALLENGE, CHECKPOINT, FORMAT, IDEMPOTENCY, INDEXES, MESSAGE, MESSAGE_INDEX, PROOF, RECEIPT,
+    SESSION, SESSION_OF, SPENT, TALLY,
 };
 use crate::messages;
 use crate::open::{OpenError, open_database};
@@ -18,8 +18,11 @@ use crate::recent::Recent;
 use crate::records::{self, Record, Spent};
 use crate::source::Source;
 use crate::view::{Reader, caught};
+use mobile_bind_domain::audit::Checkpoint;
 use mobile_bind_domain::bind::BindReceipt;
-use mobile_bind_domain::{Account, AccountId, Challenge, IdempotencyRecord, OutboxMessage, Proof, Session, Tally};
+use mobile_bind_domain::{
+    Account, AccountId, AuditEvent, Challenge, IdempotencyRecord, OutboxMessage, Proof, Session, Tally,
+};
 
 /// What a store holds, and what is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -117,6 +120,8 @@ impl Verifier<'_> {
             }
             Some(&SESSION) => self.session(key, value)?,
             Some(&SESSION_OF) => self.session_index(key, value)?,
+            Some(&AUDIT) => self.event(key, value),
+            Some(&CHECKPOINT) => self.checkpoint(key, value),
             Some(&MESSAGE) => self.message(key, value)?,
             Some(&MESSAGE_INDEX) => self.message_index(key, value)?,
             _ => self.expect(false, "an entry is of no known kind"),
@@ -165,6 +170,21 @@ impl Verifier<'_> {
         let index = self.reader.value(layout::session_of(session.account, session.client_type).as_bytes())?;
         self.expect(index.is_some_and(|id| *id == session.id.0), "a session is not led to by its account");
         Ok(())
+    }
+
+    /// Whether it is what was written, `mobile-bind audit verify` says, which has the keys.
+    fn event(&mut self, key: &[u8], value: &[u8]) {
+        let whole = layout::audit_of(key).is_some() && AuditEvent::from_bytes(value).is_some();
+        self.expect(whole, "an audit event cannot be read");
+    }
+
+    fn checkpoint(&mut self, key: &[u8], value: &[u8]) {
+        if key == layout::own_node().as_bytes() {
+            return self.expect(value.len() == 4, "the store's node cannot be read");
+        }
+        let Some(found) = self.record::<Checkpoint>(value, "an audit checkpoint cannot be read") else { return };
+        let own = layout::checkpoint(found.node, found.segment);
+        self.expect(own.as_bytes() == key, "an audit checkpoint stands under another's key");
     }
 
     fn session_index(&mut self, key: &[u8], value: &[u8]) -> Result<(), Fault> {

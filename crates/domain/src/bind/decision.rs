@@ -370,7 +370,7 @@ impl Situation<'_> {
         session: Option<SessionId>,
     ) -> Placed {
         let mut account = caller.value.clone();
-        account.take_mobile(proof);
+        account.take_mobile(proof, self.now);
         account.profile.overwrite_with(&self.command.profile);
         self.claim_identity(&mut account, proved);
         account.updated_at = Some(self.now);
@@ -398,7 +398,7 @@ impl Situation<'_> {
         if self.policy.register_audit {
             account.status = AccountStatus::AwaitingApproval;
         }
-        account.take_mobile(proof);
+        account.take_mobile(proof, self.now);
         account.profile.overwrite_with(&self.command.profile);
         let counts = |account: &&Account| account.is_live() && account.status == AccountStatus::Normal;
         account.referrer = self.snapshot.referrer.as_ref().filter(counts).map(|account| account.id);

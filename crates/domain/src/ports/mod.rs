@@ -5,6 +5,7 @@
 //! crate wires the service. A [`Store`] must pass the store contract suite in `tests`.
 
 mod ambient;
+mod audit;
 mod facts;
 mod guard;
 mod platforms;
@@ -15,6 +16,7 @@ mod store;
 mod tokens;
 
 pub use ambient::{Clock, CodeSource, RandomCodes, Randomness};
+pub use audit::AuditTrail;
 pub use facts::{PoolFacts, ReplicationFacts, StoreFacts};
 pub use guard::{Captcha, CaptchaResponse, CaptchaUnavailable, GuardWatch, Pause};
 pub use platforms::{NoPlatforms, NumberEvidence, PlatformFailure, PlatformUser, Platforms, VouchedNumber};

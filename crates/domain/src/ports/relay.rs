@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
+use tracing::Span;
 
 use super::SendFailure;
 use crate::send::Permission;
@@ -19,6 +20,8 @@ pub struct Outgoing {
     pub code: VerificationCode,
     /// What to take back where it is certain that it was not sent: where it goes out for the first time.
     pub permission: Option<Permission>,
+    /// The span that asked for it; none where nobody waits.
+    pub span: Span,
 }
 
 /// How a provider does, for operators.

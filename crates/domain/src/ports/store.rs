@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 
+use super::audit::AuditTrail;
 use super::facts::StoreFacts;
 use crate::bind::BindReceipt;
 use crate::referrer::ReferrerName;
@@ -189,6 +190,10 @@ pub struct BindSnapshot {
     pub earlier: Option<EarlierBind>,
     /// The live account that holds the number.
     pub mobile_holder: Option<Versioned<Account>>,
+    /// When that account's sessions were last used, as far as they are there.
+    pub holder_used_at: Option<Timestamp>,
+    /// The client's challenge for the number that the caller has now.
+    pub former_challenge: Option<Versioned<Challenge>>,
     /// The live account that holds the identity.
     pub identity_holder: Option<Versioned<Account>>,
     /// The live account that holds the unionid.
@@ -232,6 +237,9 @@ pub trait Store: Send + Sync {
     /// One account, live or not.
     async fn account(&self, id: AccountId) -> Result<Option<Versioned<Account>>, StoreError>;
 
+    /// The live account that holds a number.
+    async fn account_of(&self, mobile: &Mobile) -> Result<Option<Versioned<Account>>, StoreError>;
+
     /// Accounts in the order of their ids, live or not: at most `limit` after the id `after`.
     async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Versioned<Account>>, StoreError>;
 
@@ -246,6 +254,9 @@ pub trait Store: Send + Sync {
         }
         Ok(sessions)
     }
+
+    /// What was decided.
+    fn audit(&self) -> &dyn AuditTrail;
 
     /// One message.
     async fn message(&self, key: &MessageKey) -> Result<Option<Versioned<OutboxMessage>>, StoreError>;

@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 use tracing::trace_span;
 
 use super::{LoggedIn, SPANS, Service, not_stored};
+use crate::audit;
 use crate::bind::{self, Bind, BindParameters, Bound, Fresh};
 use crate::ports::{CommitError, OpenedSession};
 use crate::{ChallengeKey, Change, Operation, Refusal, Requester, SessionSeed, Ticket, Write};
@@ -41,14 +42,18 @@ impl Service {
                 fresh.account = Some(allotted.map_err(|error| not_stored(Operation::Bind, &error))?);
                 decision = decide(&fresh);
             }
+            let events = audit::of_bind(command, &snapshot, &decision, &self.keys, now);
             let answer = match decision.answer {
                 // Made before the commit: nothing is committed that cannot be answered.
                 Ok(bound) => Ok(self.logged_in(bound)?),
                 Err(refusal) => Err(refusal),
             };
             let used = decision.change.writes.iter().find_map(used_code).filter(|_| answer.is_ok());
-            match self.commit(decision.change).await {
+            let mut change = decision.change;
+            let summed = self.audit.put(&mut change, events);
+            match self.commit(change).await {
                 Ok(()) => {
+                    self.audit.sum(summed);
                     self.guards.observed(&decision.observed);
                     if decision.verified {
                         self.note_verified(command);

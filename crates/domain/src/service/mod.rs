@@ -1,5 +1,7 @@
 //! The use cases: load, decide, commit, and start again where the snapshot no longer holds.
 
+mod accounts;
+mod audit;
 mod bind;
 mod mini_program;
 mod outbox;
@@ -10,6 +12,8 @@ use std::sync::Arc;
 
 use tracing::warn;
 
+pub use self::accounts::OrderError;
+pub use self::audit::AuditDesk;
 pub use self::mini_program::{PlatformLogIn, VouchParameters};
 pub use self::outbox::{Heard, Outbox};
 use crate::ports::{Clock, CodeSealer, CodeSource, Platforms, Randomness, Relay, Store, StoreError, TokenIssuer};
@@ -41,6 +45,8 @@ pub struct Service {
     pub keys: CodeKeys,
     /// The operator's settings.
     pub policy: Policy,
+    /// What the audit keeps in memory.
+    pub audit: AuditDesk,
     /// What the guards need besides the store.
     pub guards: Guards,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::future::join;
 use tracing::field::Empty;
-use tracing::{Instrument, trace_span, warn};
+use tracing::{Instrument, Span, trace_span, warn};
 
 use super::{SPANS, error_text};
 use crate::outbox::{Attempt, DeliveryReceipt, Due, MessageState};
@@ -47,7 +47,7 @@ impl Outbox {
     /// Sends a message, and answers whoever waits as soon as the outcome is known. Returns the message as it is stored then;
     /// `None` where it is in other hands, or its outcome could not be stored.
     pub async fn deliver(&self, outgoing: Outgoing, waiting: &AnswerSlot) -> Option<OutboxMessage> {
-        let Outgoing { message, revision, code, permission } = outgoing;
+        let Outgoing { message, revision, code, permission, span } = outgoing;
         let now = self.clock.now();
         if message.due_at.is_none_or(|due| due <= now) {
             // This node was too slow: somebody else may be sending it.
@@ -63,7 +63,7 @@ impl Outbox {
         };
         let trail = text.trail.clone();
         // Side by side: a message waits for one commit alone, and few are lost sight of between the two.
-        let (known, sent) = join(self.note_handed_over(message, revision), self.text(text)).await;
+        let (known, sent) = join(self.note_handed_over(message, revision), self.text(text, &span)).await;
         let mut attempts = trail.attempts(self.clock.now());
         if attempts.is_empty() {
             let accepted = sent.as_ref().map(|accepted| accepted.id.as_str()).map_err(|failure| *failure);
@@ -81,10 +81,11 @@ impl Outbox {
             Err(failure) => {
                 let answer = waiting.take();
                 let uncount = permission.as_ref().map(|permission| permission.uncount().writes);
-                let settled = self.settle(known, attempts, uncount.unwrap_or_default()).await;
+                // Whoever asked waits for both.
+                let settled = self.settle(known, attempts, uncount.unwrap_or_default()).instrument(span.clone()).await;
                 if let Some(answer) = answer {
                     if let Some(permission) = permission {
-                        self.restore(permission.restore(revision)).await;
+                        self.restore(permission.restore(revision)).instrument(span).await;
                     }
                     answer(Err(failure));
                 }
@@ -110,7 +111,9 @@ impl Outbox {
             };
             match self.store.commit(write(revision, message.clone(), Vec::new())).await {
                 Ok(revision) => match code {
-                    Some(code) if sends => to_send.push(Outgoing { message, revision, code, permission: None }),
+                    Some(code) if sends => {
+                        to_send.push(Outgoing { message, revision, code, permission: None, span: Span::none() })
+                    }
                     _ => settled.push(message),
                 },
                 // Another node took it.
@@ -142,8 +145,8 @@ impl Outbox {
         Ok(Heard::Nothing)
     }
 
-    async fn text(&self, message: TextMessage) -> Result<crate::ports::Accepted, SendFailure> {
-        let span = trace_span!(target: SPANS, "sms", mobile_bind.outcome = Empty, otel.status_code = Empty);
+    async fn text(&self, message: TextMessage, asked_by: &Span) -> Result<crate::ports::Accepted, SendFailure> {
+        let span = trace_span!(target: SPANS, parent: asked_by.id(), "sms", mobile_bind.outcome = Empty, otel.status_code = Empty);
         let sent = self.sms.send(message).instrument(span.clone()).await;
         let outcome = match &sent {
             Ok(_) => "sent",

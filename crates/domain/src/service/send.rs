@@ -3,9 +3,10 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use tracing::{trace_span, warn};
+use tracing::{Span, trace_span, warn};
 
 use super::{SPANS, Service, error_text, not_stored};
+use crate::audit::{self, AuditAction};
 use crate::conversion::Conversions;
 use crate::outbox::{MessageId, MessageKey};
 use crate::ports::{CaptchaResponse, CommitError, Outgoing, Purpose, SendFailure};
@@ -27,6 +28,7 @@ impl Service {
         let outcome = self.send_once(&command, parameters.captcha).await;
         if let Err(refusal) = &outcome {
             self.guards.refused(refusal);
+            self.note_refused(&command, refusal);
         }
         outcome
     }
@@ -68,11 +70,15 @@ impl Service {
                 decided => decided?,
             };
             let mut change = permission.change.clone();
+            let event =
+                audit::by_client(AuditAction::Send, &command.requester, Some(&command.key.mobile), &self.keys, now);
+            change.writes.push(Write::Audit(Box::new(event)));
             change.writes.push(Write::Message { expected: Revision::ABSENT, message: Box::new(message.clone()) });
             match self.store.commit(change).await {
                 Ok(revision) => {
                     self.note_sending(&permission, command);
-                    let outgoing = Outgoing { message, revision, code, permission: Some(permission.clone()) };
+                    let span = Span::current();
+                    let outgoing = Outgoing { message, revision, code, permission: Some(permission.clone()), span };
                     let relayed = self.relay.relay(outgoing).await;
                     if relayed.is_err_and(|failure| failure != SendFailure::Unknown) {
                         self.with_conversions(command, Conversions::unsent);
@@ -88,6 +94,13 @@ impl Service {
             }
         }
         Err(Refusal::NotStored(Operation::Send))
+    }
+
+    /// Sums up a refusal: nothing is committed for it.
+    fn note_refused(&self, command: &Send, refusal: &Refusal) {
+        let (requester, mobile) = (&command.requester, Some(&command.key.mobile));
+        let event = audit::by_client(AuditAction::RefuseSend, requester, mobile, &self.keys, self.clock.now());
+        self.audit.sum(vec![audit::refused(event, refusal)]);
     }
 
     /// What the provider says of a captcha. One that cannot be asked leaves the quotas as they are where there is none.

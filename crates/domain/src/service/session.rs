@@ -3,8 +3,9 @@
 use tracing::warn;
 
 use super::{LoggedIn, Service, error_text, not_stored};
+use crate::audit::{Actor, AuditAction, AuditEvent, AuditedNumber};
 use crate::ports::{CommitError, SessionSnapshot};
-use crate::{Change, Expectation, Operation, Refusal, Token, Write};
+use crate::{Account, Change, Expectation, Operation, Refusal, Token, Write};
 
 impl Service {
     /// The account of a token.
@@ -31,14 +32,28 @@ impl Service {
     /// # Errors
     /// Where there is no live session to end.
     pub async fn log_out(&self, token: &str) -> Result<(), Refusal> {
-        let found = self.live_session(token).await?.ok_or(Refusal::LoginRequired)?;
-        let id = found.session.id;
-        let change = Change { expectations: vec![Expectation::Session(id)], writes: vec![Write::EndSession(id)] };
-        match self.store.commit(change).await {
-            Ok(_) => Ok(()),
-            Err(CommitError::Conflict) => Err(Refusal::LoginRequired),
-            Err(CommitError::Store(error)) => Err(not_stored(Operation::Session, &error)),
+        for _ in 0..self.policy.attempts {
+            let found = self.live_session(token).await?.ok_or(Refusal::LoginRequired)?;
+            let (id, now) = (found.session.id, self.clock.now());
+            // With the session goes what says when its owner was here.
+            let account = Account { seen_at: Some(now), ..found.account.value };
+            let actor = Actor::Client(found.session.client_type, None);
+            let number = account.held_mobile().map(|mobile| AuditedNumber::of(mobile, &self.keys));
+            let event =
+                AuditEvent { number, account: Some(account.id), ..AuditEvent::new(AuditAction::LogOut, actor, now) };
+            let writes = vec![
+                Write::EndSession(id),
+                Write::Account { expected: found.account.revision, account: Box::new(account) },
+                Write::Audit(Box::new(event)),
+            ];
+            let change = Change { expectations: vec![Expectation::Session(id)], writes };
+            match self.store.commit(change).await {
+                Ok(_) => return Ok(()),
+                Err(CommitError::Conflict) => {}
+                Err(CommitError::Store(error)) => return Err(not_stored(Operation::Session, &error)),
+            }
         }
+        Err(Refusal::NotStored(Operation::Session))
     }
 
     async fn live_session(&self, token: &str) -> Result<Option<SessionSnapshot>, Refusal> {

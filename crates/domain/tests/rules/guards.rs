@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mobile_bind_domain::bind::BindParameters;
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CaptchaResponse, CommitError, LogInQuery, LogInSnapshot, SendQuery, SendSnapshot,
-    SessionSnapshot, Store, StoreError, StoreFacts,
+    AuditTrail, BindQuery, BindSnapshot, CaptchaResponse, CommitError, LogInQuery, LogInSnapshot, SendQuery,
+    SendSnapshot, SessionSnapshot, Store, StoreError, StoreFacts,
 };
 use mobile_bind_domain::send::{self, CaptchaState, Circumstances, Permission, Send, SendParameters};
 use mobile_bind_domain::{
@@ -287,6 +287,14 @@ impl<S: Store> Store for CountingStore<S> {
 
     async fn account(&self, id: AccountId) -> Result<Option<Versioned<Account>>, StoreError> {
         self.0.account(id).await
+    }
+
+    async fn account_of(&self, mobile: &Mobile) -> Result<Option<Versioned<Account>>, StoreError> {
+        self.0.account_of(mobile).await
+    }
+
+    fn audit(&self) -> &dyn AuditTrail {
+        self.0.audit()
     }
 
     async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Versioned<Account>>, StoreError> {

@@ -8,6 +8,7 @@ mod checks;
 mod codes;
 mod guards;
 mod outbox;
+mod proofs;
 mod repeats;
 mod sending;
 mod sessions;

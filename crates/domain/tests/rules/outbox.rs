@@ -139,7 +139,13 @@ fn a_node_that_was_too_slow_leaves_a_message_to_others() {
     let found = ready(world.store.messages_to(&mobile(MOBILE), 1)).unwrap().remove(0);
     let code = mobile_bind_domain::VerificationCode::from_digits("0944").unwrap();
     world.advance(10);
-    let outgoing = Outgoing { message: found.value, revision: found.revision, code, permission: None };
+    let outgoing = Outgoing {
+        message: found.value,
+        revision: found.revision,
+        code,
+        permission: None,
+        span: tracing::Span::none(),
+    };
     assert_eq!(ready(world.outbox.relay(outgoing)), Ok(()));
     assert!(sent(&world).is_empty());
 }

@@ -8,7 +8,7 @@ use mobile_bind_domain::Timestamp;
 use serde::Serialize;
 
 use super::exposition::Sample;
-use crate::metrics::{BINDS, SENDS};
+use crate::metrics::{BINDS, LOG_INS, SENDS};
 
 /// A step of the last hour.
 pub(super) const STEP: Duration = Duration::from_secs(10);
@@ -44,7 +44,7 @@ pub(super) struct Funnel {
     pub(super) verified: u64,
     /// Numbers bound.
     pub(super) bound: u64,
-    /// Refusals by rule: `send:` or `bind:`, and why.
+    /// Refusals by rule: `send:`, `bind:` or `log_in:`, and why.
     pub(super) refused: BTreeMap<String, u64>,
 }
 
@@ -63,6 +63,7 @@ impl Funnel {
                     funnel.verified += if AFTER_THE_CODE.contains(&outcome) { count } else { 0 };
                     funnel.outcome("bind", outcome, count, |funnel| &mut funnel.bound);
                 }
+                LOG_INS => funnel.refuse("log_in", outcome, count),
                 MESSAGES if sample.label("state") == "delivered" => funnel.delivered += count,
                 _ => {}
             }
@@ -73,7 +74,12 @@ impl Funnel {
     fn outcome(&mut self, operation: &str, outcome: &str, count: u64, done: fn(&mut Self) -> &mut u64) {
         if outcome == "done" {
             *done(self) += count;
-        } else if count > 0 {
+        }
+        self.refuse(operation, outcome, count);
+    }
+
+    fn refuse(&mut self, operation: &str, outcome: &str, count: u64) {
+        if outcome != "done" && count > 0 {
             *self.refused.entry(format!("{operation}:{outcome}")).or_default() += count;
         }
     }
@@ -175,6 +181,8 @@ mod tests {
              mobile_bind_binds_total{{client_type=\"pc\",outcome=\"code_wrong\"}} {wrong}\n\
              mobile_bind_binds_total{{client_type=\"pc\",outcome=\"held_by_other\"}} {other}\n\
              mobile_bind_binds_total{{client_type=\"pc\",outcome=\"done\"}} {bound}\n\
+             mobile_bind_log_ins_total{{client_type=\"weixin\",outcome=\"done\"}} 6\n\
+             mobile_bind_log_ins_total{{client_type=\"weixin\",outcome=\"platform_busy\"}} 7\n\
              mobile_bind_sms_messages_total{{provider=\"a\",country=\"86\",state=\"delivered\"}} {sent}\n\
              mobile_bind_sms_messages_total{{provider=\"a\",country=\"86\",state=\"failed\"}} 9\n"
         ))
@@ -183,7 +191,8 @@ mod tests {
     #[test]
     fn the_funnel_is_read_from_what_was_measured() {
         let funnel = Funnel::of(&measured(5, 3, 1, 4));
-        let refused = [("bind:code_wrong", 3), ("bind:held_by_other", 1), ("send:too_soon", 2)];
+        let refused =
+            [("bind:code_wrong", 3), ("bind:held_by_other", 1), ("log_in:platform_busy", 7), ("send:too_soon", 2)];
         let refused = refused.map(|(rule, count)| (rule.to_owned(), count)).into();
         assert_eq!(funnel, Funnel { asked: 7, sent: 5, delivered: 5, verified: 5, bound: 4, refused });
     }

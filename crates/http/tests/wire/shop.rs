@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mobile_bind_domain::ports::{
-    Accepted, BindQuery, BindSnapshot, Clock, CommitError, LogInQuery, LogInSnapshot, OpenedSession, PoolFacts,
-    RandomCodes, Randomness, ReplicationFacts, SendFailure, SendQuery, SendSnapshot, SessionSnapshot, SmsSender, Store,
-    StoreError, StoreFacts, TextMessage, TokenError, TokenIssuer,
+    Accepted, AuditTrail, BindQuery, BindSnapshot, Clock, CommitError, LogInQuery, LogInSnapshot, OpenedSession,
+    PoolFacts, RandomCodes, Randomness, ReplicationFacts, SendFailure, SendQuery, SendSnapshot, SessionSnapshot,
+    SmsSender, Store, StoreError, StoreFacts, TextMessage, TokenError, TokenIssuer,
 };
 use mobile_bind_domain::{
     Account, AccountId, Challenge, Change, ClientType, CodeKey, CodeKeys, Guards, KeyId, MessageKey, Mobile,
@@ -74,6 +74,7 @@ impl Shop {
         };
         let service = Service {
             platforms: Arc::new(mobile_bind_domain::ports::NoPlatforms),
+            audit: Default::default(),
             store: shop(),
             relay: Arc::new(outbox),
             sealer,
@@ -206,12 +207,20 @@ impl Store for Shop {
         Ok(Some(account(id.get())))
     }
 
+    async fn account_of(&self, _: &Mobile) -> Result<Option<Versioned<Account>>, StoreError> {
+        Ok(None)
+    }
+
     async fn accounts(&self, _: Option<AccountId>, _: usize) -> Result<Vec<Versioned<Account>>, StoreError> {
         Ok(Vec::new())
     }
 
     async fn sessions_of(&self, _: AccountId) -> Result<Vec<Session>, StoreError> {
         Ok(Vec::new())
+    }
+
+    fn audit(&self) -> &dyn AuditTrail {
+        unreachable!("nobody asks for the audit over the wire")
     }
 
     async fn proofs(&self, _: Option<ProofId>, _: usize) -> Result<Vec<(ProofId, Proof)>, StoreError> {

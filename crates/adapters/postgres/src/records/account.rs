@@ -19,11 +19,11 @@ use crate::text;
 const KIND: &str = "account";
 
 /// How many columns follow the id.
-const REST: usize = 17;
+const REST: usize = 19;
 
 /// The columns of the account `alias`, in the order [`take`] reads them.
 pub(crate) fn columns(alias: &str) -> String {
-    const NAMES: [&str; 17] = [
+    const NAMES: [&str; 19] = [
         "id",
         "revision",
         "member_code",
@@ -39,6 +39,8 @@ pub(crate) fn columns(alias: &str) -> String {
         "referrer",
         "added_at",
         "updated_at",
+        "mobile_since",
+        "seen_at",
         "deleted_at",
         "closed_at",
     ];
@@ -76,7 +78,7 @@ pub(crate) fn take(columns: &mut Columns<'_>) -> Result<Option<Versioned<Account
     let referrer = columns.take::<Option<i64>>(KIND)?.map(|id| account_id(id, KIND)).transpose()?;
     let added_at = stored_timestamp(columns.take(KIND)?, KIND)?;
     let mut time = || columns.take::<Option<i64>>(KIND)?.map(|at| stored_timestamp(at, KIND)).transpose();
-    let (updated_at, deleted_at, closed_at) = (time()?, time()?, time()?);
+    let (updated_at, mobile_since, seen_at, deleted_at, closed_at) = (time()?, time()?, time()?, time()?, time()?);
     let identities = columns.take::<Option<&str>>(KIND)?.map_or(Ok(BTreeMap::new()), identities)?;
     let value = Account {
         id,
@@ -89,6 +91,8 @@ pub(crate) fn take(columns: &mut Columns<'_>) -> Result<Option<Versioned<Account
         referrer,
         added_at,
         updated_at,
+        mobile_since,
+        seen_at,
         deleted_at,
         closed_at,
     };
@@ -182,11 +186,13 @@ const UPDATE: Form = Form {
         "UPDATE accounts a SET revision = w.revision, member_code = w.member_code, status = w.status, mobile = w.mobile,
     nickname = w.nickname, avatar = w.avatar, gender = w.gender, province = w.province, city = w.city,
     county = w.county, shop = w.shop::jsonb, referrer = w.referrer, added_at = w.added_at,
-    updated_at = w.updated_at, deleted_at = w.deleted_at, closed_at = w.closed_at
+    updated_at = w.updated_at, deleted_at = w.deleted_at, closed_at = w.closed_at, mobile_since = w.mobile_since,
+    seen_at = w.seen_at
 FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::smallint[], $5::text[], $6::text[], $7::text[], $8::smallint[],
     $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[],
-    $17::bigint[], $18::bigint[]) AS w (id, revision, member_code, status, mobile, nickname, avatar, gender, province,
-    city, county, shop, referrer, added_at, updated_at, deleted_at, closed_at, known)
+    $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[]) AS w (id, revision, member_code, status, mobile, nickname,
+    avatar, gender, province, city, county, shop, referrer, added_at, updated_at, deleted_at, closed_at, mobile_since,
+    seen_at, known)
 WHERE a.id = w.id AND a.revision = w.known
 RETURNING 1",
 };
@@ -196,13 +202,13 @@ const INSERT: Form = Form {
     rank: 23,
     holds: Holds::Always,
     text: "INSERT INTO accounts (id, revision, member_code, status, mobile, nickname, avatar, gender, province, city, county,
-    shop, referrer, added_at, updated_at, deleted_at, closed_at)
+    shop, referrer, added_at, updated_at, deleted_at, closed_at, mobile_since, seen_at)
 SELECT w.id, w.revision, w.member_code, w.status, w.mobile, w.nickname, w.avatar, w.gender, w.province, w.city, w.county,
-    w.shop::jsonb, w.referrer, w.added_at, w.updated_at, w.deleted_at, w.closed_at
+    w.shop::jsonb, w.referrer, w.added_at, w.updated_at, w.deleted_at, w.closed_at, w.mobile_since, w.seen_at
 FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::smallint[], $5::text[], $6::text[], $7::text[], $8::smallint[],
     $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[],
-    $17::bigint[]) AS w (id, revision, member_code, status, mobile, nickname, avatar, gender, province, city, county, shop,
-    referrer, added_at, updated_at, deleted_at, closed_at)",
+    $17::bigint[], $18::bigint[], $19::bigint[]) AS w (id, revision, member_code, status, mobile, nickname, avatar, gender,
+    province, city, county, shop, referrer, added_at, updated_at, deleted_at, closed_at, mobile_since, seen_at)",
 };
 
 /// Identities that an account no longer has; those that it keeps are named by an array's text.
@@ -254,6 +260,8 @@ pub(crate) fn write(known: Revision, account: &Account, revision: Revision) -> V
         Value::Big(account.updated_at.map(millis)),
         Value::Big(account.deleted_at.map(millis)),
         Value::Big(account.closed_at.map(millis)),
+        Value::Big(account.mobile_since.map(millis)),
+        Value::Big(account.seen_at.map(millis)),
     ];
     let mut touches = vec![touch(KIND, &[&id])];
     touches.extend(account.mobile.as_ref().map(|mobile| touch("number", &[&mobile.as_str()])));

@@ -14,6 +14,11 @@ const REST: usize = 5;
 /// The columns of the challenge `c`, in the order [`take`] reads them.
 pub(crate) const COLUMNS: &str = "c.revision, c.key_id, c.tag, c.sent_at, c.expires_at, c.failures";
 
+/// The same of the challenge `alias`.
+pub(crate) fn columns(alias: &str) -> String {
+    COLUMNS.split(", ").map(|column| column.replacen("c.", &format!("{alias}."), 1)).collect::<Vec<_>>().join(", ")
+}
+
 /// Reads a challenge; `None` where it is not there.
 pub(crate) fn take(columns: &mut Columns<'_>) -> Result<Option<Versioned<Challenge>>, Fault> {
     let Some(stored) = columns.present::<i64>(KIND, REST)? else { return Ok(None) };

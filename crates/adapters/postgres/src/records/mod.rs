@@ -1,6 +1,7 @@
 //! The records' columns, and their way to the domain's types and back.
 
 pub(crate) mod account;
+pub(crate) mod audit;
 pub(crate) mod challenge;
 pub(crate) mod idempotency;
 pub(crate) mod message;

@@ -1,11 +1,11 @@
 //! Sessions.
 
-use mobile_bind_domain::{ClientType, KeyId, Session, SessionId, SessionSeed, Timestamp};
+use mobile_bind_domain::{AccountId, ClientType, KeyId, Session, SessionId, SessionSeed, Timestamp};
 
 use super::account::{platform_number, platform_of};
 use super::{Part, account_id, bytes, millis, read, stored_id, timestamp, touch};
 use crate::fault::Fault;
-use crate::query::{Columns, Form, Holds, Value};
+use crate::query::{Columns, Form, Holds, Statement, Value, parameter};
 
 const KIND: &str = "session";
 
@@ -105,6 +105,12 @@ pub(crate) fn use_at(id: SessionId, at: Timestamp) -> Part {
 
 pub(crate) fn end(id: SessionId) -> Part {
     Part { form: &END, row: vec![id.0.to_vec().into()], touches: vec![touched(id)] }
+}
+
+/// Ends an account's sessions, but for the one on a client type that is named.
+pub(crate) fn end_all(account: AccountId, except: Option<ClientType>) -> Statement {
+    let text = "DELETE FROM sessions WHERE account_id = $1::bigint AND ($2::smallint IS NULL OR client_type <> $2)";
+    Statement::new(text, vec![parameter(stored_id(account)), parameter(except.map(client_type_number))])
 }
 
 /// Holds where the session is there; nobody ends it until the change is committed.

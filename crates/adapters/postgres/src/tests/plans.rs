@@ -6,23 +6,24 @@
 use std::fmt::Write as _;
 
 use deadpool_postgres::Client;
+use mobile_bind_domain::audit::{Actor, AuditAction, AuditMark, Checkpoint};
 use mobile_bind_domain::bind::BindReceipt;
 use mobile_bind_domain::outbox::{Attempt, MessageId, SealedCode};
 use mobile_bind_domain::policy::OutboxPolicy;
 use mobile_bind_domain::ports::{BindQuery, CallerQuery, EvidenceQuery, LogInQuery, Purpose, SendQuery};
 use mobile_bind_domain::referrer::ReferrerName;
 use mobile_bind_domain::{
-    Account, AccountId, AppId, Challenge, ChallengeKey, Change, Client as Asking, ClientType, CodeMac, Expectation,
-    IdempotencyName, IdempotencyRecord, IdempotentOutcome, Identity, Installation, KeyId, Language, MemberCode,
-    MessageKey, Mobile, OpenId, OutboxMessage, Platform, PlatformIdentity, Proof, ProofId, Quota, Revision, Session,
-    SessionId, SessionSeed, SpentMark, Subject, Timestamp, UnionId, Write,
+    Account, AccountId, AppId, AuditEvent, AuditNode, Challenge, ChallengeKey, Change, Client as Asking, ClientType,
+    CodeMac, Expectation, IdempotencyName, IdempotencyRecord, IdempotentOutcome, Identity, Installation, KeyId,
+    Language, MemberCode, MessageKey, Mobile, OpenId, OutboxMessage, Platform, PlatformIdentity, Proof, ProofId, Quota,
+    Revision, Session, SessionId, SessionSeed, SpentMark, Subject, Timestamp, UnionId, Write,
 };
 
 use super::{drop_schema, empty_schema};
 use crate::query::{Question, Statement, columns};
 use crate::records::message;
 use crate::records::proof;
-use crate::{commit, load, migrate, purge};
+use crate::{audit, commit, load, migrate, purge};
 
 const PLANS: &str = include_str!("plans.txt");
 const PLACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/tests/plans.txt");
@@ -38,6 +39,8 @@ INSERT INTO challenges SELECT (13000000000 + n)::text, 'uuid:' || n, n, 'key', '
 INSERT INTO receipts SELECT (13000000000 + n)::text, 'uuid:' || n, '', n, n, decode(md5(n::text), 'hex')
     FROM generate_series(1, $N) AS n;
 INSERT INTO sessions SELECT decode(md5(n::text), 'hex'), n, 2, '', 'key', n, n FROM generate_series(1, $N) AS n;
+INSERT INTO audit_events SELECT 1 + n % 3, n * 256, decode(substr(md5(n::text), 1, 16), 'hex'), '' FROM generate_series(1, $N) AS n;
+INSERT INTO audit_checkpoints SELECT 1 + n % 3, n, n, n, 1, n, 'key', '', '' FROM generate_series(1, $N) AS n;
 INSERT INTO messages SELECT (13000000000 + n)::text, decode(md5(n::text), 'hex'), n, 'uuid:' || n, 1, 1, 4, '', NULL, NULL,
     '[]', n, n, n, CASE WHEN n % 100 = 0 THEN n END, n FROM generate_series(1, $N) AS n;
 INSERT INTO message_references SELECT 'p', n::text, (13000000000 + n)::text, decode(md5(n::text), 'hex'), n
@@ -152,9 +155,15 @@ fn statements() -> Vec<(String, Statement)> {
     all.push(("load a bind with an idempotency key".to_owned(), question(load::bind_question(&query))));
     all.push(("load a session".to_owned(), question(load::session_question(SessionId([1; 16])))));
     all.push(("load an account".to_owned(), question(load::account_question(AccountId::MIN))));
+    all.push(("load a number's account".to_owned(), question(load::account_of_question(&key().mobile))));
+    all.push(("list the audit's nodes".to_owned(), audit::nodes_statement()));
+    all.push(("list events".to_owned(), audit::events_statement(AuditNode(1), 0, 100)));
+    all.push(("list a number's events".to_owned(), audit::marked_statement(AuditMark([1; 8]), 100)));
+    all.push(("list checkpoints".to_owned(), audit::checkpoints_statement(AuditNode(1), 0, 100)));
+    all.push(("load the last checkpoint".to_owned(), audit::last_checkpoint_statement(AuditNode(1))));
     all.push(("list accounts".to_owned(), load::accounts_statement(None, 100)));
     all.push(("list sessions".to_owned(), load::sessions_of_statement(&[AccountId::MIN])));
-    let steps = commit::steps(&change(openid), Revision(9)).unwrap();
+    let steps = commit::steps(&change(openid), Revision(9), AuditNode(1)).unwrap();
     for (number, statement) in commit::statements(vec![steps]).into_iter().enumerate() {
         all.push((format!("commit {number}"), statement));
     }
@@ -163,6 +172,22 @@ fn statements() -> Vec<(String, Statement)> {
         all.push((format!("purge {number}"), Statement::new(sweep, parameters)));
     }
     all
+}
+
+fn checkpoint() -> Checkpoint {
+    let key = KeyId::new("key").unwrap();
+    let (previous, tag) = ([0; 32], [0; 32]);
+    Checkpoint {
+        node: AuditNode(1),
+        segment: 1,
+        first: 1,
+        last: 1,
+        events: 1,
+        at: Timestamp::default(),
+        key,
+        previous,
+        tag,
+    }
 }
 
 /// A change with each kind of expectation and write.
@@ -205,6 +230,10 @@ fn change(openid: OpenId) -> Change {
             Write::OpenSession(session()),
             Write::UseSession(SessionId([1; 16]), at),
             Write::EndSession(SessionId([1; 16])),
+            Write::EndSessions { account: AccountId::MIN, except: Some(ClientType::H5) },
+            Write::Audit(Box::new(AuditEvent::new(AuditAction::Send, Actor::Service, at))),
+            Write::Checkpoint(Box::new(checkpoint())),
+            Write::DropSegment { node: AuditNode(1), segment: 1, last: 256 },
             Write::Receipt(key(), receipt),
             Write::Count { subject: subject.clone(), at, kept: vec![quota], watched: Vec::new() },
             Write::Forget { subject: subject.clone(), window: quota.window },

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use mobile_bind_domain::ports::{CommitError, Store};
 use mobile_bind_domain::{
-    Account, AccountId, Change, ClientType, Expectation, KeyId, Mobile, Revision, Session, SessionId, SessionSeed,
-    Timestamp, Write,
+    Account, AccountId, AuditNode, Change, ClientType, Expectation, KeyId, Mobile, Revision, Session, SessionId,
+    SessionSeed, Timestamp, Write,
 };
 use tokio::sync::{Semaphore, oneshot};
 
@@ -118,7 +118,7 @@ async fn those_that_meet_wait_for_each_other_in_their_order() {
     for (number, account) in [(1, 1), (2, 1), (3, 2), (4, 3)] {
         let change = Change { expectations: Vec::new(), writes: vec![Write::OpenSession(session(number, account))] };
         let (answer, answered) = oneshot::channel();
-        let steps = steps(&change, Revision(1)).unwrap();
+        let steps = steps(&change, Revision(1), AuditNode(1)).unwrap();
         group.add(change, Revision(u64::from(number)), steps, answer);
         answers.push(answered);
     }

@@ -37,6 +37,8 @@ pub(crate) struct AccountV1<'a> {
     referrer: Option<u64>,
     added_at: u64,
     updated_at: Option<u64>,
+    mobile_since: Option<u64>,
+    seen_at: Option<u64>,
     deleted_at: Option<u64>,
     closed_at: Option<u64>,
 }
@@ -101,6 +103,8 @@ impl Record for Account {
             referrer: self.referrer.map(AccountId::get),
             added_at: self.added_at.as_millis(),
             updated_at: self.updated_at.map(Timestamp::as_millis),
+            mobile_since: self.mobile_since.map(Timestamp::as_millis),
+            seen_at: self.seen_at.map(Timestamp::as_millis),
             deleted_at: self.deleted_at.map(Timestamp::as_millis),
             closed_at: self.closed_at.map(Timestamp::as_millis),
         })
@@ -140,6 +144,8 @@ impl Record for Account {
             referrer: some(stored.referrer, AccountId::new)?,
             added_at: Timestamp::from_millis(stored.added_at),
             updated_at: stored.updated_at.map(Timestamp::from_millis),
+            mobile_since: stored.mobile_since.map(Timestamp::from_millis),
+            seen_at: stored.seen_at.map(Timestamp::from_millis),
             deleted_at: stored.deleted_at.map(Timestamp::from_millis),
             closed_at: stored.closed_at.map(Timestamp::from_millis),
         })

@@ -6,6 +6,7 @@
 
 mod account;
 mod challenge;
+mod checkpoint;
 mod idempotency;
 mod message;
 mod proof;

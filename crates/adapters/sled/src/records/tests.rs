@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use mobile_bind_domain::audit::{AuditNode, Checkpoint};
 use mobile_bind_domain::bind::BindReceipt;
 use mobile_bind_domain::outbox::{Attempt, AttemptOutcome, MessageId, MessageState, SealedCode};
 use mobile_bind_domain::ports::Purpose;
@@ -82,6 +83,8 @@ fn full_account() -> Account {
         referrer: Some(id(7)),
         added_at: at(1_627_535_697),
         updated_at: Some(at(1_634_727_340)),
+        mobile_since: Some(at(1_634_727_338)),
+        seen_at: Some(at(1_634_727_339)),
         deleted_at: Some(at(1_634_727_341)),
         closed_at: Some(at(1_634_727_342)),
     }
@@ -116,6 +119,20 @@ fn tally() -> Tally {
     let events = vec![(at(1_634_727_340), 1), (at(1_634_727_341), 70_000)];
     let halves = Meter { window: Duration::new(0, 500_000_000), events: Vec::new() };
     Tally { meters: vec![Meter { window: Duration::from_secs(86_400), events }, halves] }
+}
+
+fn checkpoint() -> Checkpoint {
+    Checkpoint {
+        node: AuditNode(0x8000_0001),
+        segment: 2,
+        first: 256,
+        last: 65_536,
+        events: 7,
+        at: at(1_634_727_340),
+        key: KeyId::new("code-1").unwrap(),
+        previous: [1; 32],
+        tag: [2; 32],
+    }
 }
 
 /// Accepted, with its code kept.
@@ -214,6 +231,8 @@ fn version_1_is_read_and_written_as_it_was_committed() {
     check.record(&layout::idempotency(IdempotencyName([0x3c; 32])), 9, &idempotency(bound));
     let wrong = IdempotentOutcome::Refused(FinalRefusal::of(&Refusal::CodeWrong).unwrap());
     check.record(&layout::idempotency(IdempotencyName([0x3d; 32])), 10, &idempotency(wrong));
+    let sealed = checkpoint();
+    check.record(&layout::checkpoint(sealed.node, sealed.segment), 11, &sealed);
     check.record(&layout::proof(ProofId([0x0f; 32])), 11, &proof(true));
     check.record(&layout::proof(ProofId([0xf0; 32])), 12, &proof(false));
     check.record(&layout::spent(SpentMark([0x3c; 32])), 13, &Spent { until: at(1_634_727_940) });

@@ -57,6 +57,7 @@ pub(crate) fn requester(client_type: ClientType, uuid: &str) -> Requester {
         installation: Installation::new(uuid),
         address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)).into(),
         language: Language::Zh,
+        request: Default::default(),
     }
 }
 

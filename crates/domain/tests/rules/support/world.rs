@@ -127,6 +127,7 @@ impl World {
             attempts: policy.attempts,
         });
         let service = Service {
+            audit: Default::default(),
             store: store.clone(),
             relay: outbox.clone(),
             sealer,
