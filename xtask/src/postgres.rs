@@ -138,11 +138,10 @@ const FORGETFUL: [&str; 5] = [
 ];
 
 /// As for a server of a few gibibytes; what makes it durable is PostgreSQL's own default, said here for whoever reads.
-const DURABLE: [&str; 7] = [
+const DURABLE: [&str; 6] = [
     "fsync=on",
     "synchronous_commit=on",
     "full_page_writes=on",
-    "wal_compression=lz4",
     "shared_buffers=2GB",
     "max_wal_size=8GB",
     "checkpoint_timeout=15min",

@@ -78,6 +78,7 @@ macro_rules! store_contract {
             challenges::challenges_are_kept_apart_by_number_and_client
             challenges::a_receipt_is_kept_for_number_and_client
             sessions::opening_replaces_the_session_of_that_client_type
+            sessions::sessions_of_several_accounts_are_found_together
             sessions::a_session_is_used_and_ended
             sessions::what_happens_to_an_absent_session_is_nothing
             sessions::an_expected_session_may_be_replaced_in_the_same_change

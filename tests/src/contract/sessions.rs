@@ -43,6 +43,26 @@ pub async fn opening_replaces_the_session_of_that_client_type(under_test: &dyn S
     Ok(())
 }
 
+/// Whether the accounts are neighbours or far apart, and of nobody who was not asked for.
+pub async fn sessions_of_several_accounts_are_found_together(under_test: &dyn StoreUnderTest) -> Result<()> {
+    let store = under_test.open().await?;
+    for (tag, number) in [(1_u8, 1_u64), (2, 2), (3, 3), (4, 9_999_999_999)] {
+        put(&*store, &[&account(number)?]).await?;
+        opened(&*store, tag, number, ClientType::H5).await?;
+    }
+    opened(&*store, 5, 1, ClientType::Pc).await?;
+    for (asked, tags) in
+        [(vec![1, 3], vec![1, 3, 5]), (vec![9_999_999_999, 2], vec![2, 4]), (vec![7], vec![]), (vec![], vec![])]
+    {
+        let accounts = asked.iter().map(|&number| id(number)).collect::<Result<Vec<_>>>()?;
+        let mut found: Vec<_> = store.sessions_of_all(&accounts).await?.iter().map(|session| session.id).collect();
+        found.sort_unstable();
+        let expected: Vec<_> = tags.into_iter().map(|tag: u8| SessionId([tag; 16])).collect();
+        ensure!(found == expected, "of {asked:?}: {found:?}");
+    }
+    Ok(())
+}
+
 /// Use is noted, and ending frees the place.
 pub async fn a_session_is_used_and_ended(under_test: &dyn StoreUnderTest) -> Result<()> {
     let store = under_test.open().await?;

@@ -102,10 +102,10 @@ pub(crate) fn steps(change: &Change, revision: Revision, node: AuditNode) -> Res
                 steps.others.push((session::END.rank - 1, session::end_all(*account, *except)));
             }
             Write::Audit(event) => {
-                steps.others.push((AFTER + 3, audit::add(node, revision, place, event)));
+                steps.add(audit::add(node, revision, place, event));
                 place = place.saturating_add(1);
             }
-            Write::AuditCopy(event) => steps.others.push((AFTER + 3, audit::copy(event))),
+            Write::AuditCopy(event) => steps.add(audit::copy(event)),
             Write::Checkpoint(checkpoint) => steps.others.push((AFTER + 3, audit::seal(checkpoint))),
             Write::DropSegment { node, segment, last } => {
                 let dropped = audit::drop_segment(*node, *segment, *last);

@@ -226,6 +226,10 @@ impl Store for SledStore {
         self.read(|reader| snapshot::sessions_of(reader, account)).await
     }
 
+    async fn sessions_of_all(&self, accounts: &[AccountId]) -> Result<Vec<Session>, StoreError> {
+        self.read(|reader| snapshot::sessions_of_all(reader, accounts)).await
+    }
+
     fn audit(&self) -> &dyn AuditTrail {
         self
     }

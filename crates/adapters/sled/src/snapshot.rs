@@ -1,6 +1,6 @@
 //! Loading what decisions are made on, straight from the tree.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use mobile_bind_domain::bind::BindReceipt;
 use mobile_bind_domain::ports::{
@@ -160,6 +160,25 @@ pub(crate) fn sessions_of(reader: &Reader<'_>, account: AccountId) -> Result<Vec
         let (_, id) = entry?;
         let session = reader.record::<Session>(&layout::session(session_id(&id)?))?;
         sessions.extend(session.map(|session| session.value));
+    }
+    Ok(sessions)
+}
+
+/// The sessions of several accounts: in one pass where they are neighbours, since each pass goes through all that is new.
+pub(crate) fn sessions_of_all(reader: &Reader<'_>, accounts: &[AccountId]) -> Result<Vec<Session>, Fault> {
+    let wanted: BTreeSet<AccountId> = accounts.iter().copied().collect();
+    let (Some(first), Some(last)) = (wanted.first(), wanted.last()) else { return Ok(Vec::new()) };
+    let mut sessions = Vec::new();
+    if last.get() - first.get() > 16 * wanted.len() as u64 {
+        for account in wanted {
+            sessions.extend(sessions_of(reader, account)?);
+        }
+        return Ok(sessions);
+    }
+    for entry in reader.range(layout::all_sessions_of(*first).start..layout::all_sessions_of(*last).end) {
+        let (_, id) = entry?;
+        let session = reader.record::<Session>(&layout::session(session_id(&id)?))?;
+        sessions.extend(session.map(|session| session.value).filter(|session| wanted.contains(&session.account)));
     }
     Ok(sessions)
 }

@@ -4,9 +4,9 @@ use mobile_bind_domain::audit::{AuditMark, AuditNode, Checkpoint, RecordedEvent}
 use mobile_bind_domain::{AuditEvent, KeyId, Revision};
 use tokio_postgres::Row;
 
-use super::{bytes, millis, read, timestamp};
+use super::{Part, bytes, millis, read, timestamp};
 use crate::fault::Fault;
-use crate::query::{Columns, Statement, parameter};
+use crate::query::{Columns, Form, Holds, Statement, Value, parameter};
 
 const KIND: &str = "audit event";
 
@@ -56,24 +56,29 @@ fn unsigned(stored: i64) -> Result<u64, Fault> {
     u64::try_from(stored).map_err(|_| Fault::Unreadable(KIND))
 }
 
-const ADD: &str = "INSERT INTO audit_events (node, sequence, mark, event)
-VALUES ($1::bigint, $2::bigint, $3::bytea, $4::bytea)";
+const ADD: Form = Form {
+    rank: 50,
+    holds: Holds::Always,
+    text: "INSERT INTO audit_events (node, sequence, mark, event)
+SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bytea[])",
+};
 
 /// An event that stands at `place` in its change.
-pub(crate) fn add(node: AuditNode, revision: Revision, place: u8, event: &AuditEvent) -> Statement {
+pub(crate) fn add(node: AuditNode, revision: Revision, place: u8, event: &AuditEvent) -> Part {
     let sequence = RecordedEvent::sequence(revision.0, place);
     copy(&RecordedEvent { node, sequence, mark: event.mark(), bytes: event.to_bytes().into() })
 }
 
 /// An event under its own node and sequence.
-pub(crate) fn copy(event: &RecordedEvent) -> Statement {
-    let parameters = vec![
-        parameter(i64::from(event.node.0)),
-        parameter(stored(event.sequence)),
-        parameter(event.mark.map(|mark| mark.0.to_vec())),
-        parameter(event.bytes.to_vec()),
+pub(crate) fn copy(event: &RecordedEvent) -> Part {
+    let row = vec![
+        i64::from(event.node.0).into(),
+        stored(event.sequence).into(),
+        Value::Bytes(event.mark.map(|mark| mark.0.to_vec())),
+        event.bytes.to_vec().into(),
     ];
-    Statement::new(ADD, parameters)
+    // Nobody else has its sequence.
+    Part { form: &ADD, row, touches: Vec::new() }
 }
 
 const SEAL: &str =
