@@ -126,7 +126,8 @@ fn a_send_and_a_bind_are_told_and_nobody_is_named() {
     assert!(bound.parent_span_id.is_empty() && bound.trace_id != sent.trace_id, "a trace of its own");
     let [operation] = under(&spans, bound)[..] else { panic!("one operation: {spans:?}") };
     assert_eq!((operation.name.as_str(), outcome(operation)), ("bind", "done"));
-    assert_eq!(names(&under(&spans, operation)), ["load", "decide", "commit"]);
+    // A new account gets its id only when the code has been found right, and is decided on once more with it.
+    assert_eq!(names(&under(&spans, operation)), ["load", "decide", "decide", "commit"]);
 
     let [operation] = under(&spans, refused)[..] else { panic!("one operation: {spans:?}") };
     let steps = under(&spans, operation);

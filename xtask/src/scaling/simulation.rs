@@ -120,7 +120,8 @@ mod tests {
         let share = |room| hits(1_000, room, 5_000, &mut Draw::new(1));
         // A few pages are asked for the first time in the half that counts.
         assert!(share(1_000) > 0.99, "all of it fits: {}", share(1_000));
-        assert!((share(500) - 0.5).abs() < 0.05, "half of it does: {}", share(500));
+        // Pages that many accounts share are asked for more often, and stay.
+        assert!((0.5..0.65).contains(&share(500)), "half of it does: {}", share(500));
     }
 
     #[test]
