@@ -95,7 +95,7 @@ pub(crate) fn everything() -> Range<Vec<u8>> {
 
 /// What an entry is, by its key.
 pub(crate) fn name_of(key: &[u8]) -> &'static str {
-    const NAMES: [&str; 20] = [
+    const NAMES: [&str; 18] = [
         "meta",
         "accounts",
         "numbers",
@@ -112,8 +112,6 @@ pub(crate) fn name_of(key: &[u8]) -> &'static str {
         "idempotency keys",
         "audit events",
         "audit checkpoints",
-        "unknown",
-        "unknown",
         "messages",
         "indexes of messages",
     ];
@@ -372,7 +370,7 @@ mod tests {
     };
     use proptest::prelude::*;
 
-    use super::Key;
+    use super::{ACCOUNT, CHECKPOINT, Key, MESSAGE, MESSAGE_INDEX, SESSION, name_of};
 
     /// What a key is the name of.
     #[derive(Clone, Debug, PartialEq)]
@@ -522,5 +520,15 @@ mod tests {
             assert_eq!(super::client_type_of(super::client_type_number(client_type)), Some(client_type));
         }
         assert_eq!((super::platform_of(0), super::client_type_of(0)), (None, None));
+    }
+
+    #[test]
+    fn every_kind_has_its_name() {
+        let named =
+            [(ACCOUNT, "accounts"), (SESSION, "sessions"), (CHECKPOINT, "audit checkpoints"), (MESSAGE, "messages")];
+        for (kind, name) in named {
+            assert_eq!(name_of(&[kind]), name);
+        }
+        assert_eq!((name_of(&[MESSAGE_INDEX]), name_of(&[MESSAGE_INDEX + 1])), ("indexes of messages", "unknown"));
     }
 }
