@@ -32,13 +32,16 @@ pub(crate) enum Setup {
 }
 
 /// The settings' names of all quotas.
-const QUOTAS: [&str; 7] = [
+const QUOTAS: [&str; 10] = [
     "SENDS_TO_NUMBER",
     "SENDS_BY_INSTALLATION",
     "SENDS_FROM_ADDRESS",
+    "SENDS_FROM_SHARED_ADDRESS",
+    "SENDS_TO_RANGE",
     "SENDS_OF_ACCOUNT",
     "SENDS",
     "FAILURES_ON_NUMBER",
+    "FAILURES_SINCE_SUCCESS",
     "FAILURES_BY_CLIENT",
 ];
 
