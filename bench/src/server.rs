@@ -256,7 +256,7 @@ fn address(line: &str) -> Option<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Setup, address};
+    use super::{QUOTAS, Setup, address};
 
     #[test]
     fn the_address_is_in_the_first_line() {
@@ -267,7 +267,20 @@ mod tests {
     #[test]
     fn quotas_are_either_off_or_all_wide() {
         let with = Setup::SledWithQuotas.variables();
-        assert_eq!(with.iter().filter(|(_, value)| *value == "1000000000/1h").count(), 7);
+        assert_eq!(with.iter().filter(|(_, value)| *value == "1000000000/1h").count(), 10);
         assert!(Setup::Sled.variables().contains(&("MOBILE_BIND__LIMITS__MODE".to_owned(), "off")));
+    }
+
+    /// A quota that a load would reach is a bench that measures refusals.
+    #[test]
+    fn every_quota_of_the_settings_is_known_here() {
+        let settings = include_str!("../../mobile-bind.example.toml").split_once("\n[limits]\n").unwrap().1;
+        let section = settings.lines().take_while(|line| !line.starts_with('['));
+        let quotas = section.filter_map(|line| line.split_once(" = [\"").map(|(name, _)| name.to_uppercase()));
+        let mut quotas: Vec<String> = quotas.collect();
+        quotas.sort_unstable();
+        let mut known = QUOTAS.map(str::to_owned);
+        known.sort_unstable();
+        assert_eq!(quotas, known);
     }
 }
