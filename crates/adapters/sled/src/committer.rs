@@ -31,9 +31,6 @@ use crate::view::caught;
 /// How long after a failure the journal is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// How long nothing has to follow for the last group to be marked as answered.
-const MARK: Duration = Duration::from_millis(50);
-
 /// A change has far fewer bytes than that, nearly always.
 const ORDINARY: usize = 64 << 10;
 
@@ -139,7 +136,7 @@ impl Committer {
     fn patience(&mut self) -> Option<Duration> {
         let patience = match &self.broken {
             Some(_) => Some(RETRY),
-            None if self.journal.wants_mark() => Some(MARK),
+            None if self.journal.wants_mark() => Some(self.options.mark_after),
             None => None,
         };
         self.looked_after = patience.is_some();

@@ -44,6 +44,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use mobile_bind_domain::ports::{
@@ -84,12 +85,20 @@ pub struct Options {
     /// How long each of the journal's two files is, in bytes. What they hold is in memory as well, in about three times as
     /// many bytes.
     pub journal_bytes: u64,
+    /// How long nothing has to follow for the last group to be marked as answered.
+    pub mark_after: Duration,
 }
 
 impl Default for Options {
-    /// 48 MiB of cache; 4096 waiting; 512 together; twice 8 MiB of journal.
+    /// 48 MiB of cache; 4096 waiting; 512 together; twice 8 MiB of journal; marked after 50 ms.
     fn default() -> Self {
-        Self { cache_bytes: 48 * 1024 * 1024, queue: 4096, group: 512, journal_bytes: 8 * 1024 * 1024 }
+        Self {
+            cache_bytes: 48 * 1024 * 1024,
+            queue: 4096,
+            group: 512,
+            journal_bytes: 8 * 1024 * 1024,
+            mark_after: Duration::from_millis(50),
+        }
     }
 }
 

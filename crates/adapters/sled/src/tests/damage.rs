@@ -1,7 +1,8 @@
 //! Files that were cut, changed or replaced behind the store's back.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use mobile_bind_domain::ports::Store;
 use mobile_bind_domain::{Account, Profile, ProfileText, Revision};
@@ -211,44 +212,44 @@ async fn a_journal_that_is_older_than_the_database_or_missing_is_refused_by_name
     }
 }
 
-/// Where the journal's last group stands: its file, and the offset in it.
-fn last_group(folder: &Path) -> (std::path::PathBuf, usize) {
-    let groups = crate::journal::FILES.into_iter().flat_map(|file| {
+/// The journal's frames: the sequences before and after each, its file, and the offset in it.
+fn frames(folder: &Path) -> Vec<(u64, u64, PathBuf, usize)> {
+    let frames = crate::journal::FILES.into_iter().flat_map(|file| {
         let path = folder.join(file);
         let bytes = fs::read(&path).unwrap();
         let starts = bytes.windows(8).enumerate().filter(|(_, window)| *window == b"mbframe1").map(|(at, _)| at);
-        let sequence = |at: usize| u64::from_be_bytes(bytes[at + 24..at + 32].try_into().unwrap());
-        let before = |at: usize| u64::from_be_bytes(bytes[at + 16..at + 24].try_into().unwrap());
-        let groups = starts.filter(|&at| before(at) < sequence(at)).map(|at| (sequence(at), path.clone(), at));
-        groups.collect::<Vec<_>>()
+        let number = |at: usize| u64::from_be_bytes(bytes[at..at + 8].try_into().unwrap());
+        starts.map(|at| (number(at + 16), number(at + 24), path.clone(), at)).collect::<Vec<_>>()
     });
-    let (_, path, at) = groups.max_by_key(|(sequence, ..)| *sequence).unwrap();
-    (path, at)
+    frames.collect()
+}
+
+/// Where the journal's last group stands, and whether it is marked: a mark is a frame that changes nothing.
+fn last_group(folder: &Path) -> (PathBuf, usize, bool) {
+    let (groups, marks): (Vec<_>, Vec<_>) = frames(folder).into_iter().partition(|(before, after, ..)| before < after);
+    let (_, last, path, at) = groups.into_iter().max_by_key(|(_, after, ..)| *after).unwrap();
+    (path, at, marks.iter().any(|(_, marked, ..)| *marked == last))
+}
+
+/// The folder as a crash would leave it before or after the last group was marked.
+async fn killed_when(marked: bool) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mark_after = if marked { Duration::ZERO } else { Duration::MAX };
+    let store = SledStore::open(folder.path(), Options { mark_after, ..OPTIONS }).unwrap();
+    fill(&store, 2).await;
+    loop {
+        let copy = killed(&store).await;
+        if last_group(copy.path()).2 == marked {
+            return copy;
+        }
+    }
 }
 
 #[tokio::test]
 async fn a_last_group_that_cannot_be_read_was_not_answered_unless_it_is_marked() {
     for marked in [false, true] {
-        let folder = tempfile::tempdir().unwrap();
-        let store = open(folder.path());
-        fill(&store, 2).await;
-        let unmarked = killed(&store).await;
-        let copy = if marked {
-            // The mark comes when nothing follows for a moment.
-            let mut looks = tokio::time::interval(std::time::Duration::from_millis(5));
-            loop {
-                looks.tick().await;
-                let copy = killed(&store).await;
-                let same =
-                    |file| fs::read(copy.path().join(file)).unwrap() == fs::read(unmarked.path().join(file)).unwrap();
-                if !crate::journal::FILES.into_iter().all(same) {
-                    break copy;
-                }
-            }
-        } else {
-            unmarked
-        };
-        let (file, at) = last_group(copy.path());
+        let copy = killed_when(marked).await;
+        let (file, at, _) = last_group(copy.path());
         flip(&file, at + 300);
         match SledStore::open(copy.path(), OPTIONS) {
             Ok(store) => {

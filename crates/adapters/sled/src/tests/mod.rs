@@ -9,6 +9,7 @@ mod purge;
 mod verify;
 
 use std::path::Path;
+use std::time::Duration;
 
 use mobile_bind_domain::ports::{BindQuery, BindSnapshot, CallerQuery, CommitError, EvidenceQuery, Store};
 use mobile_bind_domain::{
@@ -20,7 +21,13 @@ use mobile_bind_domain::{
 use crate::{Options, SledStore};
 
 /// Small, so that the database gets its part.
-const OPTIONS: Options = Options { cache_bytes: 1 << 20, queue: 4096, group: 512, journal_bytes: 128 << 10 };
+const OPTIONS: Options = Options {
+    cache_bytes: 1 << 20,
+    queue: 4096,
+    group: 512,
+    journal_bytes: 128 << 10,
+    mark_after: Duration::from_millis(50),
+};
 
 fn open(folder: &Path) -> SledStore {
     SledStore::open(folder, OPTIONS).unwrap()
