@@ -36,7 +36,7 @@ pub(crate) fn script(package: &str, script: &str) -> Result<Step> {
     Ok(Step::program("npm").arguments(["run", "--silent", "--workspace", package, script]))
 }
 
-/// A Python tool, at the version that openapi/requirements.txt names.
+/// A Python tool, at the version that openapi/requirements.txt or openapi/clients/requirements.txt names.
 ///
 /// # Errors
 /// Where it is not installed.
@@ -44,7 +44,8 @@ pub(crate) fn python(tool: &str) -> Result<Step> {
     let program = root().join(PYTHON).join("bin").join(tool);
     if !program.exists() {
         bail!(
-            "{tool} is missing: run python3 -m venv {PYTHON} && {PYTHON}/bin/pip install -r openapi/requirements.txt"
+            "{tool} is missing: run python3 -m venv {PYTHON} && {PYTHON}/bin/pip install -r openapi/requirements.txt \
+             -r openapi/clients/requirements.txt"
         );
     }
     // The interpreter is a link that leads out of the folder, and knows by where it was found what is installed.

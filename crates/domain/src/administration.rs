@@ -1,9 +1,10 @@
 //! What an operator does to an account: the orders, and the decision on each.
 
 use crate::audit::{Actor, AuditAction, AuditEvent, AuditedNumber};
+use crate::policy::SessionPolicy;
 use crate::{
-    Account, AccountId, AccountStatus, Change, ClientType, CodeKeys, Mobile, Profile, Session, Timestamp, Versioned,
-    Write,
+    Account, AccountId, AccountStatus, Change, ClientType, CodeKeys, Mobile, MobileRule, Profile, Session, Timestamp,
+    Versioned, Write,
 };
 
 /// How an operator names an account.
@@ -13,6 +14,23 @@ pub enum AccountName {
     Id(AccountId),
     /// By the number that it holds.
     Mobile(Mobile),
+}
+
+impl AccountName {
+    /// What an operator typed: a number as the rule has them, or else an id; `#1` is an id whatever the rule. Spaces and
+    /// hyphens between the digits do not count. `None` where it can be neither.
+    #[must_use]
+    pub fn parse(typed: &str, rule: &MobileRule) -> Option<Self> {
+        let text: String = typed.chars().filter(|character| !character.is_whitespace() && *character != '-').collect();
+        let id = |digits: &str| {
+            let plain = digits.len() <= AccountId::MAX_DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
+            digits.parse().ok().filter(|_| plain).and_then(AccountId::new).map(Self::Id)
+        };
+        match text.strip_prefix('#') {
+            Some(digits) => id(digits),
+            None => rule.parse(&text).map(Self::Mobile).or_else(|| id(&text)),
+        }
+    }
 }
 
 /// What an operator wants done.
@@ -46,6 +64,44 @@ impl AccountDetails {
     pub fn seen_at(&self) -> Option<Timestamp> {
         self.sessions.iter().map(|session| session.used_at).chain(self.account.value.seen_at).max()
     }
+
+    /// Its sessions whose tokens are still good.
+    pub fn live_sessions(&self, now: Timestamp, policy: &SessionPolicy) -> impl Iterator<Item = &Session> {
+        let may_log_in = self.account.value.is_live() && self.account.value.status.may_log_in();
+        self.sessions.iter().filter(move |session| may_log_in && session.is_live(now, policy))
+    }
+
+    /// Why an order cannot be carried out, if it cannot.
+    ///
+    /// # Errors
+    /// Where there is nothing to do.
+    pub fn check(&self, order: AccountOrder) -> Result<(), OrderRefusal> {
+        let account = &self.account.value;
+        let is_disabled = account.status == AccountStatus::Disabled;
+        match order {
+            _ if !account.is_live() => Err(OrderRefusal::Gone),
+            AccountOrder::Unbind if account.mobile.is_none() => Err(OrderRefusal::NoNumber),
+            AccountOrder::Disable if is_disabled => Err(OrderRefusal::Disabled),
+            AccountOrder::Enable if !is_disabled => Err(OrderRefusal::NotDisabled),
+            AccountOrder::Revoke(of) if !self.sessions.iter().any(|session| is_meant(session, of)) => {
+                Err(OrderRefusal::NoSession)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn is_meant(session: &Session, client_type: Option<ClientType>) -> bool {
+    client_type.is_none_or(|client_type| session.client_type == client_type)
+}
+
+/// What an operator's look-up found.
+#[derive(Clone, Debug)]
+pub struct LookedUp {
+    /// The account; `None` where nobody has the number.
+    pub details: Option<AccountDetails>,
+    /// What is known of the number, oldest first: why it was refused, and what was done with it.
+    pub events: Vec<AuditEvent>,
 }
 
 /// Why an order cannot be carried out.
@@ -81,22 +137,18 @@ pub fn decide(
 ) -> Result<(Change, Account), OrderRefusal> {
     let known = &details.account;
     let mut account = known.value.clone();
-    if !account.is_live() {
-        return Err(OrderRefusal::Gone);
-    }
+    details.check(order)?;
     let number = account.held_mobile().map(|mobile| AuditedNumber::of(mobile, keys));
     let (action, ended) = match order {
         AccountOrder::Unbind => {
-            account.mobile.take().ok_or(OrderRefusal::NoNumber)?;
+            account.mobile = None;
             account.mobile_since = None;
             (AuditAction::Unbind, false)
         }
-        AccountOrder::Disable if account.status == AccountStatus::Disabled => return Err(OrderRefusal::Disabled),
         AccountOrder::Disable => {
             account.status = AccountStatus::Disabled;
             (AuditAction::Disable, true)
         }
-        AccountOrder::Enable if account.status != AccountStatus::Disabled => return Err(OrderRefusal::NotDisabled),
         AccountOrder::Enable => {
             account.status = AccountStatus::Normal;
             (AuditAction::Enable, false)
@@ -106,13 +158,7 @@ pub fn decide(
             account.deleted_at = Some(now);
             (AuditAction::Delete, true)
         }
-        AccountOrder::Revoke(client_type) => {
-            let among = |session: &Session| client_type.is_none_or(|client_type| session.client_type == client_type);
-            if !details.sessions.iter().any(among) {
-                return Err(OrderRefusal::NoSession);
-            }
-            (AuditAction::Revoke, client_type.is_none())
-        }
+        AccountOrder::Revoke(client_type) => (AuditAction::Revoke, client_type.is_none()),
     };
     // What ends with its sessions must still be known.
     account.seen_at = details.seen_at().filter(|_| order != AccountOrder::Delete);
@@ -122,8 +168,8 @@ pub fn decide(
     let mut change = Change::writing(Write::Account { expected: known.revision, account: Box::new(account.clone()) });
     if ended {
         change.writes.push(Write::EndSessions { account: account.id, except: None });
-    } else if let AccountOrder::Revoke(Some(client_type)) = order {
-        let of_type = details.sessions.iter().filter(|session| session.client_type == client_type);
+    } else if let AccountOrder::Revoke(client_type) = order {
+        let of_type = details.sessions.iter().filter(|session| is_meant(session, client_type));
         change.writes.extend(of_type.map(|session| Write::EndSession(session.id)));
     }
     let actor = Actor::Operator(operator.into());
@@ -145,11 +191,11 @@ fn erase(account: &mut Account) {
 
 #[cfg(test)]
 mod tests {
-    use super::{AccountDetails, AccountOrder, OrderRefusal, decide};
+    use super::{AccountDetails, AccountName, AccountOrder, OrderRefusal, decide};
     use crate::audit::AuditAction;
     use crate::{
-        Account, AccountId, AccountStatus, Change, CodeKey, CodeKeys, KeyId, Mobile, Revision, Timestamp, Versioned,
-        Write,
+        Account, AccountId, AccountStatus, Change, CodeKey, CodeKeys, KeyId, Mobile, MobileRule, Revision, Timestamp,
+        Versioned, Write,
     };
 
     const NOW: Timestamp = Timestamp::from_seconds(1_634_727_340);
@@ -207,5 +253,23 @@ mod tests {
         let (_, account) = decided(&before, AccountOrder::Unbind).unwrap();
         let expected = Account { mobile: None, updated_at: Some(NOW), ..before.account.value };
         assert_eq!(account, expected);
+    }
+
+    #[test]
+    fn what_an_operator_types_is_a_number_or_an_id() {
+        let rule = MobileRule::new(crate::mobile::DEFAULT_PATTERN).unwrap();
+        let parse = |text| AccountName::parse(text, &rule);
+        let (id, mobile) = (|id| AccountId::new(id).map(AccountName::Id), Mobile::restore("17602128368"));
+        for number in ["17602128368", " 176 0212 8368\n", "176-0212-8368"] {
+            assert_eq!(parse(number), mobile.clone().map(AccountName::Mobile), "{number:?}");
+        }
+        assert_eq!((parse("1"), parse(" #42 "), parse("9999999999")), (id(1), id(42), id(9_999_999_999)));
+        for neither in ["", "#", "0", "#0", "+1", "1.0", "12602128368", "#17602128368", "alice", "１"] {
+            assert_eq!(parse(neither), None, "{neither:?}");
+        }
+        // Where numbers are as short as ids, the mark tells them apart.
+        let short = MobileRule::new(r"^\d{8}$").unwrap();
+        assert!(matches!(AccountName::parse("60212836", &short), Some(AccountName::Mobile(_))));
+        assert_eq!(AccountName::parse("#60212836", &short), id(60_212_836));
     }
 }

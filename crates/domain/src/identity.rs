@@ -26,12 +26,17 @@ macro_rules! identifier {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// Its first three characters, `oB6***`.
+            #[must_use]
+            pub fn masked(&self) -> String {
+                self.0.chars().take(3).chain(['*', '*', '*']).collect()
+            }
         }
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let head: String = self.0.chars().take(3).collect();
-                write!(f, concat!(stringify!($name), "({}***)"), head)
+                write!(f, concat!(stringify!($name), "({})"), self.masked())
             }
         }
     };

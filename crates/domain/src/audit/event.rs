@@ -87,11 +87,13 @@ pub enum AuditAction {
     Export,
     /// What is masked was shown whole.
     Unmask,
+    /// An operator looked a number or an account up.
+    LookUp,
 }
 
 impl AuditAction {
     /// Every action; its place, from 1, is its number in stored events. Only ever add at the end.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Send,
         Self::RefuseSend,
         Self::RefuseBind,
@@ -108,6 +110,7 @@ impl AuditAction {
         Self::Delete,
         Self::Export,
         Self::Unmask,
+        Self::LookUp,
     ];
 
     /// Its name in listings and exports.
@@ -130,6 +133,7 @@ impl AuditAction {
             Self::Delete => "delete",
             Self::Export => "export",
             Self::Unmask => "unmask",
+            Self::LookUp => "look_up",
         }
     }
 
