@@ -22,6 +22,7 @@ use tracing::{info, warn};
 
 use crate::ambient::{SystemClock, SystemRandomness};
 use crate::control::Control;
+use crate::desk::Desk;
 use crate::development::DevelopmentDesk;
 use crate::guards;
 use crate::keys::{self, KeyPlace};
@@ -204,8 +205,9 @@ impl App {
             }
             None => None,
         };
-        let control = opened.embedded().and_then(|store| {
-            let control = Control::start(&settings.data_dir, store);
+        let control = opened.embedded().and_then(|_| {
+            let (service, data_dir) = (Arc::clone(&service), settings.data_dir.clone());
+            let control = Control::start(Desk { service, store: opened, data_dir });
             control.inspect_err(|error| warn!(error = format!("{error:#}"), "no orders are taken")).ok()
         });
         chores.push(tokio::spawn(async move { measured.keep_up().await }));

@@ -1,37 +1,33 @@
 //! Orders to a running service, through the Unix socket `{data_dir}/control.sock` (mode 0600). A connection carries one line
-//! of JSON each way: `{"command": "backup", "to": "/an/absolute/path"}`, and `{"sequence": 7}` or `{"error": "…"}`.
+//! of JSON each way: an [`Order`], as `{"command": "backup", "to": "/an/absolute/path"}`, and `{"done": …}` or
+//! `{"error": "…"}`.
 
 use std::fs::{self, Permissions};
-use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use mobile_bind_sled::SledStore;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
-use tracing::{info, warn};
+use tracing::warn;
 
-use crate::backup::back_up;
+use crate::desk::Desk;
+use crate::orders::Order;
 
 const SOCKET: &str = "control.sock";
-/// How long a line may be.
+/// How long an order may be.
 const LONGEST: u64 = 8 * 1024;
 
 #[derive(Debug, Deserialize, Serialize)]
-#[serde(tag = "command", rename_all = "snake_case")]
-enum Order {
-    Backup { to: PathBuf },
-}
-
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(untagged)]
+#[serde(rename_all = "snake_case")]
 enum Reply {
-    Done { sequence: u64 },
-    Failed { error: String },
+    Done(Value),
+    Error(String),
 }
 
 /// Takes orders until it is dropped.
@@ -41,17 +37,17 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    /// Takes orders for a store. It is the caller who has the store open, so a socket that is there is left over.
-    pub(crate) fn start(data_dir: &Path, store: Arc<SledStore>) -> Result<Self> {
-        fs::create_dir_all(data_dir)?;
-        let socket = data_dir.join(SOCKET);
+    /// Takes orders for a store that nobody else can have open, so a socket that is there is left over.
+    pub(crate) fn start(desk: Desk) -> Result<Self> {
+        fs::create_dir_all(&desk.data_dir)?;
+        let socket = desk.data_dir.join(SOCKET);
         match fs::remove_file(&socket) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
             _ => {}
         }
         let listener = UnixListener::bind(&socket).with_context(|| format!("cannot make {}", socket.display()))?;
         fs::set_permissions(&socket, Permissions::from_mode(0o600))?;
-        let task = tokio::spawn(serve(listener, store, data_dir.to_owned()));
+        let task = tokio::spawn(serve(listener, desk));
         Ok(Self { socket, task })
     }
 
@@ -70,24 +66,26 @@ impl Drop for Control {
     }
 }
 
-/// One order after the other.
-async fn serve(listener: UnixListener, store: Arc<SledStore>, data_dir: PathBuf) {
+/// All orders within one task, so that none has the store when that has ended.
+async fn serve(listener: UnixListener, desk: Desk) {
+    let mut under_way = FuturesUnordered::new();
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                if let Err(error) = answer(stream, &store, &data_dir).await {
-                    warn!(error = format!("{error:#}"), "an order could not be answered");
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => under_way.push(answer(stream, &desk)),
+                Err(error) => {
+                    warn!(%error, "no more orders can be taken");
+                    return;
                 }
-            }
-            Err(error) => {
-                warn!(%error, "no more orders can be taken");
-                return;
+            },
+            Some(answered) = under_way.next() => if let Err(error) = answered {
+                warn!(error = format!("{error:#}"), "an order could not be answered");
             }
         }
     }
 }
 
-async fn answer(stream: UnixStream, store: &SledStore, data_dir: &Path) -> Result<()> {
+async fn answer(stream: UnixStream, desk: &Desk) -> Result<()> {
     // The socket had the folder's own mode for a moment.
     let own = rustix::process::geteuid().as_raw();
     let caller = stream.peer_cred()?.uid();
@@ -96,40 +94,41 @@ async fn answer(stream: UnixStream, store: &SledStore, data_dir: &Path) -> Resul
     }
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
-    tokio::io::BufReader::new(read.take(LONGEST)).read_line(&mut line).await?;
-    let reply = match carry_out(&line, store, data_dir).await {
-        Ok(sequence) => Reply::Done { sequence },
-        Err(error) => Reply::Failed { error: format!("{error:#}") },
+    BufReader::new(read.take(LONGEST)).read_line(&mut line).await?;
+    let reply = match carry_out(&line, desk).await {
+        Ok(done) => Reply::Done(done),
+        Err(error) => Reply::Error(format!("{error:#}")),
     };
-    let mut line = serde_json::to_vec(&reply)?;
+    Ok(write.write_all(&to_line(&reply)?).await?)
+}
+
+async fn carry_out(line: &str, desk: &Desk) -> Result<Value> {
+    // What it says may be somebody's number: the parser's own words are not repeated.
+    let order = serde_json::from_str::<Order>(line).ok().context("the order cannot be read: is it of this version?")?;
+    order.carry_out(desk).await
+}
+
+fn to_line(message: &impl Serialize) -> Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
-    Ok(write.write_all(&line).await?)
+    Ok(line)
 }
 
-async fn carry_out(line: &str, store: &SledStore, data_dir: &Path) -> Result<u64> {
-    let Order::Backup { to } = serde_json::from_str(line).context("the order cannot be read")?;
-    let sequence = back_up(store, data_dir, &to).await?;
-    info!(to = %to.display(), sequence, "a backup was written");
-    Ok(sequence)
-}
-
-/// Has a running service write a backup. Answers the sequence of the last change in it; `None` where no service runs.
+/// Has a running service carry out an order; `None` where no service runs.
 ///
 /// # Errors
-/// Where the service cannot write it, or cannot be understood.
-pub(crate) fn ask_for_backup(data_dir: &Path, to: &Path) -> Result<Option<u64>> {
-    let mut stream = match std::os::unix::net::UnixStream::connect(data_dir.join(SOCKET)) {
+/// Where the service refuses, or cannot be understood.
+pub(crate) async fn send(data_dir: &Path, order: &Order) -> Result<Option<Value>> {
+    let mut stream = match UnixStream::connect(data_dir.join(SOCKET)).await {
         Ok(stream) => stream,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => return Ok(None),
         Err(error) => return Err(error).context("the running service cannot be asked"),
     };
-    let mut order = serde_json::to_vec(&Order::Backup { to: to.to_owned() })?;
-    order.push(b'\n');
-    stream.write_all(&order)?;
+    stream.write_all(&to_line(order)?).await?;
     let mut line = String::new();
-    BufReader::new(stream).read_line(&mut line)?;
+    BufReader::new(stream).read_line(&mut line).await?;
     match serde_json::from_str(&line).context("the service's answer cannot be read")? {
-        Reply::Done { sequence } => Ok(Some(sequence)),
-        Reply::Failed { error } => bail!("the service says: {error}"),
+        Reply::Done(answer) => Ok(Some(answer)),
+        Reply::Error(error) => bail!("the service says: {error}"),
     }
 }

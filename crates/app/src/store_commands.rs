@@ -4,11 +4,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use mobile_bind_domain::ports::Store;
-use mobile_bind_sled::{Findings, OpenError, SledStore};
+use mobile_bind_sled::{Findings, OpenError};
 
 use crate::backup;
-use crate::control::ask_for_backup;
+use crate::orders::{Order, ask};
 use crate::settings::Settings;
 use crate::stores::{store_folder, store_options, without_password};
 
@@ -78,16 +77,8 @@ pub(crate) fn accept_loss(settings: &Settings) -> Result<String> {
 /// Where it cannot be written.
 pub(crate) async fn back_up(settings: &Settings, to: &Path) -> Result<String> {
     let to = std::path::absolute(to)?;
-    let folder = existing(settings)?;
-    let sequence = match ask_for_backup(&settings.data_dir, &to)? {
-        Some(sequence) => sequence,
-        None => {
-            let store = SledStore::open(&folder, store_options(settings)).map_err(told)?;
-            let sequence = backup::back_up(&store, &settings.data_dir, &to).await?;
-            store.close().await.map_err(|error| anyhow!(error))?;
-            sequence
-        }
-    };
+    folder(settings)?;
+    let sequence: u64 = ask(settings, Order::Backup { to: to.clone() }).await?;
     Ok(format!("{} holds everything up to change {sequence}\n", to.display()))
 }
 
