@@ -88,6 +88,11 @@ impl Scene {
             (_, "mobileMissing") => self.ask("", json!({ "mobile": "" })).await,
             (_, "mobileMalformed") => self.ask("", json!({ "mobile": "12345678901" })).await,
             (_, "sent") => self.ask("", none).await,
+            (_, "accepted") => {
+                self.code(MOBILE).await;
+                self.until_settled().await
+            }
+            (_, "notAskedFor") => self.ask("", none).await,
             (_, "tooMany") => {
                 self.code(OTHER).await;
                 self.ask("", none).await
@@ -146,6 +151,16 @@ impl Scene {
             (_, "tokenMissing") => self.ask("", json!({ "token": "" })).await,
             (_, "tokenUnknown" | "loginRequired") => self.ask("", none).await,
             (path, _) => panic!("no test provokes the example {example} of {path}"),
+        }
+    }
+
+    /// How far the code came, once that is stored: it is so after the send's own answer.
+    async fn until_settled(&self) -> Answer {
+        loop {
+            let answer = self.ask("", json!({})).await;
+            if answer.field("status") != "pending" {
+                return answer;
+            }
         }
     }
 

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use reqwest::Method;
 use tokio::runtime::Runtime;
 
-const ROUTES: [&str; 4] = ["appmobilebind", "appmobilebindverifysend", "tokenuserinfo", "logout"];
+const ROUTES: [&str; 5] =
+    ["appmobilebind", "appmobilebindverifysend", "appmobilebindverifystatus", "tokenuserinfo", "logout"];
 const CONTENT_TYPES: [Option<&str>; 6] = [
     Some("application/json"),
     Some("application/x-www-form-urlencoded"),

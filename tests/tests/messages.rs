@@ -120,3 +120,56 @@ async fn a_provider_that_hangs_keeps_nobody_waiting_longer_than_is_set() {
     assert!(last(&server).await.state <= MessageState::HandedOver);
     server.stop().await.unwrap();
 }
+
+async fn status(server: &TestServer, query: &str) -> (Option<i64>, String) {
+    let path = format!("/user/appmobilebindverifystatus?{query}");
+    let answer = server.request(reqwest::Method::GET, &path, None, "").await.unwrap();
+    (answer.code(), answer.field("status").to_owned())
+}
+
+#[tokio::test]
+async fn the_client_that_asked_learns_whether_a_provider_took_its_code_and_nobody_else_anything() {
+    let (main, spare) = (fake(Play::Accept).await, fake(Play::Accept).await);
+    let server = server(&main, &spare, "127.0.0.1").await;
+    let own = format!("uuid=u&mobile={MOBILE}");
+    let (nothing, taken) = ((Some(-10), String::new()), (Some(0), "accepted".to_owned()));
+    assert_eq!(status(&server, &own).await, nothing);
+    assert_eq!(status(&server, "uuid=u&mobile=1").await.0, Some(-1));
+    assert_eq!(status(&server, "uuid=u").await.0, Some(-1));
+    server.send_code("u", MOBILE).await.unwrap();
+    let id = settled(&server, MessageState::Accepted).await.attempts[0].reference.to_string();
+    assert_eq!(status(&server, &own).await, taken);
+    let body = format!(r#"[{{"biz_id":"{id}","success":false,"err_code":"MK:0015"}}]"#);
+    let path = format!("/sms/receipts/main/{KEY}");
+    server.request(reqwest::Method::POST, &path, Some("application/json"), body).await.unwrap();
+    assert_eq!(last(&server).await.state, MessageState::Failed);
+    assert_eq!(status(&server, &own).await, taken, "whether the phone is there is not told");
+    for stranger in
+        [format!("uuid=other&mobile={MOBILE}"), format!("mobile={MOBILE}"), "uuid=u&mobile=13800138000".into()]
+    {
+        assert_eq!(status(&server, &stranger).await, nothing, "{stranger}");
+    }
+
+    main.set_play(Play::Error("isv.MOBILE_NUMBER_ILLEGAL".to_owned()));
+    server.clock.advance(std::time::Duration::from_secs(61));
+    assert_eq!(server.send_code("u", MOBILE).await.unwrap().code(), Some(-100));
+    assert_eq!(status(&server, &own).await, (Some(0), "failed".to_owned()));
+    server.clock.advance(std::time::Duration::from_secs(601));
+    assert_eq!(status(&server, &own).await, nothing, "its code has expired");
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_message_that_is_on_its_way_is_pending() {
+    let server = TestServer::start_with(|settings| {
+        settings.limits.mode = LimitMode::Off;
+        settings.sms.answer_after_ms = 0;
+        settings.sms.timeout_s = 1;
+    })
+    .await
+    .unwrap();
+    server.app.sms.set_behaviour(MOBILE, Behaviour::Hang);
+    server.send_code("u", MOBILE).await.unwrap();
+    assert_eq!(status(&server, &format!("uuid=u&mobile={MOBILE}")).await, (Some(0), "pending".to_owned()));
+    server.stop().await.unwrap();
+}

@@ -164,6 +164,7 @@ impl CodeKeys {
     pub fn idempotency_name(&self, operation: Operation, client: &Client, key: &IdempotencyKey) -> IdempotencyName {
         let operation: &[u8] = match operation {
             Operation::Send => b"send",
+            Operation::Status => b"status",
             Operation::Bind => b"bind",
             Operation::Session => b"session",
             Operation::LogIn => b"log in",

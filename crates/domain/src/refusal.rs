@@ -10,6 +10,8 @@ use crate::{Guard, Verdict};
 pub enum Operation {
     /// Sending a code.
     Send,
+    /// Asking what became of a code.
+    Status,
     /// Binding.
     Bind,
     /// Looking a token up, or ending its session.

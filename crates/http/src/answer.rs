@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 
+use mobile_bind_domain::outbox::SendStatus;
 use mobile_bind_domain::service::PlatformLogIn;
 use mobile_bind_domain::{Language, Refusal, UnionId};
 use poem::http::{HeaderValue, StatusCode, header};
@@ -66,6 +67,26 @@ impl Data for WhoLoggedIn {
     fn register_envelope(registry: &mut Registry) {
         <User as Type>::register(registry);
         registry.create_schema::<Answer<Self>, _>(Self::ENVELOPE.to_owned(), |_| schemas::log_in_envelope());
+    }
+}
+
+/// How far a code came.
+#[derive(Serialize)]
+pub(crate) struct CodeWay {
+    status: &'static str,
+}
+
+impl From<SendStatus> for CodeWay {
+    fn from(status: SendStatus) -> Self {
+        Self { status: status.name() }
+    }
+}
+
+impl Data for CodeWay {
+    const ENVELOPE: &'static str = "CodeStatusEnvelope";
+
+    fn register_envelope(registry: &mut Registry) {
+        registry.create_schema::<Answer<Self>, _>(Self::ENVELOPE.to_owned(), |_| schemas::code_status_envelope());
     }
 }
 

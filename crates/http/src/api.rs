@@ -7,8 +7,8 @@ use mobile_bind_domain::{Refusal, Requester, Service};
 use poem_openapi::{OpenApi, Tags};
 
 use crate::Presentation;
-use crate::answer::{Answer, Nothing, WhoLoggedIn};
-use crate::asked::{Asked, BindMobile, BindVouchedMobile, LogInMiniProgram, SendCode, SessionToken};
+use crate::answer::{Answer, CodeWay, Nothing, WhoLoggedIn};
+use crate::asked::{Asked, BindMobile, BindVouchedMobile, CodeStatus, LogInMiniProgram, SendCode, SessionToken};
 use crate::catalogue::{self, Phrase};
 use crate::completion::Completion;
 use crate::metrics;
@@ -58,6 +58,26 @@ impl Api {
             return Answer::wanting(refusal, self.presentation.captcha.as_ref(), language);
         }
         Answer::new(outcome.map(|()| Nothing::HERE), catalogue::SENT, language)
+    }
+
+    /// What became of a verification code
+    ///
+    /// Tells the client that asked for a code whether it is on its way: `accepted` where an SMS provider has taken it, `failed` where none
+    /// did, else `pending`. Whether it reached the phone is not told. Nobody but that client learns anything of the number.
+    ///
+    /// Refuses with -1 (number empty or malformed, or a parameter is invalid), -10 (this client has no live code for the number) and
+    /// -100 (the service is busy).
+    #[oai(
+        path = "/user/appmobilebindverifystatus",
+        method = "post",
+        operation_id = "getVerificationCodeStatus",
+        tag = "Tag::Binding"
+    )]
+    async fn verification_code_status(&self, asked: Asked<CodeStatus>) -> Answer<CodeWay> {
+        let Requester { language, client_type, .. } = asked.requester;
+        let asking = self.service.send_status(&asked.requester, asked.mobile());
+        let outcome = within(operation("send_status", client_type), asking).await;
+        Answer::new(outcome.map(CodeWay::from), catalogue::LOOKED_UP, language)
     }
 
     /// Bind a mobile number

@@ -48,6 +48,20 @@ impl Input for SendCode {
     }
 }
 
+/// What [`Api::verification_code_status`](crate::api::Api) takes.
+pub(crate) struct CodeStatus;
+
+impl Input for CodeStatus {
+    const SCHEMA: &'static str = "VerificationCodeStatusRequest";
+    const DESCRIPTION: &'static str = "The number that the code was asked for.";
+    const PARAMETERS: &'static [Parameter] = &[Parameter::Mobile];
+    const REQUIRED: &'static [Parameter] = &[Parameter::Mobile];
+
+    fn example() -> Json {
+        json!({ "mobile": "17602128368" })
+    }
+}
+
 /// What [`Api::bind_mobile`](crate::api::Api) takes. Of the openids and unionids only the client type's own count.
 pub(crate) struct BindMobile;
 
@@ -217,6 +231,12 @@ impl Asked<SendCode> {
             captcha: self.captcha.as_ref(),
             idempotency_key: self.idempotency_key.as_ref(),
         }
+    }
+}
+
+impl Asked<CodeStatus> {
+    pub(crate) fn mobile(&self) -> &str {
+        self.parameters.text(Parameter::Mobile)
     }
 }
 

@@ -234,7 +234,7 @@ phrases! {
         "绑定失败[系统繁忙，请稍后再试]", "Number not bound [the service is busy, try again later]",
         "綁定失敗[系統忙碌，請稍後再試]", "Número no vinculado [el servicio está ocupado, prueba más tarde]",
     }
-    SESSION_NOT_STORED {
+    REQUEST_NOT_STORED {
         "操作失败[系统繁忙，请稍后再试]", "Request failed [the service is busy, try again later]",
         "操作失敗[系統忙碌，請稍後再試]", "Operación fallida [el servicio está ocupado, prueba más tarde]",
     }

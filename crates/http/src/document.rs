@@ -192,6 +192,7 @@ mod tests {
         let document = document();
         let ids = [
             ("/user/appmobilebindverifysend", "sendVerificationCode", "EmptyEnvelope"),
+            ("/user/appmobilebindverifystatus", "getVerificationCodeStatus", "CodeStatusEnvelope"),
             ("/user/appmobilebind", "bindMobile", "UserEnvelope"),
             ("/user/appminiuserauth", "logInMiniProgram", "LogInEnvelope"),
             ("/user/onekeyusermobilebind", "bindVouchedMobile", "UserEnvelope"),
@@ -231,7 +232,7 @@ mod tests {
     #[test]
     fn success_and_error_can_be_told_apart() {
         let schemas = &document()["components"]["schemas"];
-        for name in ["UserEnvelope", "EmptyEnvelope", "LogInEnvelope"] {
+        for name in ["UserEnvelope", "EmptyEnvelope", "LogInEnvelope", "CodeStatusEnvelope"] {
             assert_eq!(schemas[name]["properties"]["code"]["enum"], serde_json::json!([0]));
         }
         let error = &schemas["ErrorEnvelope"]["properties"];

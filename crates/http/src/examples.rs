@@ -43,7 +43,7 @@ fn user() -> Value {
     schemas::user_example().unwrap_or_default()
 }
 
-const OPERATIONS: [Answers; 6] = [
+const OPERATIONS: [Answers; 7] = [
     Answers {
         operation_id: "sendVerificationCode",
         success: ("sent", catalogue::SENT, nothing),
@@ -54,6 +54,17 @@ const OPERATIONS: [Answers; 6] = [
             ("tooMany", Cause::Refused(Refusal::SendLimit { guard: Guard::Budget, wait: DAY })),
             ("providerRefused", Cause::Refused(Refusal::SmsRefused)),
             ("providerSilent", Cause::Refused(Refusal::SmsUnknown)),
+            INVALID,
+            UNREADABLE,
+        ],
+    },
+    Answers {
+        operation_id: "getVerificationCodeStatus",
+        success: ("accepted", catalogue::LOOKED_UP, schemas::code_status_example),
+        refusals: &[
+            ("mobileMissing", Cause::Refused(Refusal::MobileMissing)),
+            ("mobileMalformed", Cause::Refused(Refusal::MobileMalformed(Operation::Status))),
+            ("notAskedFor", Cause::Refused(Refusal::CodeExpired)),
             INVALID,
             UNREADABLE,
         ],

@@ -52,7 +52,7 @@ pub(crate) fn refusal(refusal: &Refusal, language: Language) -> Told {
         Refusal::MobileMissing => told(-1, catalogue::MOBILE_MISSING),
         Refusal::VerifyMissing => told(-1, catalogue::VERIFY_MISSING),
         Refusal::MobileMalformed(Operation::Bind) => told(-2, catalogue::MOBILE_MALFORMED),
-        Refusal::MobileMalformed(Operation::Send | Operation::Session | Operation::LogIn) => {
+        Refusal::MobileMalformed(Operation::Send | Operation::Status | Operation::Session | Operation::LogIn) => {
             told(-1, catalogue::MOBILE_MALFORMED)
         }
         Refusal::TextTooLong { parameter, limit } => {
@@ -97,7 +97,7 @@ pub(crate) fn refusal(refusal: &Refusal, language: Language) -> Told {
         Refusal::SmsUnknown => told(-100, catalogue::SMS_UNKNOWN),
         Refusal::NotStored(Operation::Send) => told(-100, catalogue::SEND_NOT_STORED),
         Refusal::NotStored(Operation::Bind) => told(-100, catalogue::BIND_NOT_STORED),
-        Refusal::NotStored(Operation::Session) => told(-100, catalogue::SESSION_NOT_STORED),
+        Refusal::NotStored(Operation::Session | Operation::Status) => told(-100, catalogue::REQUEST_NOT_STORED),
     }
 }
 
@@ -147,6 +147,7 @@ mod tests {
             (Refusal::MobileMissing, -1),
             (Refusal::VerifyMissing, -1),
             (Refusal::MobileMalformed(Operation::Send), -1),
+            (Refusal::MobileMalformed(Operation::Status), -1),
             (Refusal::MobileMalformed(Operation::Bind), -2),
             (Refusal::TextTooLong { parameter: "nickname", limit: 60 }, -1),
             (Refusal::CodeExpired, -10),
@@ -184,6 +185,7 @@ mod tests {
             (Refusal::SmsUnavailable, -100),
             (Refusal::SmsUnknown, -100),
             (Refusal::NotStored(Operation::Send), -100),
+            (Refusal::NotStored(Operation::Status), -100),
             (Refusal::NotStored(Operation::Bind), -100),
             (Refusal::NotStored(Operation::Session), -100),
         ]

@@ -8,8 +8,9 @@ use poem::http::{Method, Uri};
 use poem::{Body, Endpoint, Request, Response, Result};
 
 /// The operations, which ShopXO's kinds of URL lead to.
-pub(crate) const OPERATIONS: [&str; 6] = [
+pub(crate) const OPERATIONS: [&str; 7] = [
     SEND,
+    "/user/appmobilebindverifystatus",
     "/user/appmobilebind",
     "/user/appminiuserauth",
     "/user/onekeyusermobilebind",

@@ -1,5 +1,6 @@
 //! The schemas of the document that no Rust type stands for: request bodies in three encodings, and the envelopes.
 
+use mobile_bind_domain::outbox::SendStatus;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::Type;
 use serde_json::{Value, json};
@@ -211,6 +212,28 @@ pub(crate) fn log_in_envelope() -> MetaSchema {
     };
     let example = Some(json!({ "msg": "授权登录成功", "code": 0, "data": stranger_example() }));
     MetaSchema { example, ..envelope("A success. `data` is who logged in.", success_code(), data) }
+}
+
+/// What is answered of a code that a provider has taken.
+pub(crate) fn code_status_example() -> Value {
+    json!({ "status": SendStatus::Accepted.name() })
+}
+
+/// The envelope of how far a code came.
+pub(crate) fn code_status_envelope() -> MetaSchema {
+    let status = MetaSchema {
+        description: Some("`accepted`: an SMS provider has taken the code. `failed`: none did. `pending`: not known."),
+        enum_items: SendStatus::ALL.map(|status| status.name().into()).to_vec(),
+        ..MetaSchema::new("string")
+    };
+    let data = MetaSchema {
+        description: Some("How far the code came."),
+        required: vec!["status"],
+        properties: vec![("status", inline(status))],
+        ..MetaSchema::new("object")
+    };
+    let example = Some(json!({ "msg": "操作成功", "code": 0, "data": code_status_example() }));
+    MetaSchema { example, ..envelope("A success. `data` is how far the code came.", success_code(), data) }
 }
 
 /// The envelope of a success that has nothing to answer.

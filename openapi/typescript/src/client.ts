@@ -21,6 +21,9 @@ export type Language = NonNullable<Query["lang"]>;
 /** What a bind takes besides number and code. */
 export type Profile = Omit<components["schemas"]["BindMobileRequest"], "mobile" | "verify">;
 
+/** How far a code came. */
+export type CodeStatus = Data<"/user/appmobilebindverifystatus">["status"];
+
 /** What is the same for all requests. */
 export interface Options {
   /** Where the service is, such as `https://shop.example`. Empty: where the page comes from. */
@@ -97,6 +100,15 @@ export function createClient(options: Options) {
     async sendCode(mobile: string, own: CallOptions & { captcha?: string } = {}): Promise<Result<unknown>> {
       const { captcha, ...options } = own;
       return call("/user/appmobilebindverifysend", captcha ? { mobile, captcha } : { mobile }, options);
+    },
+
+    /**
+     * Whether an SMS provider took the last code that this installation asked for: `accepted`, `failed`, or `pending` while that is
+     * not known.
+     */
+    async codeStatus(mobile: string, own?: CallOptions): Promise<Result<{ status: CodeStatus }>> {
+      const result = await call("/user/appmobilebindverifystatus", { mobile }, { retries: 1, ...own });
+      return result.ok ? { ok: true, status: result.data.status } : result;
     },
 
     /**

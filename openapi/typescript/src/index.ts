@@ -3,6 +3,7 @@ export {
   type CallOptions,
   type Client,
   type ClientType,
+  type CodeStatus,
   createClient,
   type Data,
   keptUuid,

@@ -32,6 +32,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/user/appmobilebindverifystatus": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What became of a verification code
+         * @description Tells the client that asked for a code whether it is on its way: `accepted` where an SMS provider has taken it, `failed` where none
+         *     did, else `pending`. Whether it reached the phone is not told. Nobody but that client learns anything of the number.
+         *
+         *     Refuses with -1 (number empty or malformed, or a parameter is invalid), -10 (this client has no live code for the number) and
+         *     -100 (the service is busy).
+         */
+        post: operations["getVerificationCodeStatus"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/user/appmobilebind": {
         parameters: {
             query?: never;
@@ -271,6 +295,34 @@ export interface components {
             qq_unionid?: string;
             /** @description The openid on Kuaishou; needed where the client type is `kuaishou`. */
             kuaishou_openid?: string;
+        };
+        /**
+         * @description A success. `data` is how far the code came.
+         * @example {
+         *       "msg": "操作成功",
+         *       "code": 0,
+         *       "data": {
+         *         "status": "accepted"
+         *       }
+         *     }
+         */
+        CodeStatusEnvelope: {
+            /** @description What to show the person, in the language asked for. */
+            msg: string;
+            /**
+             * Format: int32
+             * @description Always 0.
+             * @enum {integer}
+             */
+            code: 0;
+            /** @description How far the code came. */
+            data: {
+                /**
+                 * @description `accepted`: an SMS provider has taken the code. `failed`: none did. `pending`: not known.
+                 * @enum {string}
+                 */
+                status: "pending" | "accepted" | "failed";
+            };
         };
         /**
          * @description A success. `data` is an empty array.
@@ -574,6 +626,16 @@ export interface components {
             /** @description The account, and the token to go on with. */
             data: components["schemas"]["User"];
         };
+        /**
+         * @description The number that the code was asked for.
+         * @example {
+         *       "mobile": "17602128368"
+         *     }
+         */
+        VerificationCodeStatusRequest: {
+            /** @description The mobile number: eleven digits of mainland China, unless the shop sets another rule. */
+            mobile: string;
+        };
     };
     responses: never;
     parameters: never;
@@ -624,6 +686,83 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EmptyEnvelope"] | components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description The body is over 64 KiB. */
+            413: {
+                headers: {
+                    /** @description Names the request in the service's log: the request's own `X-Request-Id` where it sent one. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description A fault of the service. */
+            500: {
+                headers: {
+                    /** @description Names the request in the service's log: the request's own `X-Request-Id` where it sent one. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too much is asked at once: ask again. */
+            503: {
+                headers: {
+                    /** @description Names the request in the service's log: the request's own `X-Request-Id` where it sent one. */
+                    "X-Request-Id": string;
+                    /** @description Seconds to wait before asking again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    getVerificationCodeStatus: {
+        parameters: {
+            query?: {
+                /** @description The requesting application. */
+                application?: "web" | "app";
+                /** @description The kind of client. An unknown one counts as `pc`. */
+                application_client_type?: "pc" | "h5" | "ios" | "android" | "weixin" | "alipay" | "baidu" | "toutiao" | "qq" | "kuaishou";
+                /** @description The caller's session token; `Authorization: Bearer` says the same. */
+                token?: string;
+                /** @description The client installation's id, made once and sent with every request. A code belongs to the installation that asked for it. */
+                uuid?: string;
+                /** @description The language of the answer; else `Accept-Language` decides, else it is `zh`. */
+                lang?: "zh" | "en" | "cht" | "spa";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The number that the code was asked for. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VerificationCodeStatusRequest"];
+                "application/x-www-form-urlencoded": components["schemas"]["VerificationCodeStatusRequest"];
+                "multipart/form-data": components["schemas"]["VerificationCodeStatusRequest"];
+            };
+        };
+        responses: {
+            /** @description Done, or refused: `code` tells. */
+            200: {
+                headers: {
+                    /** @description Names the request in the service's log: the request's own `X-Request-Id` where it sent one. */
+                    "X-Request-Id": string;
+                    /** @description Seconds to wait before asking again, where `code` is -100 and waiting helps. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodeStatusEnvelope"] | components["schemas"]["ErrorEnvelope"];
                 };
             };
             /** @description The body is over 64 KiB. */

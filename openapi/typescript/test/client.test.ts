@@ -52,6 +52,15 @@ test("a number is bound, looked up, and logged out", async () => {
   expect(await client.currentUser()).toMatchObject({ ok: false, code: -1 });
 });
 
+test("the client that asked for a code learns whether a provider took it, and no other", async () => {
+  const { client } = makeClient();
+  const mobile = number();
+  expect(await client.codeStatus(mobile)).toMatchObject({ ok: false, code: -10 });
+  await client.sendCode(mobile);
+  await expect.poll(() => client.codeStatus(mobile)).toEqual({ ok: true, status: "accepted" });
+  expect(await makeClient().client.codeStatus(mobile)).toMatchObject({ ok: false, code: -10 });
+});
+
 test("refusals keep their code, words and wait", async () => {
   const { client, keep } = makeClient();
   const mobile = number();

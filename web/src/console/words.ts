@@ -134,6 +134,7 @@ export const WORDS: Record<Language, Words> = {
     trustsOpenids: "openid 未经验证即被信任：知道 openid 的人可进入其帐号。",
     routes: {
       "/user/appmobilebindverifysend": "发送验证码",
+      "/user/appmobilebindverifystatus": "验证码状态",
       "/user/appmobilebind": "绑定",
       "/user/tokenuserinfo": "令牌查询",
       "/user/logout": "退出登录",
@@ -233,6 +234,7 @@ export const WORDS: Record<Language, Words> = {
     trustsOpenids: "Openids are taken on trust: whoever knows one enters its account.",
     routes: {
       "/user/appmobilebindverifysend": "Send",
+      "/user/appmobilebindverifystatus": "State of a code",
       "/user/appmobilebind": "Bind",
       "/user/tokenuserinfo": "Token look-up",
       "/user/logout": "Log-out",
@@ -332,6 +334,7 @@ export const WORDS: Record<Language, Words> = {
     trustsOpenids: "openid 未經驗證即被信任：知道 openid 的人可進入其帳號。",
     routes: {
       "/user/appmobilebindverifysend": "傳送驗證碼",
+      "/user/appmobilebindverifystatus": "驗證碼狀態",
       "/user/appmobilebind": "綁定",
       "/user/tokenuserinfo": "權杖查詢",
       "/user/logout": "登出",
@@ -437,6 +440,7 @@ export const WORDS: Record<Language, Words> = {
     trustsOpenids: "Los openids se aceptan sin prueba: quien conozca uno entra en su cuenta.",
     routes: {
       "/user/appmobilebindverifysend": "Envío",
+      "/user/appmobilebindverifystatus": "Estado de un código",
       "/user/appmobilebind": "Vinculación",
       "/user/tokenuserinfo": "Consulta de token",
       "/user/logout": "Cierre de sesión",

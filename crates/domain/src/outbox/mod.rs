@@ -3,7 +3,9 @@
 mod attempt;
 mod message;
 mod receipt;
+mod status;
 
 pub use attempt::{Attempt, AttemptOutcome};
 pub use message::{Due, MessageId, MessageKey, MessageState, OutboxMessage, SealedCode};
 pub use receipt::{DeliveryReceipt, DeliveryState};
+pub use status::SendStatus;

@@ -7,6 +7,7 @@ mod mini_program;
 mod outbox;
 mod send;
 mod session;
+mod status;
 
 use std::sync::Arc;
 

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use mobile_bind_domain::bind::BindParameters;
-use mobile_bind_domain::outbox::{Attempt, AttemptOutcome, DeliveryReceipt, DeliveryState, Due, MessageState};
+use mobile_bind_domain::outbox::{
+    Attempt, AttemptOutcome, DeliveryReceipt, DeliveryState, Due, MessageState, SendStatus,
+};
 use mobile_bind_domain::policy::OutboxPolicy;
 use mobile_bind_domain::ports::{Outgoing, Relay, SendFailure, Store};
 use mobile_bind_domain::service::Heard;
@@ -212,7 +214,7 @@ proptest! {
         let mut message = last(&world);
         for step in steps {
             let before = message.clone();
-            match step {
+            match step.clone() {
                 Step::Asked(outcome) => {
                     message = message.asked(vec![Attempt::new("p", outcome.map(|()| "r"), NOW)], NOW, &policy);
                 }
@@ -230,6 +232,10 @@ proptest! {
                         Due::Settle(next) => message = next,
                     }
                 }
+            }
+            // What its client is told is settled once, and whether the phone is there is not told by it.
+            if before.send_status() == SendStatus::Accepted || matches!(step, Step::Heard(_)) {
+                prop_assert_eq!(message.send_status(), before.send_status());
             }
             if before.state == MessageState::Delivered {
                 prop_assert_eq!(message.state, MessageState::Delivered);
