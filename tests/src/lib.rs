@@ -3,6 +3,7 @@
 
 pub mod contract;
 pub mod crash;
+pub mod deliver;
 pub mod failover;
 pub mod golden;
 pub mod harness;

@@ -9,6 +9,7 @@ mod client;
 mod clients;
 mod codegen;
 mod crash;
+mod deliver;
 mod dependencies;
 mod failover;
 mod golden;
@@ -86,6 +87,15 @@ enum Chore {
         #[arg(long)]
         debug: bool,
     },
+    /// Sends while a provider hangs, lies, limits and dies and the service is killed, and looks whether a message is lost or doubled.
+    Deliver {
+        /// How many messages.
+        #[arg(default_value = "10000")]
+        sends: NonZeroU32,
+        /// Takes a debug build, which is there sooner.
+        #[arg(long)]
+        debug: bool,
+    },
     /// Takes the primary away from under two nodes, and looks whether anything is lost or doubled. Arguments are passed on:
     /// --kills N, --strict, --seed S, --record FOLDER.
     Failover {
@@ -156,6 +166,7 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Golden { file } => golden::run(file.as_deref()),
         Chore::Scaling { check, write } => scaling::run(check, write),
         Chore::Crash { kills, seed, debug } => crash::run(kills, seed, debug),
+        Chore::Deliver { sends, debug } => deliver::run(sends, debug),
         Chore::Failover { arguments } => failover::run(&arguments),
         Chore::Prop { cases } => prop::run(cases),
         Chore::Bench { arguments } => bench::run(&arguments),

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::{Subcommand, ValueEnum};
 use mobile_bind_domain::ports::{Clock, Purpose, Randomness, SmsSender, TextMessage, Trail};
 use mobile_bind_domain::{Language, VerificationCode};
-use mobile_bind_sms::fake_provider::{FakeAccount, FakeProvider, Play};
+use mobile_bind_sms::fake_provider::{FakeAccount, FakeProvider, Phones, Play};
 use mobile_bind_sms::{Deadline, Failover, Kind, Provider, Secret};
 
 use crate::ambient::{SystemClock, SystemRandomness};
@@ -41,8 +41,8 @@ pub(crate) enum SmsCommand {
         /// Where to listen; port 0 takes any that is free.
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
         listen: SocketAddr,
-        /// accept, error:CODE (one of the vendor's), status:NUMBER, hang, garbage, cut (close in the middle of the answer)
-        /// or close.
+        /// accept, error:CODE (one of the vendor's), status:NUMBER, hang, garbage, lie (accept and send nothing), cut (send, and
+        /// close in the middle of the answer) or close.
         #[arg(long, value_name = "BEHAVIOUR", default_value = "accept")]
         behaviour: Play,
         /// The AccessKey id, SecretId or Account SID that is let in.
@@ -116,8 +116,9 @@ pub(crate) async fn run(settings: &Settings, command: SmsCommand) -> Result<()> 
         SmsCommand::Fake { provider, listen, behaviour, account, secret } => {
             let known =
                 FakeAccount { kind: provider.kind(), account: account.clone(), secret: Secret::new(secret.clone()) };
-            let printer = Some(Box::new(std::io::stdout()) as _);
-            let fake = FakeProvider::start(&known, listen, behaviour, clock, printer).await;
+            // A closed standard output is no reason to fail.
+            let phones: Phones = Box::new(|sent| drop(print(&format!("sms to {}: {}\n", sent.to, sent.text))));
+            let fake = FakeProvider::start(&known, listen, behaviour, clock, Some(phones)).await;
             let fake = fake.with_context(|| format!("cannot stand in at {listen}"))?;
             print(&format!("listening on {}\n", fake.url()))?;
             print(&provider.settings(&fake.url(), &account, &secret))?;

@@ -93,7 +93,7 @@ pub async fn run(options: Options, say: &mut dyn FnMut(&str)) -> Result<Outcome>
     }
     let mut check = Check::new(Client::new(&server.base)?);
     check.everything(&run.journal).await?;
-    server.terminate().await?;
+    server.stop().await?;
     check.torn.extend(run.verify().await?);
     store::check(&run.store_folder(), &run.journal, &mut check).await?;
     run.finish(check, say);

@@ -69,7 +69,7 @@ impl Running {
     }
 
     /// Lets it finish.
-    pub(crate) async fn terminate(mut self) -> Result<()> {
+    pub(crate) async fn stop(&mut self) -> Result<()> {
         let id = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         kill_process(id.context("the service ended by itself")?, Signal::TERM)?;
         ensure!(self.child.wait().await?.success(), "the service did not stop cleanly");

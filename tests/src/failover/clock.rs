@@ -4,15 +4,15 @@ use std::time::{Duration, Instant};
 
 /// The run's own time.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Clock(Instant);
+pub(crate) struct Clock(Instant);
 
 impl Clock {
     #[expect(clippy::disallowed_methods, reason = "how long a failover takes is what is measured")]
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self(Instant::now())
     }
 
-    pub(super) fn now(&self) -> Duration {
+    pub(crate) fn now(&self) -> Duration {
         self.0.elapsed()
     }
 }

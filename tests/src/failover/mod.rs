@@ -3,7 +3,7 @@
 //! over HTTP meanwhile.
 
 mod check;
-mod clock;
+pub(crate) mod clock;
 mod cluster;
 mod load;
 mod probe;
@@ -334,8 +334,8 @@ impl Scene {
         found.by_tokens(&bases, &journal.bound).await?;
         found.by_the_service(&options.binary, &address(&[port]), &self.data).await?;
         found.wrong.extend(journal.odd.iter().cloned());
-        for node in self.nodes {
-            node.terminate().await?;
+        for mut node in self.nodes {
+            node.stop().await?;
         }
         let now = self.clock.now();
         record.found(now, &found, restarted);

@@ -90,6 +90,12 @@ impl Attempt {
         Self { provider: "".into(), reference: "".into(), outcome: AttemptOutcome::Unknown, at }
     }
 
+    /// Whether it says that there was no provider to ask.
+    pub(crate) fn is_of_nobody(&self) -> bool {
+        use AttemptOutcome::{Limited, Refused, Unavailable};
+        self.provider.is_empty() && matches!(self.outcome, Refused | Limited | Unavailable)
+    }
+
     /// Whether it was begun, and never heard of again.
     pub(crate) fn is_unnamed(&self) -> bool {
         self.provider.is_empty() && self.outcome == AttemptOutcome::Unknown

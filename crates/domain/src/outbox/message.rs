@@ -173,11 +173,14 @@ impl OutboxMessage {
         if message.attempts.last().is_some_and(Attempt::is_unnamed) {
             message.attempts.pop();
         }
+        let nobody_is_left = asked.iter().all(Attempt::is_of_nobody);
         message.attempts.extend(asked);
         let state = message.outcome();
         message = message.into_state(state, now);
         match (message.state, policy.receipt_within) {
-            (MessageState::Accepted | MessageState::Unknown, Some(within)) if message.sealed.is_some() => {
+            (MessageState::Accepted | MessageState::Unknown, Some(within))
+                if message.sealed.is_some() && !nobody_is_left =>
+            {
                 message.due_at = Some(now.after(within));
             }
             _ => message = message.done(),

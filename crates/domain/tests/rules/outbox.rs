@@ -134,6 +134,17 @@ fn where_receipts_are_waited_for_the_same_code_goes_out_once_more() {
 }
 
 #[test]
+fn nothing_is_due_once_no_provider_is_left_to_ask() {
+    let mut world = World::new();
+    let policy = waits_for_receipts();
+    world.set_outbox(policy);
+    world.send(MOBILE, "u").unwrap();
+    let Due::Send(again) = last(&world).due(NOW, &policy) else { panic!("it is sent once more") };
+    let message = again.asked(vec![Attempt::new("", Err(SendFailure::Unavailable), NOW)], NOW, &policy);
+    assert_eq!((message.state, message.sealed, message.due_at), (MessageState::Accepted, None, None));
+}
+
+#[test]
 fn a_node_that_was_too_slow_leaves_a_message_to_others() {
     let mut world = World::new();
     world.forget_to_relay();

@@ -9,7 +9,7 @@ mod twilio;
 mod webhook;
 
 pub use play::{Play, UnknownPlay, documented_errors};
-pub use server::FakeProvider;
+pub use server::{FakeMessage, FakeProvider, Phones};
 
 use mobile_bind_domain::Timestamp;
 

@@ -18,7 +18,9 @@ pub enum Play {
     Hang,
     /// Answers 200 with bytes that mean nothing.
     Garbage,
-    /// Closes in the middle of the answer.
+    /// Answers that it accepts them, and sends nothing.
+    Lie,
+    /// Sends them, and closes in the middle of the answer.
     Cut,
     /// Closes without an answer.
     Close,
@@ -26,7 +28,7 @@ pub enum Play {
 
 /// No behaviour has this name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is none of accept, error:CODE, status:NUMBER, hang, garbage, cut, close")]
+#[error("is none of accept, error:CODE, status:NUMBER, hang, garbage, lie, cut, close")]
 pub struct UnknownPlay;
 
 impl FromStr for Play {
@@ -42,6 +44,7 @@ impl FromStr for Play {
             None if text == "accept" => Self::Accept,
             None if text == "hang" => Self::Hang,
             None if text == "garbage" => Self::Garbage,
+            None if text == "lie" => Self::Lie,
             None if text == "cut" => Self::Cut,
             None if text == "close" => Self::Close,
             _ => return Err(UnknownPlay),
@@ -57,6 +60,7 @@ impl fmt::Display for Play {
             Self::Status(status) => write!(f, "status:{status}"),
             Self::Hang => f.write_str("hang"),
             Self::Garbage => f.write_str("garbage"),
+            Self::Lie => f.write_str("lie"),
             Self::Cut => f.write_str("cut"),
             Self::Close => f.write_str("close"),
         }
@@ -81,7 +85,7 @@ mod tests {
 
     #[test]
     fn plays_are_written_as_they_are_read() {
-        for text in ["accept", "error:isv.X", "status:503", "hang", "garbage", "cut", "close"] {
+        for text in ["accept", "error:isv.X", "status:503", "hang", "garbage", "lie", "cut", "close"] {
             assert_eq!(text.parse::<Play>().unwrap().to_string(), text);
         }
         for text in ["", "refuse", "error:", "status:", "status:99", "status:x", "hang:1"] {

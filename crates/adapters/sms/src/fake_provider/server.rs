@@ -1,7 +1,7 @@
 //! The fakes' HTTP server.
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,7 +24,19 @@ const KEPT: usize = 1_000;
 /// How long a request's body may be.
 const BODY_LIMIT: usize = 64 * 1024;
 
-type Printer = Mutex<Box<dyn Write + Send>>;
+/// A message that a fake has sent.
+#[derive(Clone, Debug)]
+pub struct FakeMessage {
+    /// The id that the vendor gave it.
+    pub id: String,
+    /// The number, as the vendor was told it.
+    pub to: String,
+    /// What was sent, as far as the vendor is told.
+    pub text: String,
+}
+
+/// Whoever has the phones. It sees whole numbers and codes: it must not be a log.
+pub type Phones = Box<dyn Fn(&FakeMessage) + Send + Sync>;
 
 struct Stage {
     part: Box<dyn Part>,
@@ -32,7 +44,7 @@ struct Stage {
     play: Mutex<Play>,
     received: Mutex<VecDeque<Received>>,
     accepted: AtomicU64,
-    printer: Option<Printer>,
+    phones: Option<Phones>,
 }
 
 /// A fake that listens, until it is dropped.
@@ -44,8 +56,7 @@ pub struct FakeProvider {
 }
 
 impl FakeProvider {
-    /// Listens at the address; port 0 takes any that is free. Accepted messages go to `printer`, one a line, with the
-    /// whole number: it must not be a log.
+    /// Listens at the address; port 0 takes any that is free. What is sent goes to `phones`.
     ///
     /// # Errors
     /// Where the address is taken, a webhook's secret is none, or the kind is SMPP: message centres that can be tried without an
@@ -55,7 +66,7 @@ impl FakeProvider {
         listen: SocketAddr,
         play: Play,
         clock: Arc<dyn Clock>,
-        printer: Option<Box<dyn Write + Send>>,
+        phones: Option<Phones>,
     ) -> io::Result<Self> {
         let no_key = || {
             io::Error::new(io::ErrorKind::InvalidInput, "a webhook's secret that is no key, or a kind that is not HTTP")
@@ -69,7 +80,7 @@ impl FakeProvider {
             play: Mutex::new(play),
             received: Mutex::default(),
             accepted: AtomicU64::new(0),
-            printer: printer.map(Mutex::new),
+            phones,
         });
         let server = tokio::spawn(serve(listener, Arc::clone(&stage)));
         Ok(Self { address, stage, server })
@@ -141,13 +152,13 @@ async fn answer(stage: Arc<Stage>, request: Request<Incoming>) -> io::Result<Res
     };
     let play = locked(&stage.play).clone();
     match play {
-        Play::Accept | Play::Cut => {
+        Play::Accept | Play::Lie | Play::Cut => {
             let id = format!("fake-{}", stage.accepted.fetch_add(1, Ordering::Relaxed) + 1);
-            if let (Play::Accept, Some(printer)) = (&play, &stage.printer) {
-                // A closed standard output is no reason to fail.
-                let _ = writeln!(locked(printer), "sms to {}: {}", message.to, message.what);
+            let reply = stage.part.accepted(&id, &message);
+            if let Some(phones) = stage.phones.as_ref().filter(|_| play != Play::Lie) {
+                phones(&FakeMessage { id, to: message.to, text: message.what });
             }
-            response(stage.part.accepted(&id, &message), play == Play::Cut)
+            response(reply, play == Play::Cut)
         }
         Play::Error(code) => response(stage.part.error(&code), false),
         Play::Status(status) => {
