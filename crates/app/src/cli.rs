@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::account::{self, AccountCommand};
 use crate::ambient::SystemRandomness;
 use crate::copy::copy;
 use crate::doctor;
@@ -56,6 +57,9 @@ enum Command {
     /// Tries the SMS providers, or stands in for one.
     #[command(subcommand)]
     Sms(SmsCommand),
+    /// Looks accounts up, and does what their owners or the shop want done.
+    #[command(subcommand)]
+    Account(AccountCommand),
     /// Looks after the database.
     #[command(subcommand)]
     Db(DbCommand),
@@ -175,6 +179,7 @@ impl CommandLine {
             Command::Store(StoreCommand::Copy { from, to }) => {
                 print(&runtime()?.block_on(copy(&load(&overrides)?, &from, &to))?)
             }
+            Command::Account(command) => runtime()?.block_on(account::run(&load(&overrides)?, command)),
             Command::Doctor => {
                 let settings = load(&overrides)?;
                 runtime()?.block_on(doctor::doctor(&settings, &mut std::io::stdout()))

@@ -1,8 +1,10 @@
 //! The binary's parts: settings, keys, wiring, command line, start and stop. Here, and nowhere else, the adapters meet the
 //! rules and the wire.
 
+mod account;
 pub mod ambient;
 pub mod app;
+mod audit_text;
 mod backup;
 mod checksum;
 pub mod cli;

@@ -1,4 +1,4 @@
-//! The operators who may see the console. Only hashes of their tokens are kept: a token is drawn from 256 bits, so that a
+//! The operators: who they are at the command line, and who may see the console. Only hashes of their tokens are kept: a token is drawn from 256 bits, so that a
 //! plain SHA-256 of it cannot be guessed back.
 
 use std::collections::BTreeMap;
@@ -80,6 +80,32 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Who gives an order at the command line: who he says that he is, else the Unix user.
+///
+/// # Errors
+/// Where the name cannot stand in the audit.
+pub(crate) fn operator(named: Option<&str>) -> Result<String> {
+    let name = named.map_or_else(unix_user, str::to_owned);
+    let plain = |character: char| !character.is_control() && !character.is_whitespace();
+    ensure!(
+        (1..=64).contains(&name.chars().count()) && name.chars().all(plain),
+        "an operator's name has 1 to 64 characters, and no spaces"
+    );
+    Ok(name)
+}
+
+/// By the process's own user id: the environment says whatever it was told.
+fn unix_user() -> String {
+    let id = rustix::process::getuid().as_raw().to_string();
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == id).then(|| name.to_owned())
+    });
+    name.unwrap_or_else(|| format!("uid:{id}"))
+}
+
 #[cfg(test)]
 mod tests {
     use mobile_bind_http::Operators as _;
@@ -105,6 +131,15 @@ mod tests {
             assert_eq!(operators.named(wrong), None);
         }
         assert_ne!(alice, made("alice").0);
+    }
+
+    #[test]
+    fn an_operator_has_a_name_that_can_stand_in_a_line() {
+        assert_eq!(operator(Some("Ann.Lee")).unwrap(), "Ann.Lee");
+        for name in ["", "a b", "a\nb", &"a".repeat(65)] {
+            assert!(operator(Some(name)).is_err(), "{name:?}");
+        }
+        assert!(!operator(None).unwrap().is_empty());
     }
 
     #[test]

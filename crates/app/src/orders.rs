@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::account::AccountRequest;
 use crate::control;
 use crate::desk::Desk;
 use crate::settings::Settings;
@@ -21,6 +22,8 @@ use crate::stores::store_folder;
 pub(crate) enum Order {
     /// Write a backup to an absolute path. Answers the sequence of the last change in it.
     Backup { to: PathBuf },
+    /// Something about an account.
+    Account(AccountRequest),
 }
 
 impl Order {
@@ -31,6 +34,7 @@ impl Order {
     pub(crate) async fn carry_out(self, desk: &Desk) -> Result<Value> {
         match self {
             Self::Backup { to } => answer(&desk.back_up(&to).await?),
+            Self::Account(request) => request.carry_out(&desk.service).await,
         }
     }
 }

@@ -47,6 +47,7 @@ pub use endpoint::endpoint;
 pub use metrics::{Outcome, Scrape, describe_metrics, metrics_endpoint};
 pub use observation::method_name;
 pub use shedding::Capacity;
+pub use time_text::rfc3339;
 
 /// How the shop wants accounts shown.
 #[derive(Clone, Debug)]

@@ -19,7 +19,8 @@ fn format(seconds: i64, time_zone: &TimeZone, format: &str) -> String {
 }
 
 /// RFC 3339 in UTC, with `Z`.
-pub(crate) fn rfc3339(at: mobile_bind_domain::Timestamp) -> String {
+#[must_use]
+pub fn rfc3339(at: mobile_bind_domain::Timestamp) -> String {
     let millis = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
     jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX).to_string()
 }

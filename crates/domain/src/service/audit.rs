@@ -10,7 +10,7 @@ use tracing::{error, info};
 use super::Service;
 use crate::audit::{AuditEvent, AuditNode, Checkpoint, Findings, RecordedEvent, Refusals, SegmentMac, Verifier};
 use crate::ports::{CommitError, StoreError};
-use crate::{Change, Mobile, Timestamp, Write};
+use crate::{Account, Change, Mobile, Timestamp, Write};
 
 /// So many events make a segment, or those of so long.
 const SEGMENT: usize = 1_024;
@@ -296,6 +296,33 @@ impl Service {
         let mut events: Vec<AuditEvent> = found.iter().filter_map(RecordedEvent::event).collect();
         events.extend(self.audit.refusals.about(&marks));
         latest(&mut events, limit);
+        Ok(events)
+    }
+
+    /// All that is known of an account, oldest first, whatever number it had; and what is known of its number alone, such as
+    /// a refusal, since it has it. Reads the whole audit.
+    ///
+    /// # Errors
+    /// Where the store is unavailable.
+    pub async fn audit_about(&self, account: &Account) -> Result<Vec<AuditEvent>, StoreError> {
+        let marks = account.held_mobile().map(|mobile| self.keys.audit_marks(mobile)).unwrap_or_default();
+        let since = account.mobile_since.unwrap_or(account.added_at);
+        let is_about = |event: &AuditEvent| match event.account {
+            Some(id) => id == account.id,
+            None => event.at >= since && event.mark().is_some_and(|mark| marks.contains(&mark)),
+        };
+        let mut events = self.audit.refusals.about(&marks);
+        for node in self.store.audit().audit_nodes().await? {
+            let mut after = 0;
+            loop {
+                let page = self.store.audit().audit_events(node, after, SEGMENT).await?;
+                let Some(end) = page.last() else { break };
+                after = end.sequence;
+                events.extend(page.iter().filter_map(RecordedEvent::event));
+                events.retain(is_about);
+            }
+        }
+        events.sort_by_key(|event| event.at);
         Ok(events)
     }
 
