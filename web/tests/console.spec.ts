@@ -3,15 +3,20 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import type { APIRequestContext, Locator, Page } from "@playwright/test";
+import type { APIRequestContext, Locator } from "@playwright/test";
 import { advance, binary, lastCode, type Service, startService } from "../../openapi/typescript/test/service.ts";
-import { CONSOLE, expect, look, newMobile, OPERATOR, test, watch, weigh } from "./fixtures.ts";
-
-async function enter(page: Page, service: Service, token = OPERATOR): Promise<void> {
-  await page.goto(service.console);
-  await page.getByLabel("Operator's token").fill(token);
-  await page.getByRole("button", { name: "Enter" }).click();
-}
+import {
+  CONSOLE,
+  enterConsole,
+  expect,
+  expectRefusals,
+  look,
+  newMobile,
+  OPERATOR,
+  test,
+  watch,
+  weigh,
+} from "./fixtures.ts";
 
 async function bindOne(request: APIRequestContext, service: Service, wrong: boolean): Promise<void> {
   const mobile = newMobile(test.info().workerIndex);
@@ -23,12 +28,6 @@ async function bindOne(request: APIRequestContext, service: Service, wrong: bool
   await request.post("/user/appmobilebind", { form: { mobile, verify } });
 }
 
-/** A refused token is told by the browser too. */
-function expectRefusals(faults: string[]): void {
-  const others = faults.filter((fault) => !/status of 4(01|29)/.test(fault));
-  faults.splice(0, faults.length, ...others);
-}
-
 async function counted(bar: Locator): Promise<number> {
   return Number(((await bar.locator(".value").textContent()) ?? "").split(" ")[0]);
 }
@@ -36,10 +35,10 @@ async function counted(bar: Locator): Promise<number> {
 test("an operator sees a bind come through", async ({ page, service, request, faults }) => {
   await page.goto(service.console);
   await look(page, "10-console-sign-in");
-  await enter(page, service, "mbc_wrong");
+  await enterConsole(page, service, "mbc_wrong");
   await expect(page.getByRole("alert")).toHaveText("This token is not valid.");
   expectRefusals(faults);
-  await enter(page, service);
+  await enterConsole(page, service);
   await expect(page.getByRole("heading", { name: "Console" })).toBeFocused();
   await expect(page.getByText("alice")).toBeVisible();
   const funnel = page.getByRole("region", { name: "Funnel" });
@@ -75,11 +74,11 @@ test("tokens cannot be guessed at length", async ({ page, service, faults }) => 
   for (let count = 0; count < 10; count += 1) {
     await page.evaluate(() => fetch("/console/api/overview", { headers: { Authorization: "Bearer wrong" } }));
   }
-  await enter(page, service);
+  await enterConsole(page, service);
   await expect(page.getByRole("alert")).toHaveText("Too many attempts. Try again in a minute.");
   expectRefusals(faults);
   await advance(service, 61);
-  await enter(page, service);
+  await enterConsole(page, service);
   await expect(page.getByRole("heading", { name: "Console" })).toBeFocused();
 });
 
@@ -154,7 +153,7 @@ vendor("providers are shown with how they do", async ({ browser, settings }) => 
       await context.request.post("/user/appmobilebindverifysend", { form: { mobile } });
     }
     const page = await context.newPage();
-    await enter(page, service);
+    await enterConsole(page, service);
     const providers = page.getByRole("region", { name: "SMS providers" });
     await expect(providers.getByRole("heading", { name: "fake in use" })).toBeVisible();
     await expect(providers.getByText("accepted", { exact: true })).toBeVisible();

@@ -81,7 +81,9 @@ export async function look(page: Page, name: string): Promise<void> {
   expect(violations).toEqual([]);
   const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
   expect(overflow).toBeLessThanOrEqual(0);
-  await page.screenshot({ path: `test-results/screens/${test.info().project.name}-${name}.png`, fullPage: true });
+  // A dialog covers the screen, and not the page.
+  const fullPage = (await page.getByRole("dialog").count()) === 0;
+  await page.screenshot({ path: `test-results/screens/${test.info().project.name}-${name}.png`, fullPage });
 }
 
 /** Opens the inbox beside a page. */
@@ -119,4 +121,17 @@ export async function weigh(page: Page, url: string): Promise<number> {
   page.on("response", (response) => bodies.push(response.body()));
   await page.goto(url, { waitUntil: "networkidle" });
   return (await Promise.all(bodies)).reduce((sum, body) => sum + gzipSync(body).length, 0);
+}
+
+/** Enters the console as an operator. */
+export async function enterConsole(page: Page, service: Service, token = OPERATOR): Promise<void> {
+  await page.goto(service.console);
+  await page.getByLabel("Operator's token").fill(token);
+  await page.getByRole("button", { name: "Enter" }).click();
+}
+
+/** What the console's routes refuse is told by the browser too: takes that from the faults. */
+export function expectRefusals(faults: string[]): void {
+  const others = faults.filter((fault) => !/status of 4(00|01|04|29)/.test(fault));
+  faults.splice(0, faults.length, ...others);
 }

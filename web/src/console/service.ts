@@ -54,8 +54,89 @@ export interface Overview {
 
 export type Span = "hour" | "day";
 
+/** What can be done to an account. */
+export type OrderName = "unbind" | "revoke" | "disable" | "enable" | "delete";
+
+/** What an account is on one platform. */
+export interface Identity {
+  platform: string;
+  app: string;
+  openid: string | null;
+  unionid: string | null;
+}
+
+/** A session whose token is good. Times are in milliseconds since the Unix epoch, here and below. */
+export interface Session {
+  client_type: string;
+  issued_at: number;
+  used_at: number;
+  ends_at: number;
+}
+
+/** An account, with number and openids masked. */
+export interface Account {
+  id: number;
+  status: string;
+  mobile: string | null;
+  mobile_since: number | null;
+  identities: Identity[];
+  sessions: Session[];
+  added_at: number;
+  seen_at: number | null;
+  ended_at: number | null;
+  /** What makes sense now. */
+  orders: OrderName[];
+}
+
+/** What the audit has of a number. */
+export interface AuditEvent {
+  at: number;
+  action: string;
+  /** How many alike it stands for. */
+  times: number;
+  /** Why it was refused. */
+  rule: string | null;
+  /** The rule in English. */
+  reason: string | null;
+  until: number | null;
+  number: string | null;
+  former: string | null;
+  account: number | null;
+  client_type: string | null;
+  operator: string | null;
+  address: string | null;
+  request: string;
+}
+
+/** What a look-up finds; the account is null where nobody has the number. */
+export interface LookedUp {
+  now: number;
+  account: Account | null;
+  /** Oldest first. */
+  events: AuditEvent[];
+}
+
+/** What is masked in an account. */
+export interface Whole {
+  mobile: string | null;
+  identities: Identity[];
+}
+
 /** Why there is no answer. */
-export type Fault = "token_wrong" | "too_many_attempts" | "offline" | "failed" | "not_found" | "invalid";
+export type Fault =
+  | "token_wrong"
+  | "too_many_attempts"
+  | "offline"
+  | "failed"
+  | "not_found"
+  | "invalid"
+  | "gone"
+  | "no_number"
+  | "disabled"
+  | "not_disabled"
+  | "no_session"
+  | "busy"
+  | "not_stored";
 
 export class Refused extends Error {
   constructor(

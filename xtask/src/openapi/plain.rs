@@ -83,7 +83,8 @@ fn object(schema: &Value, schemas: &Map<String, Value>) -> Result<Object> {
 /// Lets a property be what it may be elsewhere too.
 fn join(known: &mut Value, other: &Value) {
     let more: Vec<Value> = other["enum"].as_array().cloned().unwrap_or_default();
-    if let Some(values) = known["enum"].as_array_mut() {
+    // Not by an index, which would put an empty one where there is none.
+    if let Some(values) = known.get_mut("enum").and_then(Value::as_array_mut) {
         let new = more.into_iter().filter(|value| !values.contains(value)).collect::<Vec<_>>();
         values.extend(new);
     }
@@ -161,7 +162,8 @@ mod tests {
     #[test]
     fn objects_are_laid_together() {
         let mut document = document();
-        let object = |exists: i64, required: &[&str]| json!({ "type": "object", "required": required, "properties": { "exists": { "enum": [exists] } } });
+        let openid = json!({ "type": "string" });
+        let object = |exists: i64, required: &[&str]| json!({ "type": "object", "required": required, "properties": { "exists": { "enum": [exists] }, "openid": openid } });
         let user = json!({ "required": ["id"], "properties": { "id": { "type": "string" } } });
         document["components"]["schemas"]["User"] = user;
         let member = json!({ "allOf": [{ "$ref": "#/components/schemas/User" }, object(1, &["exists"])] });
@@ -173,6 +175,7 @@ mod tests {
         assert_eq!(data["required"], json!(["exists"]));
         assert_eq!(data["properties"]["exists"]["enum"], json!([1, 0]));
         assert_eq!(data["properties"]["id"]["type"], "string");
+        assert_eq!(data["properties"]["openid"], openid);
     }
 
     #[test]

@@ -2,10 +2,12 @@
 //! operator's token; the page holds nothing.
 
 mod access;
+mod accounts;
 mod attempts;
 mod exposition;
 mod history;
 mod overview;
+mod shown;
 
 use std::sync::Arc;
 
@@ -67,7 +69,8 @@ impl Console {
     pub fn endpoint(self) -> BoxEndpoint<'static, Response> {
         let Self { parts: ConsoleParts { service, scrape, operators }, history } = self;
         let overview = OverviewRoute { service: Arc::clone(&service), scrape, history };
-        let asked = Access::new(Route::new().at("/overview", get(overview)), operators, Arc::clone(&service.clock));
+        let asked = accounts::add_to(Route::new().at("/overview", get(overview)), &service);
+        let asked = Access::new(asked, operators, Arc::clone(&service.clock));
         let routes = Route::new()
             .at("/", pages::console())
             .at("/console", pages::console())
@@ -104,7 +107,8 @@ impl<E: Endpoint> Endpoint for Named<E> {
 
     async fn call(&self, request: Request) -> Result<Response> {
         const ROUTES: [&str; 2] = ["/console", "/console/api/overview"];
-        let route = ROUTES.into_iter().find(|&route| route == request.uri().path()).unwrap_or("unknown");
+        let mut routes = ROUTES.into_iter().chain(accounts::ROUTES);
+        let route = routes.find(|&route| route == request.uri().path()).unwrap_or("unknown");
         let mut response = self.0.get_response(request).await;
         response.set_data(RouteName(route));
         Ok(response)

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::shop::{Client, Shop, assert_standing_headers};
 
-const TOKEN: &str = "mbc_of_alice";
+pub(crate) const TOKEN: &str = "mbc_of_alice";
 
-struct Alice;
+pub(crate) struct Alice;
 
 impl Operators for Alice {
     fn named(&self, token: &str) -> Option<String> {
@@ -20,7 +20,7 @@ impl Operators for Alice {
 
 /// What was measured, more every time that it is asked for.
 #[derive(Default)]
-struct Measured(std::sync::atomic::AtomicU64);
+pub(crate) struct Measured(std::sync::atomic::AtomicU64);
 
 impl Scrape for Measured {
     fn render(&self) -> String {
@@ -51,7 +51,7 @@ async fn overview(client: &Client, authorization: Option<&str>) -> TestResponse 
     }
 }
 
-async fn body(response: TestResponse) -> Value {
+pub(crate) async fn body(response: TestResponse) -> Value {
     serde_json::from_str(&response.0.into_body().into_string().await.unwrap()).unwrap()
 }
 

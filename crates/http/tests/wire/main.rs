@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
 mod console;
+mod console_accounts;
 mod development;
 mod hostile;
 mod logging;

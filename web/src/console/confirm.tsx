@@ -1,0 +1,52 @@
+import { useEffect, useRef } from "preact/hooks";
+import type { OrderName } from "./service.ts";
+import type { AccountWords } from "./words/index.ts";
+
+/** What is to be done, once it is confirmed. */
+export interface Asked {
+  account: number;
+  order: OrderName;
+  /** Whose session is to end, where it is not all of them. */
+  clientType?: string | undefined;
+}
+
+interface Properties {
+  asked: Asked;
+  words: AccountWords;
+  busy: boolean;
+  onCancel: () => void;
+  onConfirm: () => void;
+}
+
+/** Says what an order does, and asks whether it is meant. The browser keeps the focus within and gives it back at the end. */
+export function Confirm({ asked, words, busy, onCancel, onConfirm }: Properties) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => dialog.current?.showModal(), []);
+  const { account, order, clientType } = asked;
+  const title = clientType ? `${words.endOne}: ${words.clients[clientType] ?? clientType}` : words.orders[order];
+  return (
+    <dialog ref={dialog} aria-labelledby="order" aria-describedby="effect" onClose={onCancel}>
+      <article>
+        <h2 id="order">{title}</h2>
+        <p class="quiet">
+          {words.account} {account}
+        </p>
+        <p id="effect">{words.asks[order]}</p>
+        <footer>
+          {/* The first that has the focus, so that Enter alone does nothing. */}
+          <button type="button" class="outline" onClick={() => dialog.current?.close()}>
+            {words.cancel}
+          </button>
+          <button
+            type="button"
+            class={order === "delete" ? "danger" : ""}
+            aria-busy={busy}
+            onClick={() => !busy && onConfirm()}
+          >
+            {title}
+          </button>
+        </footer>
+      </article>
+    </dialog>
+  );
+}
