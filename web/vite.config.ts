@@ -1,11 +1,25 @@
+import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { defineConfig } from "vite";
+import { defineConfig, type Plugin } from "vite";
 
 const PAGES = ["bind", "inbox", "console", "docs"];
+
+/** What all pages have in their heads, in the place of a comment. */
+const head: Plugin = {
+  name: "head",
+  transformIndexHtml: {
+    order: "pre",
+    handler(page) {
+      const lines = readFileSync(resolve(import.meta.dirname, "head.html"), "utf8").trimEnd();
+      return page.replace("<!-- head -->", () => lines.replaceAll("\n", "\n    "));
+    },
+  },
+};
 
 // Names without hashes: the http crate embeds the files by name, and nothing is cached.
 export default defineConfig({
   base: "/pages/",
+  plugins: [head],
   resolve: { alias: { "mobile-bind-client": resolve(import.meta.dirname, "../openapi/typescript/src/index.ts") } },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   build: {

@@ -53,6 +53,13 @@ impl Scene {
         self.answer(&format!("{}?{query}", self.path), &body).await
     }
 
+    /// One of two requests under the same key.
+    async fn keyed(&self, body: &Value) -> Answer {
+        let request = self.server.client().post(self.server.url(&self.path)).json(body);
+        let keyed = request.header("idempotency-key", "8e03978e-40d5-43dd-bc93-6894a57f9324");
+        self.server.send(keyed).await.unwrap()
+    }
+
     async fn code(&self, mobile: &str) -> String {
         let sent = self.answer("/user/appmobilebindverifysend", &json!({ "mobile": mobile })).await;
         assert_eq!(sent.code(), Some(0), "{}", sent.text);
@@ -100,6 +107,19 @@ impl Scene {
             (_, "tooSoon") => {
                 self.ask("", none.clone()).await;
                 self.ask("", none).await
+            }
+            (_, "captchaWanted") => {
+                self.code(OTHER).await;
+                self.ask("", none).await
+            }
+            ("/user/appmobilebindverifysend", "idempotencyKeyReused") => {
+                self.keyed(&json!({ "mobile": OTHER })).await;
+                self.keyed(&self.body).await
+            }
+            (_, "idempotencyKeyReused") => {
+                let body = json!({ "mobile": MOBILE, "verify": self.code(MOBILE).await, "nickname": "another" });
+                assert_eq!(self.keyed(&body).await.code(), Some(0));
+                self.keyed(&self.body).await
             }
             (_, "providerRefused") => {
                 server.app.sms.set_behaviour(MOBILE, Behaviour::Refuse);
@@ -223,6 +243,12 @@ fn set_for(example: &str, settings: &mut Settings) {
             settings.limits.mode = LimitMode::Enforce;
             settings.limits.sends = vec!["1/1d".to_owned().try_into().unwrap()];
         }
+        "captchaWanted" => {
+            settings.limits.mode = LimitMode::Enforce;
+            settings.limits.sends_from_address = vec!["1/1h".to_owned().try_into().unwrap()];
+            settings.captcha.provider = "fake".to_owned();
+            settings.captcha.site_key = "key".to_owned();
+        }
         "tooManyTries" => {
             settings.limits.mode = LimitMode::Enforce;
             settings.limits.failures_on_number = vec!["1/1d".to_owned().try_into().unwrap()];
@@ -260,6 +286,7 @@ async fn every_example_is_answered() {
             assert_eq!(answer.body["code"], example["value"]["code"], "{name}");
             assert_eq!(answer.body["msg"], example["value"]["msg"], "{name}");
             assert_same_shape(&answer.body["data"], &example["value"]["data"], &name);
+            assert_same_shape(&answer.body["captcha"], &example["value"]["captcha"], &name);
             seen += 1;
         }
     }

@@ -7,6 +7,7 @@ use mobile_bind_domain::ports::PlatformFailure;
 use mobile_bind_domain::{Guard, Language, Operation, Refusal};
 use serde_json::{Map, Value, json};
 
+use crate::answer::CaptchaWidget;
 use crate::catalogue::{self, Phrase};
 use crate::fault::WireFault;
 use crate::refusal_table::{self, Told};
@@ -30,9 +31,11 @@ struct Answers {
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 const INVALID: Named = ("parameterInvalid", Cause::Unread(WireFault::InvalidParameter("lang")));
+const KEY_REUSED: Named = ("idempotencyKeyReused", Cause::Refused(Refusal::IdempotencyKeyReused));
 const UNREADABLE: Named = ("bodyUnreadable", Cause::Unread(WireFault::UnreadableBody));
 
 fn nothing() -> Value {
@@ -41,6 +44,12 @@ fn nothing() -> Value {
 
 fn user() -> Value {
     schemas::user_example().unwrap_or_default()
+}
+
+/// A widget of Turnstile, with the site key of its documentation that always passes:
+/// <https://developers.cloudflare.com/turnstile/troubleshooting/testing/>.
+fn captcha() -> CaptchaWidget {
+    CaptchaWidget { provider: "turnstile".to_owned(), site_key: "1x00000000000000000000AA".to_owned() }
 }
 
 const OPERATIONS: [Answers; 7] = [
@@ -52,8 +61,10 @@ const OPERATIONS: [Answers; 7] = [
             ("mobileMalformed", Cause::Refused(Refusal::MobileMalformed(Operation::Send))),
             ("tooSoon", Cause::Refused(Refusal::SendTooSoon { wait: MINUTE })),
             ("tooMany", Cause::Refused(Refusal::SendLimit { guard: Guard::Budget, wait: DAY })),
+            ("captchaWanted", Cause::Refused(Refusal::CaptchaWanted { guard: Guard::Address, wait: HOUR })),
             ("providerRefused", Cause::Refused(Refusal::SmsRefused)),
             ("providerSilent", Cause::Refused(Refusal::SmsUnknown)),
+            KEY_REUSED,
             INVALID,
             UNREADABLE,
         ],
@@ -86,6 +97,7 @@ const OPERATIONS: [Answers; 7] = [
             ("heldByCaller", Cause::Refused(Refusal::HeldByCaller)),
             ("numberForbidden", Cause::Refused(Refusal::NumberForbidden)),
             ("awaitingApproval", Cause::Refused(Refusal::AccountAwaitingApproval)),
+            KEY_REUSED,
             INVALID,
             UNREADABLE,
         ],
@@ -172,6 +184,9 @@ fn of_operation(answers: &Answers) -> Map<String, Value> {
         let (name, mut example) = named(name, &told(Language::Zh));
         let Told { code, message, .. } = told(Language::En);
         example["summary"] = Value::from(format!("{code}: {message}"));
+        if matches!(cause, Cause::Refused(Refusal::CaptchaWanted { .. })) {
+            example["value"]["captcha"] = json!(captcha());
+        }
         examples.insert(name, example);
     }
     examples

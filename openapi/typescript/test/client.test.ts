@@ -100,6 +100,42 @@ test("a mini-program's openid goes with the profile", async () => {
   expect(await client.bind(mobile, code, { weixin_openid: openid })).toMatchObject({ user: { weixin_openid: openid } });
 });
 
+test("a mini-program logs in, and binds the number that its platform vouches for", async () => {
+  const { client, keep } = makeClient({ clientType: "weixin" });
+  const mobile = number();
+  const [name, openid] = [`user${mobile}`, `o-weixin-user${mobile}`];
+  const stranger = await client.logIn(`${name}.1`);
+  expect(stranger).toMatchObject({ ok: true, data: { is_user_exist: 0, openid } });
+  expect(stranger.ok && stranger.data.auth_ticket).toMatch(/^t1\./);
+  // The platform takes a code once.
+  expect(await client.logIn(`${name}.1`)).toMatchObject({ ok: false, code: -400 });
+  const bound = await client.bindVouched({ openid, code: `number-${mobile}.1` });
+  if (!bound.ok) {
+    throw new Error(bound.message);
+  }
+  expect(bound.user).toMatchObject({ mobile, weixin_openid: openid, platform: "weixin" });
+  keep(bound.user);
+  expect(await client.currentUser()).toMatchObject({ ok: true, user: { id: bound.user.id } });
+  const again = await client.logIn(`${name}.2`);
+  if (!again.ok || again.data.is_user_exist !== 1) {
+    throw new Error("the user is known by now");
+  }
+  expect(again.data).toMatchObject({ id: bound.user.id, mobile });
+  expect(again.data.token).not.toBe(bound.user.token);
+});
+
+test("what no platform vouches for binds nothing", async () => {
+  const { client } = makeClient({ clientType: "weixin" });
+  const mobile = number();
+  const code = `number-${mobile}.1`;
+  expect(await client.bindVouched({ openid: "", code })).toMatchObject({ ok: false, code: -20 });
+  const openid = `o-weixin-user${mobile}`;
+  await client.logIn(`user${mobile}.1`);
+  expect(await client.bindVouched({ openid })).toMatchObject({ ok: false, code: -1 });
+  expect(await client.bindVouched({ openid, code: `number-${mobile}` })).toMatchObject({ ok: false, code: -400 });
+  expect(await makeClient().client.logIn(`user${mobile}.2`)).toMatchObject({ ok: false, code: -1 });
+});
+
 test("the language is asked for at each request", async () => {
   let language: "spa" | "cht" = "spa";
   const { client } = makeClient({ language: () => language });
