@@ -56,7 +56,9 @@ impl Setup {
     }
 
     fn variables(self) -> Vec<(String, &'static str)> {
-        let mut variables = vec![("LOG__LEVEL".to_owned(), "warn"), ("CODE__LENGTH".to_owned(), "4")];
+        let mut variables = [("LOG__LEVEL", "warn"), ("CODE__LENGTH", "4"), ("SMS__PRINT", "false")]
+            .map(|(name, value)| (name.to_owned(), value))
+            .to_vec();
         if matches!(self, Self::SledWithQuotas | Self::PostgresWithQuotas) {
             variables.push(("LIMITS__MODE".to_owned(), "enforce"));
             variables.extend(QUOTAS.map(|name| (format!("LIMITS__{name}"), "1000000000/1h")));

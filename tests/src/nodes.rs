@@ -20,14 +20,22 @@ use mobile_bind_sealing::AeadSealer;
 
 use crate::model::ambience::Ambience;
 
+type Observer = Box<dyn Fn() + Send>;
+
 /// The last code that went to each number.
 #[derive(Default)]
-pub struct Outbox(Mutex<HashMap<String, String>>);
+pub struct Outbox {
+    codes: Mutex<HashMap<String, String>>,
+    observer: Mutex<Option<Observer>>,
+}
 
 #[async_trait]
 impl SmsSender for Outbox {
     async fn send(&self, message: TextMessage) -> Result<Accepted, SendFailure> {
-        let mut codes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(observe) = &*self.observer.lock().unwrap_or_else(PoisonError::into_inner) {
+            observe();
+        }
+        let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
         codes.insert(message.mobile.as_str().to_owned(), message.code.digits().to_owned());
         Ok(Accepted::default())
     }
@@ -104,6 +112,11 @@ impl Nodes {
         node.cloned().context("a node")
     }
 
+    /// Has something done whenever a message leaves.
+    pub fn observe_messages(&self, observer: impl Fn() + Send + 'static) {
+        *self.outbox.observer.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(observer));
+    }
+
     /// Has a code sent, and answers it.
     ///
     /// # Errors
@@ -114,7 +127,7 @@ impl Nodes {
             .send_code(requester(uuid, ""), &SendParameters { mobile: number, ..SendParameters::default() })
             .await;
         sent.map_err(|refusal| anyhow::anyhow!("no code was sent: {refusal:?}"))?;
-        let codes = self.outbox.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let codes = self.outbox.codes.lock().unwrap_or_else(PoisonError::into_inner);
         codes.get(number).cloned().context("a code")
     }
 }

@@ -103,7 +103,7 @@ impl App {
         let clock = ports.clock.unwrap_or(machine_clock);
         let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
         let (tokens, key_set) = token_issuer(settings, &keys, randomness.as_ref()).await?;
-        let sms = Arc::new(FakeSms::new(Arc::clone(&clock), ports.printer));
+        let sms = Arc::new(FakeSms::new(Arc::clone(&clock), ports.printer.filter(|_| settings.sms.print)));
         // Bounded: a provider that floods loses receipts, and nothing else waits for it.
         let (heard, to_hear) = mpsc::channel::<DeliveryReceipt>(RECEIPTS_WAITING);
         let hear: HearReceipt = Arc::new(move |provider, receipt| {

@@ -25,7 +25,7 @@ impl Development for DevelopmentDesk {
         let told = |sent: mobile_bind_sms::SentMessage| DevelopmentMessage {
             mobile: sent.message.mobile.as_str().to_owned(),
             code: sent.code().digits().to_owned(),
-            text: sent.text,
+            text: sent.text(),
             sent_at: sent.sent_at,
         };
         self.sms.messages(mobile).into_iter().map(told).collect()

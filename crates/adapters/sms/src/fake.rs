@@ -16,8 +16,6 @@ use crate::wording;
 pub struct SentMessage {
     /// What was sent.
     pub message: TextMessage,
-    /// How it was worded.
-    pub text: String,
     /// When.
     pub sent_at: Timestamp,
 }
@@ -27,6 +25,12 @@ impl SentMessage {
     #[must_use]
     pub fn code(&self) -> &VerificationCode {
         &self.message.code
+    }
+
+    /// How it is worded.
+    #[must_use]
+    pub fn text(&self) -> String {
+        wording::text(&self.message)
     }
 }
 
@@ -104,16 +108,16 @@ impl FakeSms {
     }
 
     fn accept(&self, message: TextMessage) {
-        let text = wording::text(&message);
         if let Some(printer) = &self.printer {
             // A closed standard output is no reason to fail.
-            let _ = writeln!(locked(printer), "sms to {}: {text}", message.mobile.as_str());
+            let line = format!("sms to {}: {}\n", message.mobile.as_str(), wording::text(&message));
+            let _ = locked(printer).write_all(line.as_bytes());
         }
         let mut messages = locked(&self.messages);
         if messages.len() == Self::KEPT {
             messages.pop_front();
         }
-        messages.push_back(SentMessage { message, text, sent_at: self.clock.now() });
+        messages.push_back(SentMessage { message, sent_at: self.clock.now() });
         drop(messages);
         self.changes.send_modify(|count| *count += 1);
     }

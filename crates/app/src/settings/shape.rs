@@ -257,6 +257,7 @@ section! {
     /// Text messages.
     Sms {
         sender: SmsSenderName = SmsSenderName::Fake,
+        print: bool = true,
         timeout_s: u64 = 5,
         answer_after_ms: u64 = 3_000,
         receipt_within_s: u64 = 0,

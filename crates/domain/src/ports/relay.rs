@@ -1,6 +1,6 @@
 //! Carrying messages on when nobody waits any more.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use tracing::Span;
@@ -19,7 +19,7 @@ pub struct Outgoing {
     /// Its code.
     pub code: VerificationCode,
     /// What to take back where it is certain that it was not sent: where it goes out for the first time.
-    pub permission: Option<Permission>,
+    pub permission: Option<Arc<Permission>>,
     /// The span that asked for it; none where nobody waits.
     pub span: Span,
 }

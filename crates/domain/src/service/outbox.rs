@@ -1,9 +1,10 @@
 //! Sending what is stored, and hearing what becomes of it.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::future::join;
+use futures_util::future::{FutureExt, join};
 use tracing::field::Empty;
 use tracing::{Instrument, Span, trace_span, warn};
 
@@ -62,8 +63,15 @@ impl Outbox {
             trail: Trail::after(&message.attempts),
         };
         let trail = text.trail.clone();
-        // Side by side: a message waits for one commit alone, and few are lost sight of between the two.
-        let (known, sent) = join(self.note_handed_over(message, revision), self.text(text, &span)).await;
+        let (known, sent) = {
+            let mut sending = pin!(self.text(text, &span));
+            match sending.as_mut().now_or_never() {
+                // What is over at once is stored with its outcome alone.
+                Some(sent) => ((message, revision), sent),
+                // Side by side: a message waits for one commit alone, and few are lost sight of between the two.
+                None => join(self.note_handed_over(message, revision), sending).await,
+            }
+        };
         let mut attempts = trail.attempts(self.clock.now());
         if attempts.is_empty() {
             let accepted = sent.as_ref().map(|accepted| accepted.id.as_str()).map_err(|failure| *failure);

@@ -1,6 +1,6 @@
 //! Sending a code: the quotas, the commit, the message, in this order.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tracing::{Span, trace_span, warn};
@@ -67,7 +67,7 @@ impl Service {
                     captcha = self.solved(response.take(), command).await;
                     continue;
                 }
-                decided => decided?,
+                decided => Arc::new(decided?),
             };
             let mut change = permission.change.clone();
             let event =
@@ -78,7 +78,8 @@ impl Service {
                 Ok(revision) => {
                     self.note_sending(&permission, command);
                     let span = Span::current();
-                    let outgoing = Outgoing { message, revision, code, permission: Some(permission.clone()), span };
+                    let outgoing =
+                        Outgoing { message, revision, code, permission: Some(Arc::clone(&permission)), span };
                     let relayed = self.relay.relay(outgoing).await;
                     if relayed.is_err_and(|failure| failure != SendFailure::Unknown) {
                         self.with_conversions(command, Conversions::unsent);
