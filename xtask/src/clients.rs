@@ -66,7 +66,7 @@ fn bind(own: &Path) -> Result<()> {
         let step = tools::python("python")?.variable("PYTHONPATH", &client.to_string_lossy());
         step.variable("PYTHONDONTWRITEBYTECODE", "1").arguments([script, url]).run()
     };
-    let service = Service::start()?;
+    let service = Service::start(false)?;
     python("openapi/clients/bind_python_client.py", own, &service.url)?;
     python("openapi/clients/bind_python.py", &folder("python"), &service.url)?;
     Step::program("php").arguments(["openapi/clients/bind.php", &service.url]).arguments([folder("php")]).run()

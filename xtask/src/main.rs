@@ -140,7 +140,11 @@ enum OpenapiChore {
         base: Option<String>,
     },
     /// Lets schemathesis compare the service with the document.
-    Conform,
+    Conform {
+        /// The service as it is released, instead of as it is built for tests.
+        #[arg(long)]
+        release: bool,
+    },
 }
 
 /// Exits with the code of the command that failed, so that a chore is as good as the command it runs.
@@ -159,7 +163,7 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Test { cargo, harness } => test::run(&cargo, &harness),
         Chore::Openapi(OpenapiChore::Lint) => openapi::lint(),
         Chore::Openapi(OpenapiChore::Compat { base }) => openapi::compat(base.as_deref()),
-        Chore::Openapi(OpenapiChore::Conform) => openapi::conform(),
+        Chore::Openapi(OpenapiChore::Conform { release }) => openapi::conform(release),
         Chore::Client => client::run(),
         Chore::Clients => clients::run(),
         Chore::Browser { arguments } => browser::run(&arguments),

@@ -16,12 +16,12 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Builds the service, unoptimised, and starts it. Quotas are off: a chore asks for more than a person.
+    /// Builds the service, optimised as it is released or not, and starts it. Quotas are off: a chore asks for more than a person.
     ///
     /// # Errors
     /// Where it cannot be built or does not start.
-    pub(crate) fn start() -> Result<Self> {
-        let mut command = Command::new(build(false)?);
+    pub(crate) fn start(release: bool) -> Result<Self> {
+        let mut command = Command::new(build(release)?);
         command.current_dir(root()).args(["--listen", "127.0.0.1:0", "--store", "memory:", "--data-dir"]);
         command.arg(root().join("target/xtask-data")).env("MOBILE_BIND__LIMITS__MODE", "off");
         command.env("MOBILE_BIND__LOG__LEVEL", "warn").stdin(Stdio::null()).stdout(Stdio::piped());

@@ -23,11 +23,11 @@ pub(crate) fn lint() -> Result<()> {
     tools::node("redocly")?.arguments(["lint", DOCUMENT]).variable("REDOCLY_TELEMETRY", "off").run()
 }
 
-/// Lets schemathesis ask the service, as built for tests, what the document allows and what it does not; schemathesis.toml
-/// says how long and what counts.
-pub(crate) fn conform() -> Result<()> {
+/// Lets schemathesis ask the service, as released or as built for tests, what the document allows and what it does not;
+/// schemathesis.toml says how long and what counts.
+pub(crate) fn conform(release: bool) -> Result<()> {
     let schemathesis = tools::python("schemathesis")?;
-    let service = Service::start()?;
+    let service = Service::start(release)?;
     let document = format!("{}/openapi.json", service.url);
     let settings = root().join("schemathesis.toml");
     schemathesis.arguments(["--config-file"]).arguments([settings]).arguments(["run", &document]).run()

@@ -276,3 +276,16 @@ async fn the_public_address_knows_nothing_of_it() {
     }
     assert!(shop.commits.lock().unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn guessing_at_accounts_costs_a_minute() {
+    let desk = Desk::new().await;
+    for _ in 0..10 {
+        let request = desk.client.post("/console/api/unmask").header("authorization", "Bearer mbc_wrong");
+        assert_eq!(request.body_json(&json!({ "account": 1 })).send().await.0.status(), 401);
+    }
+    for (path, asked) in [("unmask", json!({ "account": 1 })), ("order", json!({ "account": 1, "order": "delete" }))] {
+        assert_eq!(desk.answer(path, asked).await, (429, json!({ "error": "too_many_attempts" })));
+    }
+    assert_eq!(desk.noted().await, []);
+}
