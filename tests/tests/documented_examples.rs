@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use mobile_bind::settings::{LimitMode, PlatformSource, ProofSetting, Settings};
+use mobile_bind::settings::{LimitMode, PlatformSource, ProofSetting, Rebind, Recycled, Settings};
 use mobile_bind_domain::ports::Clock;
 use mobile_bind_domain::{Account, AccountStatus, AppId, Change, OpenId, Platform, PlatformIdentity, Revision, Write};
 use mobile_bind_http::openapi_document;
@@ -167,6 +167,14 @@ impl Scene {
                 let token = self.token(MOBILE).await;
                 self.ask("", json!({ "verify": self.code(MOBILE).await, "token": token })).await
             }
+            (_, "oldCodeWanted" | "oldCodeExpired" | "oldCodeWrong" | "changeDenied" | "changedLately") => {
+                self.change(example).await
+            }
+            (_, "recycled") => {
+                self.token(MOBILE).await;
+                server.clock.advance(Duration::from_secs(90 * 24 * 3600));
+                self.ask("", json!({ "verify": self.code(MOBILE).await })).await
+            }
             (_, "found" | "loggedOut") => self.ask("", json!({ "token": self.token(MOBILE).await })).await,
             (_, "tokenMissing") => self.ask("", json!({ "token": "" })).await,
             (_, "tokenUnknown" | "loginRequired") => self.ask("", none).await,
@@ -182,6 +190,18 @@ impl Scene {
                 return answer;
             }
         }
+    }
+
+    /// Somebody who has a number binds another.
+    async fn change(&self, example: &str) -> Answer {
+        let token = self.token(OTHER).await;
+        let old = match example {
+            "oldCodeExpired" => "0000".to_owned(),
+            "oldCodeWrong" => format!("{:04}", (self.code(OTHER).await.parse::<u32>().unwrap() + 1) % 10_000),
+            _ => String::new(),
+        };
+        let verify = self.code(MOBILE).await;
+        self.ask("", json!({ "verify": verify, "token": token, "old_verify": old })).await
     }
 
     /// A log-in of the user of whom the fake platform knows.
@@ -257,6 +277,11 @@ fn set_for(example: &str, settings: &mut Settings) {
         "openidUnproved" => settings.platform_proof = ProofSetting::Required,
         "platformNotConfigured" => settings.platforms.source = PlatformSource::Vendors,
         "numberForbidden" => settings.register.forbidden_mobiles = vec![MOBILE.to_owned()],
+        "oldCodeWanted" | "oldCodeExpired" | "oldCodeWrong" => settings.numbers.rebind = Rebind::OldCode,
+        "changeDenied" => settings.numbers.rebind = Rebind::Deny,
+        // A day, of which a minute has gone by.
+        "changedLately" => settings.numbers.cooling_off_s = 24 * 3600 + 61,
+        "recycled" => settings.numbers.recycled = Recycled::Refuse,
         "awaitingApproval" => settings.register.audit = true,
         _ => {}
     }
@@ -285,6 +310,7 @@ async fn every_example_is_answered() {
             assert_eq!(answer.status, 200, "{name}");
             assert_eq!(answer.body["code"], example["value"]["code"], "{name}");
             assert_eq!(answer.body["msg"], example["value"]["msg"], "{name}");
+            assert_eq!(answer.body.get("old_mobile"), example["value"].get("old_mobile"), "{name}");
             assert_same_shape(&answer.body["data"], &example["value"]["data"], &name);
             assert_same_shape(&answer.body["captcha"], &example["value"]["captcha"], &name);
             seen += 1;

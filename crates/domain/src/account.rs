@@ -239,6 +239,12 @@ impl Account {
         self.mobile_since = Some(now);
     }
 
+    /// Lets its number go.
+    pub(crate) fn lose_mobile(&mut self) {
+        self.mobile = None;
+        self.mobile_since = None;
+    }
+
     /// Makes `identity` the account's own on its platform. One that it had there is freed, and its unionid with it.
     pub(crate) fn take_identity(&mut self, proof: &ProvedIdentity) {
         let identity = proof.identity();

@@ -29,7 +29,7 @@ pub struct Challenge {
 
 /// The number is in the caller's hands: he knew the code that was sent to it, or his platform vouches for it. Only
 /// [`CountedTry::compare`] and a [`Vouched`] number make one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct VerifiedMobile(Mobile);
 
 impl VerifiedMobile {

@@ -94,7 +94,7 @@ impl fmt::Debug for IdempotencyRecord {
 pub struct FinalRefusal(u8);
 
 /// The numbers by which they are stored: never change one.
-const FINAL: [(u8, Refusal); 10] = [
+const FINAL: [(u8, Refusal); 14] = [
     (1, Refusal::CodeExpired),
     (2, Refusal::CodeWrong),
     (3, Refusal::OpenIdMissing),
@@ -105,6 +105,10 @@ const FINAL: [(u8, Refusal); 10] = [
     (9, Refusal::AccountAwaitingApproval),
     (10, Refusal::SmsRefused),
     (11, Refusal::SmsUnknown),
+    (12, Refusal::OldCodeExpired),
+    (13, Refusal::OldCodeWrong),
+    (14, Refusal::NumberChangeDenied),
+    (15, Refusal::NumberRecycled),
 ];
 
 impl FinalRefusal {

@@ -146,6 +146,59 @@ pub enum PlatformProof {
     Trust,
 }
 
+/// Whether an account that has a number may take another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rebind {
+    /// With a code sent to the new one, as at ShopXO.
+    #[default]
+    Allow,
+    /// With a code sent to the old one besides.
+    OldCode,
+    /// It may not.
+    Deny,
+}
+
+/// What becomes of a number whose account was silent for long, when somebody whom nothing else leads to that account has a
+/// code for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recycled {
+    /// He enters the account, as at ShopXO.
+    #[default]
+    Enter,
+    /// He gets an account of his own, and the old one loses the number.
+    Detach,
+    /// He is refused.
+    Refuse,
+}
+
+/// The rules of numbers that change hands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NumberPolicy {
+    /// Whether an account that has a number may take another.
+    pub rebind: Rebind,
+    /// How long an account keeps a number before it may take another.
+    pub cooling_off: Duration,
+    /// Whether an account's sessions on other client types end when it takes another number.
+    pub revoke_on_change: bool,
+    /// What becomes of a recycled number.
+    pub recycled: Recycled,
+    /// How long a number's account was not used before the number counts as recycled; `None`: it never does.
+    pub recycled_after: Option<Duration>,
+}
+
+impl Default for NumberPolicy {
+    fn default() -> Self {
+        Self {
+            rebind: Rebind::Allow,
+            cooling_off: Duration::ZERO,
+            revoke_on_change: false,
+            recycled: Recycled::Enter,
+            // A number that was given back rests some weeks before somebody else gets it; its owner stays away as long.
+            recycled_after: Some(Duration::from_secs(90 * DAY)),
+        }
+    }
+}
+
 /// How messages are seen on their way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutboxPolicy {
@@ -195,6 +248,8 @@ pub struct Policy {
     pub forbidden_mobiles: HashSet<Mobile>,
     /// Whether a referrer may be named by number.
     pub referrer_by_mobile: bool,
+    /// The rules of numbers that change hands.
+    pub numbers: NumberPolicy,
     /// Whether openids are taken on trust.
     pub platform_proof: PlatformProof,
     /// How long a platform's word for an openid is remembered without being used.
@@ -241,6 +296,7 @@ impl Policy {
             register_audit: false,
             forbidden_mobiles: HashSet::new(),
             referrer_by_mobile: true,
+            numbers: NumberPolicy::default(),
             platform_proof,
             proof_lifetime: Duration::from_secs(30 * DAY),
             proof_refresh_after: Duration::from_secs(DAY),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::ports::PlatformFailure;
-use crate::{Guard, Verdict};
+use crate::{Guard, Mobile, Verdict};
 
 /// What was asked for: some refusals differ by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +40,24 @@ pub enum Refusal {
     CodeExpired,
     /// The code is wrong.
     CodeWrong,
+    /// The account has a number, and a code sent to that is wanted besides.
+    OldCodeWanted {
+        /// The number.
+        mobile: Mobile,
+    },
+    /// There is no live code for the number that the account has.
+    OldCodeExpired,
+    /// The code for the number that the account has is wrong.
+    OldCodeWrong,
+    /// An account that has a number may not take another.
+    NumberChangeDenied,
+    /// The account took its number a short while ago.
+    NumberChangedLately {
+        /// How long to wait before it may take another.
+        wait: Duration,
+    },
+    /// The number's account was silent for so long that the number may be somebody else's by now.
+    NumberRecycled,
     /// A mini-program sent no openid.
     OpenIdMissing,
     /// The openid is not proved.

@@ -15,7 +15,7 @@ use poem_openapi::types::Type;
 use serde::Serialize;
 
 use crate::catalogue::{self, Phrase};
-use crate::envelope::{self, NO_DATA};
+use crate::envelope::{self, NO_DATA, Wanted};
 use crate::refusal_table::{self, Told};
 use crate::schemas::{self, inline};
 use crate::user::User;
@@ -134,10 +134,10 @@ pub struct CaptchaWidget {
 }
 
 impl<D: Data> Answer<D> {
-    /// A refusal that a solved captcha helps with.
-    pub(crate) fn wanting(refusal: &Refusal, captcha: Option<&CaptchaWidget>, language: Language) -> Self {
+    /// A refusal that something helps with.
+    pub(crate) fn wanting(refusal: &Refusal, wanted: Wanted<'_>, language: Language) -> Self {
         let told = refusal_table::refusal(refusal, language);
-        let response = envelope::wanting(StatusCode::OK, told.code, &told.message, captcha);
+        let response = envelope::wanting(StatusCode::OK, told.code, &told.message, wanted);
         Self { response: retry_after(response, &told), data: PhantomData }
     }
 }

@@ -11,6 +11,7 @@ use crate::answer::{Answer, CodeWay, Nothing, WhoLoggedIn};
 use crate::asked::{Asked, BindMobile, BindVouchedMobile, CodeStatus, LogInMiniProgram, SendCode, SessionToken};
 use crate::catalogue::{self, Phrase};
 use crate::completion::Completion;
+use crate::envelope::Wanted;
 use crate::metrics;
 use crate::spans::{operation, within};
 use crate::user::{User, Viewing};
@@ -55,7 +56,7 @@ impl Api {
         let outcome = Completion::of(within(operation("send_code", client_type), sending)).await;
         metrics::sent(client_type, &outcome);
         if let Err(refusal @ Refusal::CaptchaWanted { .. }) = &outcome {
-            return Answer::wanting(refusal, self.presentation.captcha.as_ref(), language);
+            return Answer::wanting(refusal, Wanted::Captcha(self.presentation.captcha.as_ref()), language);
         }
         Answer::new(outcome.map(|()| Nothing::HERE), catalogue::SENT, language)
     }
@@ -90,11 +91,14 @@ impl Api {
     /// The same bind, sent again by the same client within 10 seconds, or within ten minutes with the same
     /// `Idempotency-Key`, is answered as the first time.
     ///
-    /// Refuses with -1 (a parameter is missing, invalid or too long, the idempotency key was used for another request, or no
-    /// account may be made for the number), -2 (number
-    /// malformed), -10 (no live code), -11 (wrong code), -20 (mini-program without its openid), -50 (the number is another
-    /// account's), -51 (the number is the caller's already), -100 (not bound now), -110 (the account is disabled or waits
-    /// for approval) and -400 (the openid could not be confirmed: open the app again).
+    /// An answer with `old_mobile` wants a code for the number that the account has now: have one sent there, and ask again
+    /// with it as `old_verify`.
+    ///
+    /// Refuses with -1 (a parameter is missing, invalid or too long, the idempotency key was used for another request, no
+    /// account may be made for the number, or the account may not change its number), -2 (number malformed), -10 (no live
+    /// code), -11 (wrong code), -20 (mini-program without its openid), -50 (the number is another account's, or an account's
+    /// that was silent for long), -51 (the number is the caller's already), -100 (not bound now), -110 (the account is
+    /// disabled or waits for approval) and -400 (the openid could not be confirmed: open the app again).
     #[oai(path = "/user/appmobilebind", method = "post", operation_id = "bindMobile", tag = "Tag::Binding")]
     async fn bind_mobile(&self, asked: Asked<BindMobile>) -> Answer<User> {
         let requester = asked.requester.clone();
@@ -102,6 +106,9 @@ impl Api {
         let binding = async move { service.bind(asked.requester.clone(), &asked.bind_parameters()).await };
         let outcome = Completion::of(within(operation("bind", requester.client_type), binding)).await;
         metrics::bound(requester.client_type, &outcome);
+        if let Err(refusal @ Refusal::OldCodeWanted { mobile }) = &outcome {
+            return Answer::wanting(refusal, Wanted::OldCode(&mobile.masked()), requester.language);
+        }
         self.user_answer(outcome, catalogue::BOUND, &requester)
     }
 

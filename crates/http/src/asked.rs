@@ -72,6 +72,7 @@ impl Input for BindMobile {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::Mobile,
         Parameter::Verify,
+        Parameter::OldVerify,
         Parameter::Avatar,
         Parameter::Province,
         Parameter::City,
@@ -274,6 +275,7 @@ impl<I: Input> Asked<I> {
         BindParameters {
             mobile: text(Parameter::Mobile),
             verify: text(Parameter::Verify),
+            old_verify: text(Parameter::OldVerify),
             avatar: text(Parameter::Avatar),
             province: text(Parameter::Province),
             city: text(Parameter::City),

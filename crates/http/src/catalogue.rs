@@ -1,6 +1,6 @@
 //! Every message that a client can be shown, in every language.
 //!
-//! `{parameter}`, `{limit}` and `{wait}` are filled in by the table that uses a phrase. Messages of sends and binds that
+//! `{parameter}`, `{limit}`, `{mobile}` and `{wait}` are filled in by the table that uses a phrase. Messages of sends and binds that
 //! fail for a while read "what failed\[why, and when to try again\]", as ShopXO's do.
 
 use std::time::Duration;
@@ -62,6 +62,37 @@ phrases! {
     }
     CODE_WRONG {
         "验证码错误", "The verification code is wrong", "驗證碼錯誤", "El código de verificación es incorrecto",
+    }
+    OLD_CODE_WANTED {
+        "绑定失败[更换手机需同时验证原手机 {mobile}，请获取并填写原手机的验证码]",
+        "Number not bound [enter a code sent to your current number {mobile} as well]",
+        "綁定失敗[更換手機需同時驗證原手機 {mobile}，請取得並填寫原手機的驗證碼]",
+        "Número no vinculado [introduce también un código enviado a tu número actual {mobile}]",
+    }
+    OLD_CODE_EXPIRED {
+        "原手机验证码已过期", "The code for your current number has expired", "原手機驗證碼已過期",
+        "El código de tu número actual ha caducado",
+    }
+    OLD_CODE_WRONG {
+        "原手机验证码错误", "The code for your current number is wrong", "原手機驗證碼錯誤",
+        "El código de tu número actual es incorrecto",
+    }
+    NUMBER_CHANGE_DENIED {
+        "帐号已绑定手机，不支持自行更换，请联系客服", "This account has a number already. Please contact us to change it",
+        "帳號已綁定手機，不支援自行更換，請聯絡客服",
+        "Esta cuenta ya tiene un número. Contacta con nosotros para cambiarlo",
+    }
+    NUMBER_CHANGED_LATELY {
+        "绑定失败[近期已更换过手机，请 {wait}后再试]",
+        "Number not bound [the number was changed a short while ago, try again in {wait}]",
+        "綁定失敗[近期已更換過手機，請 {wait}後再試]",
+        "Número no vinculado [el número se cambió hace poco, prueba dentro de {wait}]",
+    }
+    NUMBER_RECYCLED {
+        "该手机绑定的帐号长期未登录，为保障帐号安全请联系客服",
+        "The account of this number has not been used for long. Please contact us",
+        "該手機綁定的帳號長期未登入，為保障帳號安全請聯絡客服",
+        "La cuenta de este número no se usa desde hace mucho. Contacta con nosotros",
     }
     OPENID_MISSING {
         "用户openid不能为空", "The user's openid is missing", "用戶openid不能為空", "Falta el openid del usuario",
@@ -331,7 +362,7 @@ mod tests {
     #[test]
     fn every_language_fills_in_the_same_blanks() {
         for (name, phrase) in ALL {
-            for blank in ["{parameter}", "{limit}", "{wait}"] {
+            for blank in ["{parameter}", "{limit}", "{mobile}", "{wait}"] {
                 let present = LANGUAGES.map(|language| phrase.text(language).contains(blank));
                 assert!(present.iter().all(|&there| there == present[0]), "{name}: {blank}");
             }

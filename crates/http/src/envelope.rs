@@ -27,16 +27,32 @@ struct Envelope<'a, D> {
     /// Only where one is wanted: after the fields that every client knows.
     #[serde(skip_serializing_if = "Option::is_none")]
     captcha: Option<&'a CaptchaWidget>,
+    /// The account's number, masked, where a code for that is wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    old_mobile: Option<&'a str>,
+}
+
+/// What a refusal says that more would help, for clients that know of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wanted<'a> {
+    /// A solved captcha, where one is configured.
+    Captcha(Option<&'a CaptchaWidget>),
+    /// A code for this number, masked.
+    OldCode(&'a str),
 }
 
 /// An answer in the envelope, in the order of its fields.
 pub(crate) fn response<D: Serialize>(status: StatusCode, code: i32, message: &str, data: &D) -> Response {
-    write(status, &Envelope { msg: message, code, data, captcha: None })
+    write(status, &Envelope { msg: message, code, data, captcha: None, old_mobile: None })
 }
 
-/// A refusal that a solved captcha helps with.
-pub(crate) fn wanting(status: StatusCode, code: i32, message: &str, captcha: Option<&CaptchaWidget>) -> Response {
-    write(status, &Envelope { msg: message, code, data: &NO_DATA, captcha })
+/// A refusal that something helps with.
+pub(crate) fn wanting(status: StatusCode, code: i32, message: &str, wanted: Wanted<'_>) -> Response {
+    let (captcha, old_mobile) = match wanted {
+        Wanted::Captcha(widget) => (widget, None),
+        Wanted::OldCode(mobile) => (None, Some(mobile)),
+    };
+    write(status, &Envelope { msg: message, code, data: &NO_DATA, captcha, old_mobile })
 }
 
 fn write<D: Serialize>(status: StatusCode, envelope: &Envelope<'_, D>) -> Response {

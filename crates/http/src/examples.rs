@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use mobile_bind_domain::ports::PlatformFailure;
-use mobile_bind_domain::{Guard, Language, Operation, Refusal};
+use mobile_bind_domain::{Guard, Language, Mobile, Operation, Refusal};
 use serde_json::{Map, Value, json};
 
 use crate::answer::CaptchaWidget;
@@ -16,6 +16,8 @@ use crate::schemas;
 /// Why an operation refuses.
 enum Cause {
     Refused(Refusal),
+    /// A code is wanted for the number that the account has.
+    OldCodeWanted,
     Unread(WireFault),
 }
 
@@ -30,6 +32,8 @@ struct Answers {
     refusals: &'static [Named],
 }
 
+/// The number that an account of the examples has.
+const OLD_NUMBER: &str = "13800138000";
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -96,6 +100,12 @@ const OPERATIONS: [Answers; 7] = [
             ("heldByOther", Cause::Refused(Refusal::HeldByOther)),
             ("heldByCaller", Cause::Refused(Refusal::HeldByCaller)),
             ("numberForbidden", Cause::Refused(Refusal::NumberForbidden)),
+            ("oldCodeWanted", Cause::OldCodeWanted),
+            ("oldCodeExpired", Cause::Refused(Refusal::OldCodeExpired)),
+            ("oldCodeWrong", Cause::Refused(Refusal::OldCodeWrong)),
+            ("changeDenied", Cause::Refused(Refusal::NumberChangeDenied)),
+            ("changedLately", Cause::Refused(Refusal::NumberChangedLately { wait: DAY })),
+            ("recycled", Cause::Refused(Refusal::NumberRecycled)),
             ("awaitingApproval", Cause::Refused(Refusal::AccountAwaitingApproval)),
             KEY_REUSED,
             INVALID,
@@ -177,11 +187,19 @@ fn of_operation(answers: &Answers) -> Map<String, Value> {
     let mut examples =
         Map::from_iter([(name.to_owned(), json!({ "summary": words.text(Language::En), "value": value }))]);
     for (name, cause) in answers.refusals {
-        let told = |language| match cause {
-            Cause::Refused(refusal) => refusal_table::refusal(refusal, language),
-            Cause::Unread(fault) => refusal_table::fault(*fault, language),
+        let old = Mobile::restore(OLD_NUMBER);
+        let told = |language| match (cause, &old) {
+            (Cause::Refused(refusal), _) => refusal_table::refusal(refusal, language),
+            (Cause::Unread(fault), _) => refusal_table::fault(*fault, language),
+            (Cause::OldCodeWanted, Some(mobile)) => {
+                refusal_table::refusal(&Refusal::OldCodeWanted { mobile: mobile.clone() }, language)
+            }
+            (Cause::OldCodeWanted, None) => refusal_table::refusal(&Refusal::OldCodeExpired, language),
         };
         let (name, mut example) = named(name, &told(Language::Zh));
+        if let (Cause::OldCodeWanted, Some(mobile)) = (cause, &old) {
+            example["value"]["old_mobile"] = Value::from(mobile.masked());
+        }
         let Told { code, message, .. } = told(Language::En);
         example["summary"] = Value::from(format!("{code}: {message}"));
         if matches!(cause, Cause::Refused(Refusal::CaptchaWanted { .. })) {

@@ -33,6 +33,11 @@ impl Told {
         self
     }
 
+    fn about(mut self, mobile: &str) -> Self {
+        self.message = self.message.replace("{mobile}", mobile);
+        self
+    }
+
     fn limited_to(mut self, limit: usize) -> Self {
         self.message = self.message.replace("{limit}", &limit.to_string());
         self
@@ -49,6 +54,7 @@ impl Told {
 pub(crate) fn refusal(refusal: &Refusal, language: Language) -> Told {
     let told = |code, phrase| Told::new(code, phrase, language);
     match *refusal {
+        Refusal::OldCodeWanted { ref mobile } => told(-100, catalogue::OLD_CODE_WANTED).about(&mobile.masked()),
         Refusal::MobileMissing => told(-1, catalogue::MOBILE_MISSING),
         Refusal::VerifyMissing => told(-1, catalogue::VERIFY_MISSING),
         Refusal::MobileMalformed(Operation::Bind) => told(-2, catalogue::MOBILE_MALFORMED),
@@ -60,6 +66,11 @@ pub(crate) fn refusal(refusal: &Refusal, language: Language) -> Told {
         }
         Refusal::CodeExpired => told(-10, catalogue::CODE_EXPIRED),
         Refusal::CodeWrong => told(-11, catalogue::CODE_WRONG),
+        Refusal::OldCodeExpired => told(-10, catalogue::OLD_CODE_EXPIRED),
+        Refusal::OldCodeWrong => told(-11, catalogue::OLD_CODE_WRONG),
+        Refusal::NumberChangeDenied => told(-1, catalogue::NUMBER_CHANGE_DENIED),
+        Refusal::NumberChangedLately { wait } => told(-100, catalogue::NUMBER_CHANGED_LATELY).waiting(wait, language),
+        Refusal::NumberRecycled => told(-50, catalogue::NUMBER_RECYCLED),
         Refusal::OpenIdMissing => told(-20, catalogue::OPENID_MISSING),
         Refusal::IdentityUnproved => told(-400, catalogue::IDENTITY_UNPROVED),
         Refusal::NoMiniProgram => told(-1, catalogue::NO_MINI_PROGRAM),
@@ -134,7 +145,7 @@ mod tests {
     use std::time::Duration;
 
     use mobile_bind_domain::ports::PlatformFailure;
-    use mobile_bind_domain::{Guard, Language, Operation, Refusal};
+    use mobile_bind_domain::{Guard, Language, Mobile, Operation, Refusal};
 
     use super::{CODES, Told, fault, refusal};
     use crate::fault::WireFault;
@@ -152,6 +163,12 @@ mod tests {
             (Refusal::TextTooLong { parameter: "nickname", limit: 60 }, -1),
             (Refusal::CodeExpired, -10),
             (Refusal::CodeWrong, -11),
+            (Refusal::OldCodeWanted { mobile: Mobile::restore("17602128368").unwrap() }, -100),
+            (Refusal::OldCodeExpired, -10),
+            (Refusal::OldCodeWrong, -11),
+            (Refusal::NumberChangeDenied, -1),
+            (Refusal::NumberChangedLately { wait: WAIT }, -100),
+            (Refusal::NumberRecycled, -50),
             (Refusal::OpenIdMissing, -20),
             (Refusal::IdentityUnproved, -400),
             (Refusal::NoMiniProgram, -1),

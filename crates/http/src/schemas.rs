@@ -93,6 +93,10 @@ pub(crate) fn parameter(parameter: Parameter) -> MetaSchema {
             text("The mobile number: eleven digits of mainland China, unless the shop sets another rule.")
         }
         Parameter::Verify => text("The code that was received by SMS. A string: `0944` keeps its zero."),
+        Parameter::OldVerify => text(
+            "The code that was sent to the number that the account has now, where the last answer wanted one: an answer with \
+             `old_mobile`. Ask for it by `user/appmobilebindverifysend` with that number.",
+        ),
         Parameter::Avatar => limited("The avatar: an http(s) URL, or a path on the shop's host. May be empty.", 255),
         Parameter::Province => limited("The province. May be empty.", 60),
         Parameter::City => limited("The city. May be empty.", 60),
@@ -259,6 +263,7 @@ pub(crate) fn error_envelope() -> MetaSchema {
     let description = "A refusal or a fault. `data` is an empty array.";
     let mut schema = envelope(description, code, no_data());
     schema.properties.push(("captcha", inline(captcha())));
+    schema.properties.push(("old_mobile", inline(old_mobile())));
     MetaSchema { example, ..schema }
 }
 
@@ -275,6 +280,17 @@ fn captcha() -> MetaSchema {
             ("site_key", text("The key that its widget is made with.")),
         ],
         ..MetaSchema::new("object")
+    }
+}
+
+/// What a refusal has that a code for the account's own number helps with.
+fn old_mobile() -> MetaSchema {
+    MetaSchema {
+        description: Some(
+            "Only where the account has a number, and the shop wants a code sent to that too: the number, masked. Ask again \
+             with that code as `old_verify`; `verify` is not used up yet.",
+        ),
+        ..MetaSchema::new("string")
     }
 }
 

@@ -75,11 +75,14 @@ export interface paths {
          *     The same bind, sent again by the same client within 10 seconds, or within ten minutes with the same
          *     `Idempotency-Key`, is answered as the first time.
          *
-         *     Refuses with -1 (a parameter is missing, invalid or too long, the idempotency key was used for another request, or no
-         *     account may be made for the number), -2 (number
-         *     malformed), -10 (no live code), -11 (wrong code), -20 (mini-program without its openid), -50 (the number is another
-         *     account's), -51 (the number is the caller's already), -100 (not bound now), -110 (the account is disabled or waits
-         *     for approval) and -400 (the openid could not be confirmed: open the app again).
+         *     An answer with `old_mobile` wants a code for the number that the account has now: have one sent there, and ask again
+         *     with it as `old_verify`.
+         *
+         *     Refuses with -1 (a parameter is missing, invalid or too long, the idempotency key was used for another request, no
+         *     account may be made for the number, or the account may not change its number), -2 (number malformed), -10 (no live
+         *     code), -11 (wrong code), -20 (mini-program without its openid), -50 (the number is another account's, or an account's
+         *     that was silent for long), -51 (the number is the caller's already), -100 (not bound now), -110 (the account is
+         *     disabled or waits for approval) and -400 (the openid could not be confirmed: open the app again).
          */
         post: operations["bindMobile"];
         delete?: never;
@@ -209,6 +212,8 @@ export interface components {
             mobile: string;
             /** @description The code that was received by SMS. A string: `0944` keeps its zero. */
             verify: string;
+            /** @description The code that was sent to the number that the account has now, where the last answer wanted one: an answer with `old_mobile`. Ask for it by `user/appmobilebindverifysend` with that number. */
+            old_verify?: string;
             /** @description The avatar: an http(s) URL, or a path on the shop's host. May be empty. */
             avatar?: string;
             /** @description The province. May be empty. */
@@ -370,6 +375,8 @@ export interface components {
                 /** @description The key that its widget is made with. */
                 site_key: string;
             };
+            /** @description Only where the account has a number, and the shop wants a code sent to that too: the number, masked. Ask again with that code as `old_verify`; `verify` is not used up yet. */
+            old_mobile?: string;
         };
         /**
          * @description A success. `data` is who logged in.

@@ -166,39 +166,3 @@ pub async fn a_number_leads_to_its_account(under_test: &dyn StoreUnderTest) -> R
     ensure!(store.account(id(1)?).await?.context("the account")?.value == deleted);
     Ok(())
 }
-
-/// What a bind needs to know of a number that changes hands.
-pub async fn a_bind_knows_when_the_holder_was_seen_and_what_was_sent_to_the_former_number(
-    under_test: &dyn StoreUnderTest,
-) -> Result<()> {
-    use mobile_bind_domain::ports::{BindQuery, CallerQuery};
-    let store = under_test.open().await?;
-    put(&*store, &[&account_with_mobile(1, MOBILE)?, &account_with_mobile(2, "13500135000")?]).await?;
-    let later = NOW.after(std::time::Duration::from_secs(5));
-    let used = mobile_bind_domain::Session { used_at: later, ..session(2, 1, ClientType::Pc)? };
-    commit(&*store, vec![Write::OpenSession(session(1, 1, ClientType::H5)?), Write::OpenSession(used)]).await?;
-    commit(&*store, vec![Write::OpenSession(session(3, 2, ClientType::H5)?)]).await?;
-    let former = super::records::key("13500135000", "u")?;
-    let sent = super::records::challenge(4)?;
-    commit(&*store, vec![Write::Challenge { expected: Revision::ABSENT, key: former, challenge: Some(sent.clone()) }])
-        .await?;
-    let caller = CallerQuery::Session(Some(SessionId([3; 16])));
-    let bind = async |number: &str, caller: CallerQuery| {
-        let query = BindQuery {
-            key: super::records::key(number, "u")?,
-            caller,
-            referrer: None,
-            idempotency: None,
-            evidence: Default::default(),
-        };
-        anyhow::Ok(store.load_bind(&query).await?)
-    };
-    let snapshot = bind(MOBILE, caller.clone()).await?;
-    ensure!(snapshot.holder_used_at == Some(later), "{:?}", snapshot.holder_used_at);
-    ensure!(snapshot.former_challenge.map(|found| found.value) == Some(sent));
-    let own = bind("13500135000", caller).await?;
-    ensure!(own.former_challenge.is_none(), "its own number is no former one");
-    let stranger = bind("13900000000", CallerQuery::Session(None)).await?;
-    ensure!(stranger.holder_used_at.is_none() && stranger.former_challenge.is_none());
-    Ok(())
-}

@@ -210,6 +210,8 @@ pub async fn referrers_are_found_by_every_name(under_test: &dyn StoreUnderTest) 
             referrer: Some(name.clone()),
             evidence: EvidenceQuery::default(),
             idempotency: None,
+            former: false,
+            holder_use: false,
         };
         Ok(store.load_bind(&query).await?.referrer)
     };

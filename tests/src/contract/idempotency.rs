@@ -40,6 +40,8 @@ async fn before_bind(store: &dyn Store, name: IdempotencyName) -> Result<Option<
         caller,
         referrer: None,
         idempotency: Some(name),
+        former: false,
+        holder_use: false,
     };
     Ok(store.load_bind(&query).await?.earlier)
 }

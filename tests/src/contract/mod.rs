@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod audit;
 pub mod challenges;
+pub mod changing_hands;
 pub mod claims;
 pub mod commits;
 pub mod counts;
@@ -102,7 +103,8 @@ macro_rules! store_contract {
             audit::an_old_segment_is_dropped
             audit::an_accounts_sessions_end_at_once
             audit::a_number_leads_to_its_account
-            audit::a_bind_knows_when_the_holder_was_seen_and_what_was_sent_to_the_former_number
+            changing_hands::a_bind_knows_when_the_holder_was_seen_and_what_was_sent_to_the_former_number
+            changing_hands::a_number_passes_to_another_account_in_one_change
             proofs::a_proof_is_read_as_it_was_stored
             proofs::use_lets_a_proof_count_longer
             proofs::a_mark_is_spent_once

@@ -21,6 +21,11 @@ pub const LIFETIME: u64 = 5400;
 /// Seconds after which a use is noted again.
 pub const REFRESH: u64 = 300;
 
+/// Seconds that an account keeps its number before it may take another.
+pub const COOLING_OFF: u64 = 90;
+/// Seconds of silence after which a number counts as recycled.
+pub const SILENCE: u64 = 1500;
+
 /// The kinds of client that the model has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -130,6 +135,9 @@ type Place = (&'static str, &'static str);
 pub struct Reference {
     now: u64,
     people: BTreeMap<u64, Person>,
+    /// When each was last here, and since when he has his number.
+    seen: BTreeMap<u64, u64>,
+    number_since: BTreeMap<u64, u64>,
     last_message: BTreeMap<&'static str, u64>,
     codes: BTreeMap<Place, Code>,
     /// The code that was sent last, and the one before it.
@@ -229,12 +237,31 @@ impl Reference {
             (Some(_), Some(_)) => return Answer::Refused(Refusal::HeldByOther),
             _ => {}
         }
+        let had_number = caller.is_some_and(|caller| self.people[&caller].number.is_some());
+        let rests_until =
+            caller.and_then(|caller| self.number_since.get(&caller)).map_or(0, |since| since + COOLING_OFF);
+        if had_number && now < rests_until {
+            let wait = Duration::from_secs(rests_until - now);
+            return Answer::Refused(Refusal::NumberChangedLately { wait });
+        }
+        let detached = holder.filter(|&holder| caller.is_none() && self.is_recycled(holder, &request.token));
+        let known = known.filter(|_| detached.is_none());
         if known.is_none() && self.people.contains_key(&id) || self.given.contains(token) {
             return Answer::GivenBefore;
         }
         let id = known.unwrap_or(id);
-        let entered = caller.is_none() && holder.is_some();
+        let entered = caller.is_none() && known.is_some();
         self.codes.remove(&place);
+        if let Some(former) = detached.and_then(|detached| self.people.get_mut(&detached)) {
+            former.number = None;
+        }
+        if had_number {
+            self.logins.retain(|_, login| login.id != id);
+        }
+        self.seen.insert(id, now);
+        if !entered {
+            self.number_since.insert(id, now);
+        }
         let person = self.people.entry(id).or_default();
         if !entered {
             person.number = Some(request.number.to_owned());
@@ -254,9 +281,8 @@ impl Reference {
 
     /// Somebody logs out.
     pub fn log_out(&mut self, token: &str) -> Answer {
-        if self.holder_of(token).is_none() {
-            return Answer::Refused(Refusal::LoginRequired);
-        }
+        let Some(id) = self.holder_of(token) else { return Answer::Refused(Refusal::LoginRequired) };
+        self.seen.insert(id, self.now);
         self.logins.remove(token);
         Answer::Done
     }
@@ -269,6 +295,7 @@ impl Reference {
             && now >= login.used_at + REFRESH
         {
             login.used_at = now;
+            self.seen.insert(id, now);
         }
         self.logged_in(id, token)
     }
@@ -305,6 +332,11 @@ impl Reference {
         self.now < login.used_at + INACTIVITY
             && self.now < login.opened_at + LIFETIME
             && !self.people[&login.id].deleted
+    }
+
+    fn is_recycled(&self, holder: u64, token: &str) -> bool {
+        let own = self.holder_of(token) == Some(holder);
+        !own && self.now >= self.seen.get(&holder).copied().unwrap_or_default() + SILENCE
     }
 
     fn holder_of(&self, token: &str) -> Option<u64> {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mobile_bind_domain::bind::BindParameters;
-use mobile_bind_domain::policy::SessionPolicy;
+use mobile_bind_domain::policy::{NumberPolicy, Recycled, SessionPolicy};
 use mobile_bind_domain::ports::Store;
 use mobile_bind_domain::service::LoggedIn;
 use mobile_bind_domain::{
@@ -24,7 +24,8 @@ use tokio::runtime::{Builder, Runtime};
 use super::ambience::Ambience;
 use super::interleaved::Interleaved;
 use super::reference::{
-    self, Answer, CODE_LIFETIME, Delivery, INACTIVITY, Kind, LIFETIME, Person, REFRESH, REPEAT, REST, Reference, TRIES,
+    self, Answer, CODE_LIFETIME, COOLING_OFF, Delivery, INACTIVITY, Kind, LIFETIME, Person, REFRESH, REPEAT, REST,
+    Reference, SILENCE, TRIES,
 };
 use super::steps::{self, Request, ShopAct, Step, Story};
 use crate::contract::{StoreUnderTest, reopen};
@@ -300,6 +301,13 @@ fn service_over(ambience: &Arc<Ambience>, store: Arc<dyn Store>) -> (Arc<Interle
     policy.repeat_window = seconds(REPEAT);
     policy.session =
         SessionPolicy { inactivity: seconds(INACTIVITY), absolute: seconds(LIFETIME), refresh_after: seconds(REFRESH) };
+    policy.numbers = NumberPolicy {
+        cooling_off: seconds(COOLING_OFF),
+        revoke_on_change: true,
+        recycled: Recycled::Detach,
+        recycled_after: Some(seconds(SILENCE)),
+        ..NumberPolicy::default()
+    };
     let key = CodeKey::new(KeyId::new("model").expect("a key id"), [7; 32]);
     let store = Arc::new(Interleaved::new(store));
     let keys = CodeKeys::new(key, Vec::new());

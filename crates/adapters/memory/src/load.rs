@@ -43,21 +43,25 @@ impl State {
         let caller = identity_holder.as_ref().or(unionid_holder.as_ref());
         let caller = caller.or(session.as_ref().map(|found: &SessionSnapshot| &found.account));
         let former = caller.and_then(|caller| caller.value.held_mobile()).filter(|mobile| **mobile != query.key.mobile);
+        let former = former.filter(|_| query.former);
         let former = former.map(|mobile| ChallengeKey { mobile: mobile.clone(), client: query.key.client.clone() });
         let mobile_holder = self.holder(&Claim::Mobile(query.key.mobile.clone()));
-        let holder_used_at = mobile_holder.as_ref().and_then(|holder| self.used_at(holder.value.id));
+        let holder_used_at =
+            mobile_holder.as_ref().filter(|_| query.holder_use).and_then(|holder| self.used_at(holder.value.id));
+        let on_former = former.as_ref().map(|key| Subject::FailuresOn(key.mobile.clone()));
+        let subjects = query.subjects().into_iter().chain(on_former);
         BindSnapshot {
             challenge: self.challenges.get(&query.key).cloned(),
             receipt,
             mobile_holder,
             holder_used_at,
-            former_challenge: former.and_then(|key| self.challenges.get(&key).cloned()),
+            former_challenge: former.as_ref().and_then(|key| self.challenges.get(key).cloned()),
             earlier: query.idempotency.and_then(|name| self.load_earlier(name)),
             identity_holder,
             unionid_holder,
             session,
             referrer: query.referrer.as_ref().and_then(|name| self.load_referrer(name)),
-            tallies: self.load_tallies(query.subjects()),
+            tallies: self.load_tallies(subjects),
             evidence: self.load_evidence(&query.evidence),
         }
     }

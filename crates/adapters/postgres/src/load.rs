@@ -91,15 +91,18 @@ pub(crate) fn bind_question(query: &BindQuery) -> Question {
 
     selection.join("accounts", "m", &format!("m.mobile = q.v1 AND {}", live("m")));
     selection.columns(&account::columns("m"));
-    selection.columns("(SELECT max(x.used_at) FROM sessions x WHERE x.account_id = m.id)");
+    if query.holder_use {
+        selection.columns("(SELECT max(x.used_at) FROM sessions x WHERE x.account_id = m.id)");
+    }
 
-    let subjects = bind_subjects(&mut selection, &query.subjects());
-    selection.columns(&tally::columns(&subjects.join(", ")));
+    let mut subjects = bind_subjects(&mut selection, &query.subjects());
     join_caller(&mut selection, &query.caller);
-    if let Some(mobile) = callers_mobile(&query.caller) {
+    if let Some(mobile) = former_mobile(query) {
         selection.join("challenges", "fc", &format!("fc.mobile = {mobile} AND fc.client = q.v2"));
         selection.columns(&challenge::columns("fc"));
+        subjects.push(format!("'{}' || {mobile}", tally::FAILURES_ON));
     }
+    selection.columns(&tally::columns(&subjects.join(", ")));
     if let Some(name) = &query.referrer {
         join_referrer(&mut selection, name);
     }
@@ -128,11 +131,12 @@ fn join_caller(selection: &mut Selection, caller: &CallerQuery) {
     }
 }
 
-/// The number that the caller has, where there may be one.
-fn callers_mobile(caller: &CallerQuery) -> Option<&'static str> {
-    match caller {
+/// The number that the caller has, where there may be one and it matters.
+fn former_mobile(query: &BindQuery) -> Option<&'static str> {
+    match &query.caller {
+        _ if !query.former => None,
         CallerQuery::Identity { identity: Some(_), unionid: Some(_), .. } => {
-            Some("CASE WHEN oa.id IS NULL THEN ua.mobile ELSE oa.mobile END")
+            Some("(CASE WHEN oa.id IS NULL THEN ua.mobile ELSE oa.mobile END)")
         }
         CallerQuery::Identity { identity: Some(_), unionid: None, .. } => Some("oa.mobile"),
         CallerQuery::Session(Some(_)) => Some("sa.mobile"),
@@ -192,8 +196,8 @@ pub(crate) fn bind_snapshot(row: &Row, query: &BindQuery) -> Result<BindSnapshot
     let receipt = receipt::take(columns)?;
     let session_then = take_session(columns)?;
     let mobile_holder = account::take(columns)?;
-    let holder_used_at = columns.take::<Option<i64>>("session")?.map(|at| timestamp(at, "session")).transpose()?;
-    let tallies = tally::take(columns, query.subjects())?;
+    let holder_used_at = if query.holder_use { columns.take::<Option<i64>>("session")? } else { None };
+    let holder_used_at = holder_used_at.map(|at| timestamp(at, "session")).transpose()?;
     let (mut identity_holder, mut unionid_holder, mut session) = (None, None, None);
     match &query.caller {
         CallerQuery::Identity { identity: Some(_), unionid, session: by_token } => {
@@ -204,14 +208,14 @@ pub(crate) fn bind_snapshot(row: &Row, query: &BindQuery) -> Result<BindSnapshot
         CallerQuery::Session(Some(_)) => session = take_session(columns)?,
         CallerQuery::Identity { identity: None, .. } | CallerQuery::Session(None) => {}
     }
-    let former_challenge = if callers_mobile(&query.caller).is_some() { challenge::take(columns)? } else { None };
+    let former_challenge = if former_mobile(query).is_some() { challenge::take(columns)? } else { None };
+    let session_account = session.as_ref().map(|found| &found.account);
+    let caller = identity_holder.as_ref().or(unionid_holder.as_ref()).or(session_account);
     // The number that is being bound is no former one.
-    let own = |caller: &Option<Versioned<Account>>| {
-        let mobile = caller.as_ref().and_then(|caller| caller.value.held_mobile());
-        mobile.is_some_and(|mobile| *mobile == query.key.mobile)
-    };
-    let session_account = session.as_ref().map(|found| found.account.clone());
-    let is_own = [&identity_holder, &unionid_holder, &session_account].into_iter().any(own);
+    let former = caller.and_then(|caller| caller.value.held_mobile()).filter(|mobile| **mobile != query.key.mobile);
+    let former = former.filter(|_| query.former).cloned();
+    let is_former = former.is_some();
+    let tallies = tally::take(columns, query.subjects().into_iter().chain(former.map(Subject::FailuresOn)))?;
     let referrer = if query.referrer.is_some() { account::take(columns)? } else { None };
     let mut earlier = None;
     if query.idempotency.is_some() {
@@ -226,7 +230,7 @@ pub(crate) fn bind_snapshot(row: &Row, query: &BindQuery) -> Result<BindSnapshot
         receipt: receipt.map(|receipt| ReceiptSnapshot { receipt, session: session_then }),
         mobile_holder,
         holder_used_at,
-        former_challenge: former_challenge.filter(|_| !is_own),
+        former_challenge: former_challenge.filter(|_| is_former),
         identity_holder,
         unionid_holder,
         session,

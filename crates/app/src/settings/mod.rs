@@ -17,8 +17,8 @@ pub use refuse::refuse_unsafe;
 pub use secret::SecretText;
 pub use shape::{
     Captcha, Code, ConsoleSettings, Cors, Dev, Environment, ForwardedHeader, LimitMode, Limits, Log, LogFormat,
-    Metrics, Migrate, Pages, PlatformSource, Platforms, PostgresSettings, ProofSetting, Referrer, Register, Server,
-    Session, Settings, Shop, SledSettings, Sms, SmsProvider, SmsSenderName, Telemetry, TokenAlgorithm, TokenFormat,
-    Tokens,
+    Metrics, Migrate, Numbers, Pages, PlatformSource, Platforms, PostgresSettings, ProofSetting, Rebind, Recycled,
+    Referrer, Register, Server, Session, Settings, Shop, SledSettings, Sms, SmsProvider, SmsSenderName, Telemetry,
+    TokenAlgorithm, TokenFormat, Tokens,
 };
 pub(crate) use tracing::Tracing;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use mobile_bind_domain::policy::{OutboxPolicy, SessionPolicy};
+use mobile_bind_domain::policy::{self, NumberPolicy, OutboxPolicy, SessionPolicy};
 use mobile_bind_domain::{self as domain, AppId, CodeLength, MobileRule, Platform, PlatformProof, Policy};
 
-use super::{Environment, LimitMode, Limits, Platforms, ProofSetting, QuotaText, Settings};
+use super::{Environment, LimitMode, Limits, Platforms, ProofSetting, QuotaText, Rebind, Recycled, Settings};
 
 impl Settings {
     /// Whether openids are taken on trust, as the environment settles it.
@@ -40,6 +40,7 @@ impl Settings {
             mobile.context("register.forbidden_mobiles holds text that is no number")
         });
         policy.forbidden_mobiles = forbidden.collect::<Result<_>>()?;
+        policy.numbers = self.numbers();
         policy.country_code.clone_from(&self.sms.country_code);
         policy.apps = apps(&self.platforms)?;
         policy.session = SessionPolicy {
@@ -57,6 +58,26 @@ impl Settings {
 }
 
 impl Settings {
+    fn numbers(&self) -> NumberPolicy {
+        let numbers = &self.numbers;
+        let silence = Duration::from_secs(u64::from(numbers.recycled_after_days) * 24 * 3600);
+        NumberPolicy {
+            rebind: match numbers.rebind {
+                Rebind::Allow => policy::Rebind::Allow,
+                Rebind::OldCode => policy::Rebind::OldCode,
+                Rebind::Deny => policy::Rebind::Deny,
+            },
+            cooling_off: Duration::from_secs(numbers.cooling_off_s),
+            revoke_on_change: numbers.revoke_on_change,
+            recycled: match numbers.recycled {
+                Recycled::Enter => policy::Recycled::Enter,
+                Recycled::Detach => policy::Recycled::Detach,
+                Recycled::Refuse => policy::Recycled::Refuse,
+            },
+            recycled_after: (!silence.is_zero()).then_some(silence),
+        }
+    }
+
     fn outbox(&self) -> Result<OutboxPolicy> {
         anyhow::ensure!(self.sms.keep_s > 0, "sms.keep_s must be at least 1");
         let within = Duration::from_secs(self.sms.receipt_within_s);

@@ -80,6 +80,28 @@ choice! {
     }
 }
 choice! {
+    /// Whether an account that has a number may take another.
+    Rebind {
+        /// With a code sent to the new one.
+        #[default] Allow = "allow",
+        /// With a code sent to the old one besides.
+        OldCode = "old_code",
+        /// It may not.
+        Deny = "deny",
+    }
+}
+choice! {
+    /// What becomes of a number whose account was silent for long.
+    Recycled {
+        /// Its account is entered.
+        #[default] Enter = "enter",
+        /// Its account loses it to a new one.
+        Detach = "detach",
+        /// Nobody gets it.
+        Refuse = "refuse",
+    }
+}
+choice! {
     /// Which header trusted proxies write.
     ForwardedHeader {
         /// `X-Forwarded-For`.
@@ -138,6 +160,7 @@ pub struct Settings {
     pub server: Server,
     pub code: Code,
     pub register: Register,
+    pub numbers: Numbers,
     pub referrer: Referrer,
     pub shop: Shop,
     pub platforms: Platforms,
@@ -196,6 +219,16 @@ section! {
         audit: bool = false,
         #[serde(deserialize_with = "list")]
         forbidden_mobiles: Vec<String> = Vec::new(),
+    }
+}
+section! {
+    /// Numbers that change hands.
+    Numbers {
+        rebind: Rebind = Rebind::Allow,
+        cooling_off_s: u64 = 0,
+        revoke_on_change: bool = false,
+        recycled: Recycled = Recycled::Enter,
+        recycled_after_days: u32 = 90,
     }
 }
 section! {
@@ -420,6 +453,7 @@ impl Default for Settings {
             server: Server::default(),
             code: Code::default(),
             register: Register::default(),
+            numbers: Numbers::default(),
             referrer: Referrer::default(),
             shop: Shop::default(),
             platforms: Platforms::default(),

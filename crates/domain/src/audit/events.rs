@@ -60,6 +60,8 @@ pub(crate) fn of_bind(
         };
         placed = Some((action, account.id));
     }
+    let revoked = decision.change.writes.iter().filter_map(revoked);
+    events.extend(revoked.map(|account| AuditEvent { account: Some(account), ..event(AuditAction::Revoke) }));
     match &decision.answer {
         Ok(bound) => {
             if decision.change.writes.is_empty() {
@@ -74,16 +76,37 @@ pub(crate) fn of_bind(
             let (action, account) = match (placed, refusal) {
                 // The account was made, and waits for approval.
                 (Some((action, account)), _) => (action, Some(account)),
-                (None, Refusal::CodeWrong) => (AuditAction::Try, None),
+                (None, Refusal::CodeWrong | Refusal::OldCodeWrong) => (AuditAction::Try, None),
                 (None, _) => (AuditAction::RefuseBind, None),
             };
-            events.push(refused(AuditEvent { account, ..event(action) }, refusal));
+            let former = about_the_old_number(refusal).then(|| snapshot.callers_number()).flatten();
+            let former = former.map(|former| AuditedNumber::of(former, keys));
+            events.push(refused(AuditEvent { account, former, ..event(action) }, refusal));
         }
     }
     events
 }
 
+/// Whose sessions a write ends.
+fn revoked(write: &Write) -> Option<AccountId> {
+    match write {
+        Write::EndSessions { account, .. } => Some(*account),
+        _ => None,
+    }
+}
+
+fn about_the_old_number(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::OldCodeWanted { .. } | Refusal::OldCodeExpired | Refusal::OldCodeWrong)
+}
+
 impl BindSnapshot {
+    /// The number that the caller has now.
+    fn callers_number(&self) -> Option<&Mobile> {
+        let session = self.session.as_ref().map(|found| &found.account);
+        let caller = self.identity_holder.as_ref().or(self.unionid_holder.as_ref()).or(session)?;
+        caller.value.held_mobile()
+    }
+
     /// The number that an account among those loaded has now.
     pub(crate) fn former_mobile(&self, account: AccountId) -> Option<&Mobile> {
         let session = self.session.as_ref().map(|found| &found.account);

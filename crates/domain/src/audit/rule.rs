@@ -13,6 +13,12 @@ pub(crate) fn rule(refusal: &Refusal) -> (&'static str, Option<Duration>) {
         Refusal::TextTooLong { .. } => "text_too_long",
         Refusal::CodeExpired => "code_expired",
         Refusal::CodeWrong => "code_wrong",
+        Refusal::OldCodeWanted { .. } => "old_code_wanted",
+        Refusal::OldCodeExpired => "old_code_expired",
+        Refusal::OldCodeWrong => "old_code_wrong",
+        Refusal::NumberChangeDenied => "number_change_denied",
+        Refusal::NumberChangedLately { wait } => return ("number_changed_lately", Some(*wait)),
+        Refusal::NumberRecycled => "number_recycled",
         Refusal::OpenIdMissing => "openid_missing",
         Refusal::IdentityUnproved => "identity_unproved",
         Refusal::NoMiniProgram => "no_mini_program",
@@ -49,6 +55,14 @@ pub fn words(rule: &str) -> &str {
             "there was no live code: none was sent to this client, or it had expired, been used, or been burnt by wrong tries"
         }
         "code_wrong" => "the code was wrong",
+        "old_code_wanted" => "a code sent to the number that the account had was wanted besides (numbers.rebind)",
+        "old_code_expired" => "there was no live code for the number that the account had",
+        "old_code_wrong" => "the code for the number that the account had was wrong",
+        "number_change_denied" => "an account that has a number may not take another (numbers.rebind)",
+        "number_changed_lately" => "the account had taken its number a short while before (numbers.cooling_off_s)",
+        "number_recycled" => {
+            "the number's account had been silent for so long that the number might be somebody else's (numbers.recycled)"
+        }
         "openid_missing" => "the mini-program sent no openid",
         "identity_unproved" => "the openid was not proved by its platform",
         "platform_failed" => "the platform did not vouch for the log-in or the number",

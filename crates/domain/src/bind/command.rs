@@ -2,6 +2,7 @@
 
 use crate::code::CodeAttempt;
 use crate::identity::MAX_CHARS as IDENTIFIER_LIMIT;
+use crate::policy::Rebind;
 use crate::ports::{BindQuery, CallerQuery, EvidenceQuery};
 use crate::referrer::ReferrerName;
 use crate::{
@@ -16,6 +17,8 @@ pub struct BindParameters<'a> {
     pub mobile: &'a str,
     /// `verify`.
     pub verify: &'a str,
+    /// `old_verify`: the code that was sent to the number that the account has now; read where that is wanted alone.
+    pub old_verify: &'a str,
     /// `avatar`.
     pub avatar: &'a str,
     /// `province`.
@@ -67,6 +70,7 @@ pub struct Bind {
     pub(crate) requester: Requester,
     pub(crate) key: ChallengeKey,
     pub(crate) attempt: CodeAttempt,
+    pub(crate) old_attempt: Option<CodeAttempt>,
     pub(crate) profile: Profile,
     pub(crate) referrer: Option<ReferrerName>,
     pub(crate) claim: Option<ClaimedIdentity>,
@@ -106,6 +110,7 @@ impl Bind {
             key: ChallengeKey { mobile, client },
             requester,
             attempt,
+            old_attempt: CodeAttempt::new(parameters.old_verify),
             profile,
             referrer: ReferrerName::parse(parameters.referrer, policy),
             claim,
@@ -117,7 +122,7 @@ impl Bind {
 
     /// What the decision needs.
     #[must_use]
-    pub fn query(&self) -> BindQuery {
+    pub fn query(&self, policy: &Policy) -> BindQuery {
         let caller = match &self.claim {
             Some(claim) => CallerQuery::Identity {
                 identity: claim.identity.clone(),
@@ -129,7 +134,10 @@ impl Bind {
         let installation = self.requester.installation.as_ref();
         let evidence = self.claim.as_ref().map(|claim| claim.evidence(installation)).unwrap_or_default();
         let idempotency = self.repeatable.as_ref().map(|repeatable| repeatable.name);
-        BindQuery { key: self.key.clone(), caller, referrer: self.referrer.clone(), evidence, idempotency }
+        let (key, referrer) = (self.key.clone(), self.referrer.clone());
+        let former = policy.numbers.rebind == Rebind::OldCode && self.old_attempt.is_some();
+        let holder_use = policy.numbers.recycled_after.is_some();
+        BindQuery { key, caller, referrer, evidence, idempotency, former, holder_use }
     }
 }
 
@@ -186,6 +194,7 @@ fn fingerprint(requester: &Requester, parameters: &BindParameters<'_>, keys: &Co
     let BindParameters {
         mobile,
         verify,
+        old_verify,
         avatar,
         province,
         city,
@@ -204,6 +213,7 @@ fn fingerprint(requester: &Requester, parameters: &BindParameters<'_>, keys: &Co
     let texts = [
         mobile,
         verify,
+        old_verify,
         avatar,
         province,
         city,

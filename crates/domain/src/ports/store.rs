@@ -142,10 +142,14 @@ pub struct BindQuery {
     pub evidence: EvidenceQuery,
     /// The request's idempotency key.
     pub idempotency: Option<IdempotencyName>,
+    /// Whether [`BindSnapshot::former_challenge`] is wanted, and the wrong codes for the number that the caller has now.
+    pub former: bool,
+    /// Whether [`BindSnapshot::holder_used_at`] is wanted.
+    pub holder_use: bool,
 }
 
 impl BindQuery {
-    /// The counts that the decision looks at.
+    /// The counts that the decision looks at, but for those of the number that the caller has now, which is not known yet.
     #[must_use]
     pub fn subjects(&self) -> [Subject; 2] {
         [Subject::FailuresOn(self.key.mobile.clone()), Subject::FailuresBy(self.key.client.clone())]
@@ -190,9 +194,9 @@ pub struct BindSnapshot {
     pub earlier: Option<EarlierBind>,
     /// The live account that holds the number.
     pub mobile_holder: Option<Versioned<Account>>,
-    /// When that account's sessions were last used, as far as they are there.
+    /// When that account's sessions were last used, as far as they are there, where [`BindQuery::holder_use`] asks for it.
     pub holder_used_at: Option<Timestamp>,
-    /// The client's challenge for the number that the caller has now.
+    /// The client's challenge for the number that the caller has now, where [`BindQuery::former`] asks for it.
     pub former_challenge: Option<Versioned<Challenge>>,
     /// The live account that holds the identity.
     pub identity_holder: Option<Versioned<Account>>,
@@ -202,7 +206,8 @@ pub struct BindSnapshot {
     pub session: Option<SessionSnapshot>,
     /// The live account that is named as the referrer.
     pub referrer: Option<Account>,
-    /// [`BindQuery::subjects`]; what was never counted may be missing.
+    /// [`BindQuery::subjects`], and [`Subject::FailuresOn`] the number that the caller has now where [`BindQuery::former`] asks
+    /// for it; what was never counted may be missing.
     pub tallies: HashMap<Subject, Tally>,
     /// [`BindQuery::evidence`].
     pub evidence: Evidence,

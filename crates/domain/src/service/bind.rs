@@ -6,9 +6,9 @@ use tracing::trace_span;
 
 use super::{LoggedIn, SPANS, Service, not_stored};
 use crate::audit;
-use crate::bind::{self, Bind, BindParameters, Bound, Fresh};
-use crate::ports::{CommitError, OpenedSession};
-use crate::{ChallengeKey, Change, Operation, Refusal, Requester, SessionSeed, Ticket, Write};
+use crate::bind::{self, Bind, BindParameters, Bound, Decision, Fresh};
+use crate::ports::{BindQuery, BindSnapshot, CommitError, OpenedSession};
+use crate::{ChallengeKey, Change, Operation, Refusal, Requester, SessionSeed, Ticket, Timestamp, Write};
 
 impl Service {
     /// Binds a number.
@@ -27,20 +27,30 @@ impl Service {
     }
 
     async fn bind_once(&self, command: &Bind) -> Result<LoggedIn, Refusal> {
-        let query = command.query();
+        let decide = |snapshot: &BindSnapshot, fresh: &Fresh, now| {
+            bind::decide(snapshot, command, fresh, &self.keys, &self.policy, now)
+        };
+        self.carry_out(command, &command.query(&self.policy), decide).await
+    }
+
+    /// Loads, decides and commits, and starts again while the snapshot does not hold.
+    pub(super) async fn carry_out(
+        &self,
+        command: &Bind,
+        query: &BindQuery,
+        decide: impl Fn(&BindSnapshot, &Fresh, Timestamp) -> Decision + Sync,
+    ) -> Result<LoggedIn, Refusal> {
         for _ in 0..self.policy.attempts {
-            let snapshot = self.store.load_bind(&query).await.map_err(|error| not_stored(Operation::Bind, &error))?;
+            let snapshot = self.store.load_bind(query).await.map_err(|error| not_stored(Operation::Bind, &error))?;
             let now = self.clock.now();
-            let mut fresh = Fresh { account: None, session: self.open_session(Operation::Bind)? };
-            let decide = |fresh: &Fresh| {
-                let decide = || bind::decide(&snapshot, command, fresh, &self.keys, &self.policy, now);
-                trace_span!(target: SPANS, "decide").in_scope(decide)
-            };
+            let fresh = Fresh { account: None, session: self.open_session(Operation::Bind)? };
+            let decide =
+                |fresh: &Fresh| trace_span!(target: SPANS, "decide").in_scope(|| decide(&snapshot, fresh, now));
             let mut decision = decide(&fresh);
-            if decision.needs_account {
+            if let Some(wanted) = decision.wanted.take() {
                 let allotted = self.store.allot_account_id().await;
-                fresh.account = Some(allotted.map_err(|error| not_stored(Operation::Bind, &error))?);
-                decision = decide(&fresh);
+                let id = allotted.map_err(|error| not_stored(Operation::Bind, &error))?;
+                decision = decide(&Fresh { account: Some(wanted.with(id)), ..fresh });
             }
             let events = audit::of_bind(command, &snapshot, &decision, &self.keys, now);
             let answer = match decision.answer {
@@ -48,7 +58,7 @@ impl Service {
                 Ok(bound) => Ok(self.logged_in(bound)?),
                 Err(refusal) => Err(refusal),
             };
-            let used = decision.change.writes.iter().find_map(used_code).filter(|_| answer.is_ok());
+            let used: Vec<_> = decision.change.writes.iter().filter_map(used_code).filter(|_| answer.is_ok()).collect();
             let mut change = decision.change;
             let summed = self.audit.put(&mut change, events);
             match self.commit(change).await {
@@ -58,9 +68,7 @@ impl Service {
                     if decision.verified {
                         self.note_verified(command);
                     }
-                    if let Some(key) = used {
-                        self.relay.verified(key);
-                    }
+                    used.into_iter().for_each(|key| self.relay.verified(key));
                     return answer;
                 }
                 Err(CommitError::Conflict) => {}
@@ -70,7 +78,7 @@ impl Service {
         Err(Refusal::NotStored(Operation::Bind))
     }
 
-    pub(super) fn note_verified(&self, command: &Bind) {
+    fn note_verified(&self, command: &Bind) {
         let mut conversions = self.guards.conversions.lock().unwrap_or_else(PoisonError::into_inner);
         let country = self.policy.mobile_rule.country(&command.key.mobile);
         let policy = &self.policy.limits.conversion;

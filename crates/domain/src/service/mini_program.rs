@@ -6,7 +6,9 @@ use tracing::{Instrument, Span, trace_span};
 use super::{LoggedIn, SPANS, Service, not_stored};
 use crate::bind::{self, Bind, BindParameters, Fresh, Vouched};
 use crate::log_in::{self, LogIn, LogInOutcome};
-use crate::ports::{CommitError, LogInQuery, NumberEvidence, PlatformFailure, PlatformUser, VouchedNumber};
+use crate::ports::{
+    BindSnapshot, CommitError, LogInQuery, NumberEvidence, PlatformFailure, PlatformUser, VouchedNumber,
+};
 use crate::{AuthTicket, Identity, OpenId, Operation, Platform, Refusal, Requester, Ticket, UnionId};
 
 /// Who logged in at a platform.
@@ -132,34 +134,12 @@ impl Service {
         let session = self.read_token(parameters.token);
         let ticket = Ticket::read(parameters.auth_ticket, &self.keys, self.clock.now());
         let command = Bind::parse(requester, parameters, session, ticket, &self.policy, &self.keys)?;
-        let mut query = command.query();
+        let mut query = command.query(&self.policy);
         query.evidence.marks.push(vouched.mark());
-        for _ in 0..self.policy.attempts {
-            let snapshot = self.store.load_bind(&query).await.map_err(|error| not_stored(Operation::Bind, &error))?;
-            let now = self.clock.now();
-            let mut fresh = Fresh { account: None, session: self.open_session(Operation::Bind)? };
-            let decide = |fresh: &Fresh| {
-                let decide =
-                    || bind::decide_vouched(&snapshot, &command, vouched, fresh, &self.keys, &self.policy, now);
-                trace_span!(target: SPANS, "decide").in_scope(decide)
-            };
-            let mut decision = decide(&fresh);
-            if decision.needs_account {
-                let allotted = self.store.allot_account_id().await;
-                fresh.account = Some(allotted.map_err(|error| not_stored(Operation::Bind, &error))?);
-                decision = decide(&fresh);
-            }
-            let answer = match decision.answer {
-                Ok(bound) => Ok(self.logged_in(bound)?),
-                Err(refusal) => Err(refusal),
-            };
-            match self.commit(decision.change).await {
-                Ok(()) => return answer,
-                Err(CommitError::Conflict) => {}
-                Err(CommitError::Store(error)) => return Err(not_stored(Operation::Bind, &error)),
-            }
-        }
-        Err(Refusal::NotStored(Operation::Bind))
+        let decide = |snapshot: &BindSnapshot, fresh: &Fresh, now| {
+            bind::decide_vouched(snapshot, &command, vouched, fresh, &self.keys, &self.policy, now)
+        };
+        self.carry_out(&command, &query, decide).await
     }
 }
 

@@ -72,8 +72,10 @@ impl Service {
     /// Where the store is unavailable.
     pub async fn purge(&self, limit: usize) -> Result<usize, StoreError> {
         let now = self.clock.now();
-        let inactivity = u64::try_from(self.policy.session.inactivity.as_millis()).unwrap_or(u64::MAX);
-        let sessions_before = Timestamp::from_millis(now.as_millis().saturating_sub(inactivity));
+        // Ended ones tell for a while yet when their account was used.
+        let kept = self.policy.session.inactivity.max(self.policy.numbers.recycled_after.unwrap_or_default());
+        let kept = u64::try_from(kept.as_millis()).unwrap_or(u64::MAX);
+        let sessions_before = Timestamp::from_millis(now.as_millis().saturating_sub(kept));
         self.store.purge(now, sessions_before, limit).await
     }
 }

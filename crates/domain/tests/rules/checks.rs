@@ -310,7 +310,7 @@ proptest! {
     fn an_id_is_asked_for_where_an_account_is_made(cast in casts()) {
         let scene = cast.scene();
         let parameters = cast.parameters();
-        let asked = scene.decide_without_id(&parameters).needs_account;
+        let asked = scene.decide_without_id(&parameters).wanted.is_some();
         let made = cast.expected() == Ok(NEW_ACCOUNT) || cast.makes_an_account_under_approval();
         prop_assert_eq!(asked, made);
     }

@@ -6,6 +6,7 @@
 mod accounts;
 mod administration;
 mod caller;
+mod changing_hands;
 mod checks;
 mod codes;
 mod guards;

@@ -12,6 +12,7 @@ pub(crate) enum Parameter {
     Lang,
     Mobile,
     Verify,
+    OldVerify,
     Avatar,
     Province,
     City,
@@ -39,7 +40,7 @@ pub(crate) enum Parameter {
 
 impl Parameter {
     /// Every parameter, in the order of the variants.
-    pub(crate) const ALL: [Self; 30] = [
+    pub(crate) const ALL: [Self; 31] = [
         Self::Application,
         Self::ClientType,
         Self::Token,
@@ -47,6 +48,7 @@ impl Parameter {
         Self::Lang,
         Self::Mobile,
         Self::Verify,
+        Self::OldVerify,
         Self::Avatar,
         Self::Province,
         Self::City,
@@ -85,6 +87,7 @@ impl Parameter {
             Self::Lang => "lang",
             Self::Mobile => "mobile",
             Self::Verify => "verify",
+            Self::OldVerify => "old_verify",
             Self::Avatar => "avatar",
             Self::Province => "province",
             Self::City => "city",

@@ -20,7 +20,7 @@ pub(crate) fn stored_subject(subject: &Subject) -> String {
         Subject::SendsFrom(block) => format!("sends_from:{}", block.first()),
         Subject::SendsOf(account) => format!("{SENDS_OF}{}", account.get()),
         Subject::Sends => "sends".to_owned(),
-        Subject::FailuresOn(mobile) => format!("failures_on:{}", stored_text(mobile.as_str())),
+        Subject::FailuresOn(mobile) => format!("{FAILURES_ON}{}", stored_text(mobile.as_str())),
         Subject::SendsToRange(range) => format!("sends_to_range:{}", stored_text(range.as_str())),
         Subject::FailuresBy(client) => format!("failures_by:{}", stored_client(client)),
     }
@@ -28,6 +28,9 @@ pub(crate) fn stored_subject(subject: &Subject) -> String {
 
 /// What stands before an account's id.
 pub(crate) const SENDS_OF: &str = "sends_of:";
+
+/// What stands before a number that wrong codes were tried for.
+pub(crate) const FAILURES_ON: &str = "failures_on:";
 
 /// One column with all meters of some subjects, which are expressions by commas; those of the longest window first.
 pub(crate) fn columns(subjects: &str) -> String {

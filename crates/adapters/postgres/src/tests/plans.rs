@@ -116,6 +116,8 @@ fn statements() -> Vec<(String, Statement)> {
                 referrer: referrer.clone(),
                 evidence,
                 idempotency: None,
+                former: true,
+                holder_use: true,
             };
             all.push((
                 format!("load a bind by {caller_name}, invited by {name}"),
@@ -129,7 +131,15 @@ fn statements() -> Vec<(String, Statement)> {
         unionid: UnionId::new("u"),
         session: Some(SessionId([1; 16])),
     };
-    let query = BindQuery { key: key(), caller, referrer: None, evidence: evidence.clone(), idempotency: None };
+    let query = BindQuery {
+        key: key(),
+        caller,
+        referrer: None,
+        evidence: evidence.clone(),
+        idempotency: None,
+        former: true,
+        holder_use: true,
+    };
     all.push(("load a bind by a proved openid".to_owned(), question(load::bind_question(&query))));
     let query = LogInQuery { identity, unionid: UnionId::new("u"), evidence };
     all.push(("load a log-in".to_owned(), question(load::log_in_question(&query))));
@@ -151,6 +161,8 @@ fn statements() -> Vec<(String, Statement)> {
         referrer: None,
         evidence: EvidenceQuery::default(),
         idempotency,
+        former: true,
+        holder_use: true,
     };
     all.push(("load a bind with an idempotency key".to_owned(), question(load::bind_question(&query))));
     all.push(("load a session".to_owned(), question(load::session_question(SessionId([1; 16])))));

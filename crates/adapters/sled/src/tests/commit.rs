@@ -169,7 +169,15 @@ async fn a_bind_snapshot_has_what_was_asked_for() {
     ];
     commit(&store, writes).await.unwrap();
     let load = async |caller, referrer| {
-        let query = BindQuery { key: key(3), caller, referrer, evidence: EvidenceQuery::default(), idempotency: None };
+        let query = BindQuery {
+            key: key(3),
+            caller,
+            referrer,
+            evidence: EvidenceQuery::default(),
+            idempotency: None,
+            former: false,
+            holder_use: false,
+        };
         store.load_bind(&query).await.unwrap()
     };
     let identity = Some(identity("openid"));

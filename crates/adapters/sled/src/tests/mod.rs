@@ -121,8 +121,15 @@ fn conflicts<T: std::fmt::Debug>(outcome: Result<T, CommitError>) -> bool {
 
 async fn load(store: &SledStore, number: u64) -> BindSnapshot {
     let caller = CallerQuery::Session(None);
-    let query =
-        BindQuery { key: key(number), caller, referrer: None, evidence: EvidenceQuery::default(), idempotency: None };
+    let query = BindQuery {
+        key: key(number),
+        caller,
+        referrer: None,
+        evidence: EvidenceQuery::default(),
+        idempotency: None,
+        former: false,
+        holder_use: false,
+    };
     store.load_bind(&query).await.unwrap()
 }
 

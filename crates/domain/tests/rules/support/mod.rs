@@ -22,6 +22,7 @@ pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_634_727_340);
 pub(crate) const BIND: BindParameters<'static> = BindParameters {
     mobile: MOBILE,
     verify: CODE,
+    old_verify: "",
     avatar: "",
     province: "",
     city: "",

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use mobile_bind_domain::bind::{self, Bind, BindParameters, Bound, Decision, Fresh};
+use mobile_bind_domain::bind::{self, AllottedAccount, Bind, BindParameters, Bound, Decision, Fresh};
 use mobile_bind_domain::ports::{BindSnapshot, OpenedSession, SessionSnapshot};
 use mobile_bind_domain::{
-    Account, AccountId, Challenge, ChallengeKey, ClientType, Expectation, KeyId, PlatformProof, Policy, Proof, Refusal,
-    Revision, Session, SessionId, SessionSeed, Ticket, Timestamp, UnionId, VerificationCode, Versioned, Write,
+    Account, AccountId, Challenge, ChallengeKey, ClientType, CodeKey, CodeKeys, Expectation, KeyId, PlatformProof,
+    Policy, Proof, Refusal, Revision, Session, SessionId, SessionSeed, Ticket, Timestamp, UnionId, VerificationCode,
+    Versioned, Write,
 };
 
 use super::{CODE, MOBILE, NOW, account_id, client, keys, mobile, requester};
@@ -93,19 +94,28 @@ impl Scene {
     }
 
     pub(crate) fn decide(&self, parameters: &BindParameters<'_>) -> Decision {
-        self.decide_with(parameters, Some(account_id(NEW_ACCOUNT)))
+        let decision = self.decide_without_id(parameters);
+        let Some(wanted) = decision.wanted else { return decision };
+        // Had it to be compared again, the code would be wrong.
+        let other = CodeKeys::new(CodeKey::new(KeyId::new("other").unwrap(), [8; 32]), Vec::new());
+        self.decide_with(parameters, Some(wanted.with(account_id(NEW_ACCOUNT))), &other)
     }
 
     /// Decides while there is no id for an account that would have to be made.
     pub(crate) fn decide_without_id(&self, parameters: &BindParameters<'_>) -> Decision {
-        self.decide_with(parameters, None)
+        self.decide_with(parameters, None, &keys())
     }
 
-    fn decide_with(&self, parameters: &BindParameters<'_>, account: Option<AccountId>) -> Decision {
+    fn decide_with(
+        &self,
+        parameters: &BindParameters<'_>,
+        account: Option<AllottedAccount>,
+        keys: &CodeKeys,
+    ) -> Decision {
         let session =
             OpenedSession { seed: SessionSeed([9; 16]), id: SessionId([10; 16]), key: KeyId::new("k").unwrap() };
         let fresh = Fresh { account, session };
-        bind::decide(&self.snapshot(parameters), &self.command(parameters), &fresh, &keys(), &self.policy, self.now)
+        bind::decide(&self.snapshot(parameters), &self.command(parameters), &fresh, keys, &self.policy, self.now)
     }
 
     /// What a store would answer.
