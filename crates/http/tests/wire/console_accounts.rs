@@ -16,17 +16,17 @@ use serde_json::{Value, json};
 use crate::console::{Alice, Measured, TOKEN, body};
 use crate::shop::{Client, MOBILE, SESSION, Shop, assert_standing_headers};
 
-const OPENID: &str = "oB6US5SNOngn196qzb3lagEBTh6w";
+pub(crate) const OPENID: &str = "oB6US5SNOngn196qzb3lagEBTh6w";
 
 /// A console over a store in memory.
-struct Desk {
+pub(crate) struct Desk {
     service: Arc<Service>,
     client: Client,
 }
 
 impl Desk {
     /// One account, with a number, an openid and a session.
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let shop = Arc::new(Shop::default());
         let service = Arc::into_inner(shop.parts().service).unwrap();
         let service = Arc::new(Service { store: Arc::new(MemoryStore::new()), ..service });
@@ -58,7 +58,7 @@ impl Desk {
         Self { client: console(&service), service }
     }
 
-    async fn ask(&self, path: &str, body: Value) -> TestResponse {
+    pub(crate) async fn ask(&self, path: &str, body: Value) -> TestResponse {
         let request = self.client.post(format!("/console/api/{path}"));
         request.header("authorization", format!("Bearer {TOKEN}")).body_json(&body).send().await
     }

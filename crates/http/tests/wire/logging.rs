@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use crate::console::TOKEN as OPERATORS_TOKEN;
+use crate::console_accounts::{Desk, OPENID};
 use crate::shop::{CODE, MOBILE, Shop, TOKEN};
 
 #[derive(Clone, Default)]
@@ -41,6 +43,14 @@ async fn one_line_a_request_and_nothing_secret_in_it() {
     for (number, uri) in uris.iter().enumerate() {
         client.post(*uri).header("x-request-id", format!("request-{number}")).form(&form).send().await;
     }
+    let desk = Desk::new().await;
+    for (path, asked) in [
+        ("look-up", serde_json::json!({ "name": MOBILE })),
+        ("unmask", serde_json::json!({ "account": 1 })),
+        ("order", serde_json::json!({ "account": 1, "order": "unbind" })),
+    ] {
+        desk.ask(path, asked).await.assert_status_is_ok();
+    }
     let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
     let lines: Vec<&str> =
         log.lines().filter(|line| line.contains("answered") && line.contains("request{id=\"request-")).collect();
@@ -55,7 +65,11 @@ async fn one_line_a_request_and_nothing_secret_in_it() {
             assert!(line.contains(part), "{part}: {line}");
         }
     }
-    for secret in [MOBILE, CODE, TOKEN, "secret-query", "somebody", "api.php", "7777"] {
+    for path in ["look-up", "unmask", "order"] {
+        assert!(log.contains(&format!("answered method=\"POST\" route=\"/console/api/{path}\"")), "{path}: {log}");
+    }
+    assert!(log.matches("an operator acts operator=\"alice\"").count() >= 3, "{log}");
+    for secret in [MOBILE, CODE, TOKEN, OPERATORS_TOKEN, OPENID, "secret-query", "somebody", "api.php", "7777"] {
         assert!(!log.contains(secret), "{secret}: {log}");
     }
 }
