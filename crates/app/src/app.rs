@@ -116,6 +116,7 @@ impl App {
             SmsSenderName::Providers => Some(Arc::new(providers::failover(settings, &clock, &randomness, hear)?)),
         };
         let providers = failover.as_ref().map(|failover| failover.providers().to_vec()).unwrap_or_default();
+        providers.iter().for_each(|provider| provider.keep_open());
         let sender: Arc<dyn SmsSender> = match failover {
             Some(failover) => failover,
             None => Arc::clone(&sms) as Arc<dyn SmsSender>,

@@ -41,16 +41,16 @@ pub(crate) enum SmsCommand {
         /// Where to listen; port 0 takes any that is free.
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
         listen: SocketAddr,
-        /// accept, error:CODE (one of the vendor's), status:NUMBER, hang, garbage, lie (accept and send nothing), cut (send, and
+        /// accept, error:CODE (one of the vendor's; for SMPP a status's number), status:NUMBER, hang, garbage, lie (accept and send nothing), cut (send, and
         /// close in the middle of the answer) or close.
         #[arg(long, value_name = "BEHAVIOUR", default_value = "accept")]
         behaviour: Play,
-        /// The AccessKey id, SecretId or Account SID that is let in.
+        /// The AccessKey id, SecretId, Account SID or system id that is let in.
         #[arg(long, value_name = "ID", default_value = "fake")]
         account: String,
-        /// The secret that goes with it.
-        #[arg(long, value_name = "SECRET", default_value = "whsec_ZmFrZS1mYWtlLWZha2UtZmFrZS1mYWtl")]
-        secret: String,
+        /// The secret that goes with it [default: one that the kind takes].
+        #[arg(long, value_name = "SECRET")]
+        secret: Option<String>,
     },
 }
 
@@ -68,6 +68,7 @@ pub(crate) enum KindName {
     Tencent,
     Twilio,
     Webhook,
+    Smpp,
 }
 
 impl KindName {
@@ -77,6 +78,15 @@ impl KindName {
             Self::Tencent => Kind::Tencent,
             Self::Twilio => Kind::Twilio,
             Self::Webhook => Kind::Webhook,
+            Self::Smpp => Kind::Smpp,
+        }
+    }
+
+    /// A secret that may be one of this kind: a webhook's is a key, SMPP's has eight characters at most.
+    fn secret(self) -> &'static str {
+        match self {
+            Self::Aliyun | Self::Tencent | Self::Twilio | Self::Webhook => "whsec_ZmFrZS1mYWtlLWZha2UtZmFrZS1mYWtl",
+            Self::Smpp => "fake",
         }
     }
 
@@ -92,6 +102,7 @@ impl KindName {
             ),
             Self::Twilio => format!("account = \"{account}\"\nfrom = \"+15005550006\"\n"),
             Self::Webhook => String::new(),
+            Self::Smpp => format!("account = \"{account}\"\nfrom = \"Fake\"\n"),
         };
         let kind = self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
         format!(
@@ -114,6 +125,7 @@ pub(crate) async fn run(settings: &Settings, command: SmsCommand) -> Result<()> 
             if dry_run { show(&sender, &message) } else { send(settings, sender, message).await }
         }
         SmsCommand::Fake { provider, listen, behaviour, account, secret } => {
+            let secret = secret.unwrap_or_else(|| provider.secret().to_owned());
             let known =
                 FakeAccount { kind: provider.kind(), account: account.clone(), secret: Secret::new(secret.clone()) };
             // A closed standard output is no reason to fail.

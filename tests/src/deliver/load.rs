@@ -8,10 +8,13 @@ use std::time::Duration;
 use anyhow::Result;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::crash::client::Client;
 use crate::failover::clock::Clock;
 
+/// How many ask in a second: as at a large shop's busiest, and well below what a machine bears that plays all parts at once.
+const RATE: u32 = 150;
 /// How many ask at once, at most, and the share of all that they are otherwise: few are under way when the service is killed.
 const WORKERS: u64 = 64;
 const SHARE: u64 = 10;
@@ -38,9 +41,12 @@ impl Crowd {
     /// Lets them ask, one number each.
     pub(super) fn start(numbers: Range<u64>, base: &watch::Receiver<String>, clock: Clock) -> Self {
         let next = Arc::new(AtomicU64::new(numbers.start));
+        let mut pace = interval(Duration::from_secs(1) / RATE);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let pace = Arc::new(tokio::sync::Mutex::new(pace));
         let mut workers = JoinSet::new();
         for _ in 0..((numbers.end - numbers.start) / SHARE).clamp(1, WORKERS) {
-            workers.spawn(ask(Arc::clone(&next), numbers.end, base.clone(), clock));
+            workers.spawn(ask(Arc::clone(&next), Arc::clone(&pace), numbers.end, base.clone(), clock));
         }
         Self { next, workers }
     }
@@ -62,10 +68,17 @@ impl Crowd {
     }
 }
 
-async fn ask(next: Arc<AtomicU64>, end: u64, mut base: watch::Receiver<String>, clock: Clock) -> Result<Vec<Asked>> {
+async fn ask(
+    next: Arc<AtomicU64>,
+    pace: Arc<tokio::sync::Mutex<Interval>>,
+    end: u64,
+    mut base: watch::Receiver<String>,
+    clock: Clock,
+) -> Result<Vec<Asked>> {
     let mut all = Vec::new();
     let mut client = Client::new(&base.borrow_and_update())?;
     loop {
+        pace.lock().await.tick().await;
         let number = next.fetch_add(1, Ordering::Relaxed);
         if number >= end {
             return Ok(all);

@@ -9,6 +9,7 @@ use mobile_bind_domain::Quota;
 use mobile_bind_domain::ports::Purpose;
 
 use crate::callback::CallbackConfig;
+use crate::examination::Endpoint;
 use crate::exchange::Vendor;
 use crate::http_client::CONNECT_TIMEOUT;
 use crate::secret::Secret;
@@ -264,6 +265,20 @@ impl ProviderConfig {
         };
         let texts = Texts { templates: Templates(self.templates.clone()), domain: self.domain.clone() };
         Ok(Smpp::new(account, self.from.clone(), texts, self.home.clone(), receipts))
+    }
+
+    /// Where the provider is.
+    pub(crate) fn endpoint(&self) -> Result<Endpoint, BadConfig> {
+        if self.kind == Kind::Smpp {
+            return Ok(self.smpp(Arc::new(|_| {}))?.endpoint());
+        }
+        let (whole, _) = self.place()?;
+        let url = reqwest::Url::parse(&whole).map_err(|_| BadConfig::new("url", "is no URL"))?;
+        Ok(Endpoint {
+            host: url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned(),
+            port: url.port_or_known_default().unwrap_or_default(),
+            tls: url.scheme() == "https",
+        })
     }
 
     fn named_parameters(&self) -> Result<Vec<(String, String)>, BadConfig> {

@@ -7,7 +7,7 @@ use crate::exchange::OutgoingRequest;
 /// The request as it would go out, line by line, with what proves the sender's identity masked. Number and code are shown:
 /// whoever asks has given them.
 pub(crate) fn shown(request: &OutgoingRequest) -> String {
-    let mut text = format!("POST {}\n", request.url);
+    let mut text = format!("{} {}\n", request.method, request.url);
     for (name, value) in &request.headers {
         // Writing to a text cannot fail.
         let _ = writeln!(text, "{name}: {}", masked(name, value));

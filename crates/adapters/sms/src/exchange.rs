@@ -4,6 +4,7 @@ use std::fmt;
 
 use mobile_bind_domain::Timestamp;
 use mobile_bind_domain::ports::{SendFailure, TextMessage};
+use reqwest::Method;
 use serde::de::DeserializeOwned;
 
 /// When a request is made, and what makes it unlike every other.
@@ -15,9 +16,10 @@ pub(crate) struct Stamp {
     pub nonce: String,
 }
 
-/// A `POST` as it goes out. `Debug` shows neither headers nor body: they hold credentials, numbers and codes.
+/// A request as it goes out. `Debug` shows neither headers nor body: they hold credentials, numbers and codes.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct OutgoingRequest {
+    pub(crate) method: Method,
     /// The whole URL, with the query.
     pub(crate) url: String,
     /// The headers, but for `host` and `content-length`, which follow from the rest.
@@ -86,6 +88,36 @@ impl Fault {
     }
 }
 
+/// What a vendor thinks of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It knows the account, and the secret is right.
+    Known,
+    /// The same; the account may not ask what was asked, or not so. The vendor's code.
+    NotAllowed(String),
+    /// It does not know the account, or the secret is wrong, or out of its time. The vendor's code.
+    Refused(String),
+    /// This kind has no call that would tell.
+    Untold,
+    /// The answer is none of the vendor's. What it was.
+    Unclear(String),
+}
+
+impl Standing {
+    // A code is taken over as every other is.
+    pub(crate) fn not_allowed(code: impl AsRef<str>) -> Self {
+        Self::NotAllowed(Fault::new(SendFailure::Unavailable, code).code)
+    }
+
+    pub(crate) fn refused(code: impl AsRef<str>) -> Self {
+        Self::Refused(Fault::new(SendFailure::Unavailable, code).code)
+    }
+
+    pub(crate) fn unclear(code: impl AsRef<str>) -> Self {
+        Self::Unclear(Fault::new(SendFailure::Unavailable, code).code)
+    }
+}
+
 /// A vendor's language: how a message becomes a request, and what its answer means. It does no I/O.
 pub(crate) trait Vendor: Send + Sync {
     /// The request that sends the message.
@@ -93,6 +125,12 @@ pub(crate) trait Vendor: Send + Sync {
 
     /// The id of the accepted message, or why it was not.
     fn read(&self, answer: &Answer) -> Result<String, Fault>;
+
+    /// A request that sends nothing and costs nothing; signed, where the vendor has a call that only tells.
+    fn inquiry(&self, stamp: &Stamp) -> OutgoingRequest;
+
+    /// What its answer says of the account.
+    fn standing(&self, answer: &Answer) -> Standing;
 }
 
 #[cfg(test)]
@@ -122,7 +160,9 @@ mod tests {
     #[test]
     fn debug_shows_nothing_secret() {
         let headers = vec![("authorization", "Basic s3cret".to_owned())];
-        let request = OutgoingRequest { url: "http://h/?code=0944".to_owned(), headers, body: b"0944".to_vec() };
+        let method = reqwest::Method::POST;
+        let request =
+            OutgoingRequest { method, url: "http://h/?code=0944".to_owned(), headers, body: b"0944".to_vec() };
         assert_eq!(format!("{request:?}"), "OutgoingRequest { .. }");
         assert_eq!(request.header("authorization"), Some("Basic s3cret"));
     }

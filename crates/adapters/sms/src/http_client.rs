@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mobile_bind_domain::Timestamp;
 use mobile_bind_domain::ports::SendFailure;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue};
 
 use crate::exchange::{Answer, Fault, OutgoingRequest};
 
@@ -46,10 +47,21 @@ impl HttpClient {
     }
 
     /// Sends the request, and reads the answer to its end.
-    pub(crate) async fn post(&self, request: &OutgoingRequest, timeout: Duration) -> Result<Answer, Fault> {
-        let built = self.0.post(&request.url).headers(headers(request)?).body(request.body.clone()).timeout(timeout);
+    pub(crate) async fn send(&self, request: &OutgoingRequest, timeout: Duration) -> Result<Answer, Fault> {
+        self.ask(request, timeout).await.map(|(answer, _)| answer)
+    }
+
+    /// The same, and when the answer was made, by the clock of whoever made it.
+    pub(crate) async fn ask(
+        &self,
+        request: &OutgoingRequest,
+        timeout: Duration,
+    ) -> Result<(Answer, Option<Timestamp>), Fault> {
+        let built = self.0.request(request.method.clone(), &request.url).headers(headers(request)?);
+        let built = built.body(request.body.clone()).timeout(timeout);
         let mut response = built.send().await.map_err(|error| not_answered(&error))?;
         let status = response.status().as_u16();
+        let made = response.headers().get(DATE).and_then(|value| date(value.to_str().ok()?));
         let mut body = Vec::new();
         while let Some(part) = response.chunk().await.map_err(|_| Fault::new(SendFailure::Unknown, "cut short"))? {
             if body.len() + part.len() > ANSWER_LIMIT {
@@ -57,8 +69,14 @@ impl HttpClient {
             }
             body.extend_from_slice(&part);
         }
-        Ok(Answer { status, body })
+        Ok((Answer { status, body }, made))
     }
+}
+
+/// A `Date` header (RFC 9110, section 6.6.1).
+fn date(text: &str) -> Option<Timestamp> {
+    let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp().as_second();
+    u64::try_from(at).ok().map(Timestamp::from_seconds)
 }
 
 fn headers(request: &OutgoingRequest) -> Result<HeaderMap, Fault> {

@@ -13,6 +13,7 @@ use crate::bulkhead::Bulkhead;
 use crate::callback::CallbackConfig;
 use crate::config::{BadConfig, Kind, ProviderConfig};
 use crate::dry_run::shown;
+use crate::examination::Endpoint;
 use crate::exchange::{Fault, Vendor};
 use crate::http_client::{HttpClient, Stamps};
 use crate::number::{country, international};
@@ -59,7 +60,7 @@ pub struct Shared {
 }
 
 /// How a provider is reached.
-enum Line {
+pub(crate) enum Line {
     Http(Box<dyn Vendor>, HttpClient, Stamps),
     Smpp(Box<Smpp>),
 }
@@ -117,6 +118,13 @@ impl Provider {
         self.config.kind
     }
 
+    /// Opens the connection of its own that it may have, and keeps it open: receipts come by it.
+    pub fn keep_open(&self) {
+        if let Line::Smpp(smpp) = &self.line {
+            smpp.keep_open();
+        }
+    }
+
     /// What it costs to send a message, in millionths of the operator's currency, and in how many segments it goes.
     fn cost(&self, message: &TextMessage) -> (u64, u64) {
         let country = country(&message.mobile, &self.config.home);
@@ -138,6 +146,15 @@ impl Provider {
         let labels = [("provider", self.name.clone()), ("country", country)];
         counter!(SEGMENTS, &labels).increment(segments);
         counter!(COST, &labels).increment(cost);
+    }
+
+    pub(crate) fn line(&self) -> &Line {
+        &self.line
+    }
+
+    /// Where it is.
+    pub(crate) fn endpoint(&self) -> Result<Endpoint, BadConfig> {
+        self.config.endpoint()
     }
 
     pub(crate) fn callbacks(&self) -> &CallbackConfig {
@@ -197,7 +214,7 @@ impl Provider {
         match &self.line {
             Line::Http(vendor, client, stamps) => {
                 let request = vendor.request(message, &stamps.next());
-                vendor.read(&client.post(&request, self.config.timeout).await?)
+                vendor.read(&client.send(&request, self.config.timeout).await?)
             }
             Line::Smpp(smpp) => smpp.send(message, self.config.timeout).await,
         }

@@ -1,22 +1,26 @@
-//! SMPP 3.4: one session as a transceiver, kept open and opened again when it is lost.
+//! SMPP 3.4: one session as a transceiver, opened when it is needed or wanted, and again when it is lost.
 //! <https://smpp.org/SMPP_v3_4_Issue1_2.pdf>
 
 mod receipt;
 mod session;
 
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use mobile_bind_domain::ports::{SendFailure, TextMessage};
-use rusmpp::CommandStatus;
 use rusmpp::extra::concatenation::SubmitSmMultipartExt;
 use rusmpp::extra::encoding::ucs2::Ucs2;
 use rusmpp::pdus::SubmitSm;
 use rusmpp::values::{Npi, RegisteredDelivery, Ton};
+use rusmpp::{CommandStatus, Pdu};
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+use tracing::debug;
 
 pub(crate) use session::{Receipts, Session, SmppAccount};
 
+use crate::examination::Endpoint;
 use crate::exchange::Fault;
 use crate::number::international;
 use crate::wording::Texts;
@@ -24,23 +28,46 @@ use crate::wording::Texts;
 /// A final receipt, be it good or bad: SMPP 3.4 section 5.2.17.
 const FINAL_RECEIPT: u8 = 1;
 
+/// How long is waited before a lost session is opened again: doubled with every time that fails.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
 /// An account at a message centre.
 pub(crate) struct Smpp {
-    pub(crate) account: SmppAccount,
+    pub(crate) line: Arc<SmppLine>,
     /// `+` and digits, digits (a short code), or a sender's name.
     pub(crate) from: String,
     pub(crate) texts: Texts,
     pub(crate) home: String,
-    pub(crate) receipts: Receipts,
-    /// The session, while there is one.
-    pub(crate) session: Mutex<Option<Session>>,
+    /// Keeps the session open, where that is wanted.
+    keeper: OnceLock<JoinHandle<()>>,
     /// Tells the parts of one long message from those of another.
     pub(crate) reference: AtomicU16,
 }
 
 impl Smpp {
     pub(crate) fn new(account: SmppAccount, from: String, texts: Texts, home: String, receipts: Receipts) -> Self {
-        Self { account, from, texts, home, receipts, session: Mutex::default(), reference: AtomicU16::new(1) }
+        let line = Arc::new(SmppLine { account, receipts, session: Mutex::default() });
+        Self { line, from, texts, home, keeper: OnceLock::new(), reference: AtomicU16::new(1) }
+    }
+
+    /// Opens the session and keeps it open, for as long as this lives: receipts come also where nothing is sent.
+    pub(crate) fn keep_open(&self) {
+        self.keeper.get_or_init(|| tokio::spawn(keep_open(Arc::downgrade(&self.line))));
+    }
+
+    /// Where the centre is.
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        let SmppAccount { host, port, tls, .. } = &self.line.account;
+        Endpoint { host: host.clone(), port: *port, tls: *tls }
+    }
+
+    /// Binds and unbinds, by a session of its own.
+    pub(crate) async fn knock(&self) -> Result<(), Fault> {
+        let session = Session::open(&self.line.account, &self.line.receipts).await?;
+        // Whatever becomes of the courtesy, the account was let in.
+        session.request(Pdu::Unbind).await;
+        Ok(())
     }
 
     /// Submits the message, part by part; answers the first part's id.
@@ -53,31 +80,20 @@ impl Smpp {
     }
 
     async fn submit(&self, parts: Vec<SubmitSm>, left: &AtomicBool) -> Result<String, Fault> {
-        let client = self.client().await?;
+        let session = self.line.session().await?;
         let mut id = None;
         for part in parts {
             left.store(true, Ordering::Relaxed);
-            match client.submit_sm(part).await {
-                Ok(response) => {
-                    id.get_or_insert_with(|| response.message_id().as_str().to_owned());
+            match submitted(&session, part).await {
+                Ok(told) => {
+                    id.get_or_insert(told);
                 }
                 // Some of the message has gone out.
-                Err(error) if id.is_some() => return Err(Fault::new(SendFailure::Unknown, fault(&error).code)),
-                Err(error) => return Err(fault(&error)),
+                Err(fault) if id.is_some() => return Err(Fault { failure: SendFailure::Unknown, ..fault }),
+                Err(fault) => return Err(fault),
             }
         }
         Ok(id.unwrap_or_default())
-    }
-
-    async fn client(&self) -> Result<rusmppc::Client, Fault> {
-        let mut session = self.session.lock().await;
-        if let Some(session) = session.as_ref().filter(|session| session.is_open()) {
-            return Ok(session.client());
-        }
-        let opened = Session::open(&self.account, &self.receipts).await?;
-        let client = opened.client();
-        *session = Some(opened);
-        Ok(client)
     }
 
     /// The message as it is submitted: in the GSM alphabet where that has all its characters, else in UCS-2, and in parts
@@ -101,7 +117,7 @@ impl Smpp {
 
     /// What would be submitted, line by line.
     pub(crate) fn shown(&self, message: &TextMessage) -> String {
-        let account = &self.account;
+        let account = &self.line.account;
         let mut text = format!(
             "bind_transceiver {}:{} tls={} system_id={} password=***\n",
             account.host, account.port, account.tls, account.system_id
@@ -119,26 +135,69 @@ impl Smpp {
     }
 }
 
+impl Drop for Smpp {
+    fn drop(&mut self) {
+        self.keeper.get().inspect(|keeper| keeper.abort());
+    }
+}
+
+/// The way to a message centre.
+pub(crate) struct SmppLine {
+    account: SmppAccount,
+    receipts: Receipts,
+    /// The session, while there is one.
+    session: Mutex<Option<Arc<Session>>>,
+}
+
+impl SmppLine {
+    /// The session, opened where there is none.
+    async fn session(&self) -> Result<Arc<Session>, Fault> {
+        let mut session = self.session.lock().await;
+        if let Some(open) = session.as_ref().filter(|session| session.is_open()) {
+            return Ok(Arc::clone(open));
+        }
+        let opened = Arc::new(Session::open(&self.account, &self.receipts).await?);
+        *session = Some(Arc::clone(&opened));
+        Ok(opened)
+    }
+}
+
+async fn keep_open(line: Weak<SmppLine>) {
+    let mut wait = FIRST_WAIT;
+    while let Some(line) = line.upgrade() {
+        match line.session().await {
+            Ok(session) => {
+                wait = FIRST_WAIT;
+                session.ended().await;
+            }
+            Err(Fault { code, .. }) => {
+                debug!(host = line.account.host, code, "no session with the message centre");
+                wait = (wait * 2).min(LONGEST_WAIT);
+            }
+        }
+        drop(line);
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// Submits one part; answers its id.
+async fn submitted(session: &Session, part: SubmitSm) -> Result<String, Fault> {
+    let Some(response) = session.request(part.into()).await else {
+        return Err(Fault::new(SendFailure::Unknown, "connection lost"));
+    };
+    match (response.status(), response.pdu()) {
+        (CommandStatus::EsmeRok, Some(Pdu::SubmitSmResp(taken))) => Ok(taken.message_id().as_str().to_owned()),
+        (CommandStatus::EsmeRok, _) => Err(Fault::new(SendFailure::Unknown, "another response")),
+        (status, _) => Err(Fault::new(meaning(status), format!("{status:?}"))),
+    }
+}
+
 /// How a sender is written: section 5.2.5 and 5.2.6.
 fn source(from: &str) -> (Ton, Npi, &str) {
     match from.strip_prefix('+') {
         Some(digits) => (Ton::International, Npi::Isdn, digits),
         None if from.bytes().all(|byte| byte.is_ascii_digit()) => (Ton::Unknown, Npi::Isdn, from),
         None => (Ton::Alphanumeric, Npi::Unknown, from),
-    }
-}
-
-/// What an error means for a message whose submission was begun.
-fn fault(error: &rusmppc::error::Error) -> Fault {
-    use rusmppc::error::Error;
-    match error {
-        Error::UnexpectedResponse { response } => {
-            let status = response.status();
-            Fault::new(meaning(status), format!("{status:?}"))
-        }
-        Error::Encode(_) => Fault::new(SendFailure::Unavailable, "not encoded"),
-        Error::ResponseTimeout { .. } => Fault::new(SendFailure::Unknown, "timeout"),
-        _ => Fault::new(SendFailure::Unknown, "connection lost"),
     }
 }
 

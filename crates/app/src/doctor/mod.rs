@@ -1,6 +1,7 @@
 //! `mobile-bind doctor`: looks for what makes a service work worse than it seems to. Each check is a function of the settings
 //! in [`CHECKS`], in a file of its own.
 
+mod providers;
 mod proxies;
 mod start;
 
@@ -32,7 +33,7 @@ pub(crate) trait Check: Send + Sync {
 
 /// Every check, in the order they are shown.
 fn checks() -> Vec<Box<dyn Check>> {
-    vec![Box::new(start::Start), Box::new(proxies::Proxies)]
+    vec![Box::new(start::Start), Box::new(proxies::Proxies), Box::new(providers::Providers)]
 }
 
 /// Goes through all checks, and says what each found.

@@ -90,6 +90,11 @@ impl Attempt {
         Self { provider: "".into(), reference: "".into(), outcome: AttemptOutcome::Unknown, at }
     }
 
+    /// Whether the provider certainly has not got the message, and might take it at another time.
+    pub(crate) fn may_be_tried_again(&self) -> bool {
+        matches!(self.outcome, AttemptOutcome::Limited | AttemptOutcome::Unavailable)
+    }
+
     /// Whether it says that there was no provider to ask.
     pub(crate) fn is_of_nobody(&self) -> bool {
         use AttemptOutcome::{Limited, Refused, Unavailable};

@@ -174,6 +174,9 @@ impl OutboxMessage {
             message.attempts.pop();
         }
         let nobody_is_left = asked.iter().all(Attempt::is_of_nobody);
+        // Of a provider that is asked again the last answer counts, and the list has an end.
+        let asked_again = |known: &Attempt| asked.iter().any(|new| new.provider == known.provider);
+        message.attempts.retain(|known| !(known.may_be_tried_again() && asked_again(known)));
         message.attempts.extend(asked);
         let state = message.outcome();
         message = message.into_state(state, now);

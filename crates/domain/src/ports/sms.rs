@@ -47,7 +47,7 @@ pub struct TextMessage {
 }
 
 /// The providers that are asked to send a message, as a sender goes along; it can be read also where the sender was given
-/// up. A provider that was asked before is not asked again.
+/// up. A provider that was asked before is not asked again, unless it certainly did not take the message, for now.
 #[derive(Clone, Default)]
 pub struct Trail {
     before: Arc<[Box<str>]>,
@@ -67,7 +67,8 @@ impl Trail {
     /// A trail that goes on after these.
     #[must_use]
     pub fn after(attempts: &[Attempt]) -> Self {
-        let before = attempts.iter().map(|attempt| attempt.provider.clone()).collect();
+        let asked = attempts.iter().filter(|attempt| !attempt.may_be_tried_again());
+        let before = asked.map(|attempt| attempt.provider.clone()).collect();
         Self { before, asked: Arc::default() }
     }
 

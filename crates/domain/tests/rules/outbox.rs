@@ -7,7 +7,7 @@ use mobile_bind_domain::outbox::{
     Attempt, AttemptOutcome, DeliveryReceipt, DeliveryState, Due, MessageState, SendStatus,
 };
 use mobile_bind_domain::policy::OutboxPolicy;
-use mobile_bind_domain::ports::{Outgoing, Relay, SendFailure, Store};
+use mobile_bind_domain::ports::{Outgoing, Relay, SendFailure, Store, Trail};
 use mobile_bind_domain::service::Heard;
 use mobile_bind_domain::{ClientType, OutboxMessage, Refusal, Timestamp};
 use proptest::prelude::*;
@@ -142,6 +142,24 @@ fn nothing_is_due_once_no_provider_is_left_to_ask() {
     let Due::Send(again) = last(&world).due(NOW, &policy) else { panic!("it is sent once more") };
     let message = again.asked(vec![Attempt::new("", Err(SendFailure::Unavailable), NOW)], NOW, &policy);
     assert_eq!((message.state, message.sealed, message.due_at), (MessageState::Accepted, None, None));
+}
+
+#[test]
+fn a_provider_that_did_not_take_it_for_now_is_asked_again_and_its_last_answer_counts() {
+    let policy = waits_for_receipts();
+    let mut world = World::new();
+    world.forget_to_relay();
+    world.send(MOBILE, "u").unwrap();
+    let lied = last(&world).asked(vec![Attempt::new("main", Ok("1"), NOW)], NOW, &policy);
+    let busy = lied.asked(vec![Attempt::new("spare", Err(SendFailure::Limited), NOW)], NOW, &policy);
+    assert!(busy.sealed.is_some() && busy.due_at.is_some(), "it is asked once more");
+    let trail = Trail::after(&busy.attempts);
+    assert_eq!(["main", "spare"].map(|name| trail.asked_before(name)), [true, false]);
+    let again = busy.asked(vec![Attempt::new("spare", Err(SendFailure::Unavailable), NOW)], NOW, &policy);
+    assert_eq!(again.attempts.len(), 2);
+    let taken = again.asked(vec![Attempt::new("spare", Ok("2"), NOW)], NOW, &policy);
+    let known: Vec<_> = taken.attempts.iter().map(|attempt| (&*attempt.provider, attempt.outcome)).collect();
+    assert_eq!(known, [("main", AttemptOutcome::Accepted), ("spare", AttemptOutcome::Accepted)]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{Part, Received, Reply, Taken, apart, field, fields};
 use crate::secret::Secret;
 use crate::signing::{percent_encoded, same, sha256_hex};
-use crate::vendors::aliyun::{ALGORITHM, SignedParts, VERSION};
+use crate::vendors::aliyun::{ALGORITHM, INQUIRY, SignedParts, VERSION};
 
 /// <https://help.aliyun.com/zh/sms/developer-reference/api-error-codes> and the gateway's own.
 pub(super) const ERRORS: &[&str] = &[
@@ -118,6 +118,15 @@ impl FakeAliyun {
 }
 
 impl Part for FakeAliyun {
+    fn inquired(&self, request: &Received, now: Timestamp) -> Option<Reply> {
+        if request.header("x-acs-action") != INQUIRY {
+            return None;
+        }
+        let known =
+            || Reply { status: 200, body: json!({"Code": "OK", "SmsSignList": [], "RequestId": "fake"}).to_string() };
+        Some(self.authenticate(request, now).map_or_else(|code| self.error(code), |()| known()))
+    }
+
     fn take(&self, request: &Received, now: Timestamp) -> Result<Taken, &'static str> {
         self.authenticate(request, now)?;
         if request.header("x-acs-action") != "SendSms" || request.header("x-acs-version") != VERSION {

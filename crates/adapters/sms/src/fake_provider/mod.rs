@@ -1,7 +1,8 @@
-//! Fakes of the vendors, over real HTTP: they verify signatures as the vendors do, refuse wrong ones, and can be told to
+//! Fakes of the vendors, over real HTTP or SMPP: they verify signatures as the vendors do, refuse wrong ones, and can be told to
 //! misbehave in every way that a vendor does. For tests, and for trying a configuration with no account.
 
 mod aliyun;
+mod centre;
 mod play;
 mod server;
 mod tencent;
@@ -21,7 +22,7 @@ use crate::secret::Secret;
 pub struct FakeAccount {
     /// Whose language it speaks.
     pub kind: Kind,
-    /// AccessKey id, SecretId or Account SID; empty for a webhook.
+    /// AccessKey id, SecretId, Account SID or system id; empty for a webhook.
     pub account: String,
     /// The secret that goes with it.
     pub secret: Secret,
@@ -67,6 +68,9 @@ pub(crate) struct Reply {
 
 /// One vendor's part in a fake.
 pub(crate) trait Part: Send + Sync {
+    /// The answer to a call that only tells; `None` where it is another one.
+    fn inquired(&self, request: &Received, now: Timestamp) -> Option<Reply>;
+
     /// The message, or the error code that the vendor would give.
     fn take(&self, request: &Received, now: Timestamp) -> Result<Taken, &'static str>;
 

@@ -75,7 +75,7 @@ pub fn documented_errors(kind: Kind) -> &'static [&'static str] {
         Kind::Tencent => super::tencent::ERRORS,
         Kind::Twilio => super::twilio::ERRORS,
         Kind::Webhook => super::webhook::ERRORS,
-        Kind::Smpp => &[],
+        Kind::Smpp => super::centre::ERRORS,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The fakes' HTTP server.
+//! What fakes have in common, and their HTTP server.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,11 +13,14 @@ use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use mobile_bind_domain::Timestamp;
 use mobile_bind_domain::ports::Clock;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::{FakeAccount, Part, Play, Received, Reply, part};
+use super::{FakeAccount, Part, Play, Received, Reply, centre, part};
+use crate::config::Kind;
 
 /// How many requests are kept.
 const KEPT: usize = 1_000;
@@ -38,19 +41,23 @@ pub struct FakeMessage {
 /// Whoever has the phones. It sees whole numbers and codes: it must not be a log.
 pub type Phones = Box<dyn Fn(&FakeMessage) + Send + Sync>;
 
-struct Stage {
-    part: Box<dyn Part>,
+/// What a fake goes by, and what came of it.
+pub(super) struct Stage {
     clock: Arc<dyn Clock>,
     play: Mutex<Play>,
     received: Mutex<VecDeque<Received>>,
-    accepted: AtomicU64,
-    phones: Option<Phones>,
+    pub(super) accepted: AtomicU64,
+    pub(super) phones: Option<Phones>,
+    /// Sessions that were bound, and what ends them: SMPP's alone.
+    pub(super) sessions: AtomicU64,
+    pub(super) hang_up: Notify,
 }
 
 /// A fake that listens, until it is dropped.
 pub struct FakeProvider {
     /// Where it listens.
     pub address: SocketAddr,
+    scheme: &'static str,
     stage: Arc<Stage>,
     server: JoinHandle<()>,
 }
@@ -59,8 +66,7 @@ impl FakeProvider {
     /// Listens at the address; port 0 takes any that is free. What is sent goes to `phones`.
     ///
     /// # Errors
-    /// Where the address is taken, a webhook's secret is none, or the kind is SMPP: message centres that can be tried without an
-    /// account are easily had.
+    /// Where the address is taken, or a webhook's secret is none.
     pub async fn start(
         account: &FakeAccount,
         listen: SocketAddr,
@@ -68,28 +74,31 @@ impl FakeProvider {
         clock: Arc<dyn Clock>,
         phones: Option<Phones>,
     ) -> io::Result<Self> {
-        let no_key = || {
-            io::Error::new(io::ErrorKind::InvalidInput, "a webhook's secret that is no key, or a kind that is not HTTP")
-        };
-        let part = part(account).ok_or_else(no_key)?;
+        let no_key = || io::Error::new(io::ErrorKind::InvalidInput, "a webhook's secret that is no key");
+        let speaks_http = account.kind != Kind::Smpp;
+        let part = if speaks_http { Some(part(account).ok_or_else(no_key)?) } else { None };
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         let stage = Arc::new(Stage {
-            part,
             clock,
             play: Mutex::new(play),
             received: Mutex::default(),
             accepted: AtomicU64::new(0),
             phones,
+            sessions: AtomicU64::new(0),
+            hang_up: Notify::new(),
         });
-        let server = tokio::spawn(serve(listener, Arc::clone(&stage)));
-        Ok(Self { address, stage, server })
+        let server = match part {
+            Some(part) => tokio::spawn(serve(listener, Arc::from(part), Arc::clone(&stage))),
+            None => tokio::spawn(centre::serve(listener, account.clone(), Arc::clone(&stage))),
+        };
+        Ok(Self { address, scheme: if speaks_http { "http" } else { "smpp" }, stage, server })
     }
 
     /// What it is reached at.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// Does something else from now on.
@@ -97,7 +106,18 @@ impl FakeProvider {
         *locked(&self.stage.play) = play;
     }
 
-    /// The last requests, oldest first.
+    /// How many sessions were bound over SMPP.
+    #[must_use]
+    pub fn sessions(&self) -> u64 {
+        self.stage.sessions.load(Ordering::Relaxed)
+    }
+
+    /// Ends all sessions over SMPP.
+    pub fn hang_up(&self) {
+        self.stage.hang_up.notify_waiters();
+    }
+
+    /// The last requests over HTTP, oldest first.
     #[must_use]
     pub fn received(&self) -> Vec<Received> {
         locked(&self.stage.received).iter().cloned().collect()
@@ -111,14 +131,19 @@ impl Drop for FakeProvider {
     }
 }
 
-async fn serve(listener: TcpListener, stage: Arc<Stage>) {
+/// What a fake does with good requests at the moment.
+pub(super) fn current_play(stage: &Stage) -> Play {
+    locked(&stage.play).clone()
+}
+
+async fn serve(listener: TcpListener, part: Arc<dyn Part>, stage: Arc<Stage>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 let Ok((stream, _)) = accepted else { continue };
-                let stage = Arc::clone(&stage);
-                let service = service_fn(move |request| answer(Arc::clone(&stage), request));
+                let (part, stage) = (Arc::clone(&part), Arc::clone(&stage));
+                let service = service_fn(move |request| answer(Arc::clone(&part), Arc::clone(&stage), request));
                 let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
                 // A connection that breaks is the client's affair, or was ordered.
                 connections.spawn(async move { connection.await.ok() });
@@ -128,7 +153,7 @@ async fn serve(listener: TcpListener, stage: Arc<Stage>) {
     }
 }
 
-async fn answer(stage: Arc<Stage>, request: Request<Incoming>) -> io::Result<Response<FakeBody>> {
+async fn answer(part: Arc<dyn Part>, stage: Arc<Stage>, request: Request<Incoming>) -> io::Result<Response<FakeBody>> {
     let (head, body) = request.into_parts();
     let too_long = |_| io::Error::other("too long a request");
     let body = Limited::new(body, BODY_LIMIT).collect().await.map_err(too_long)?.to_bytes();
@@ -143,24 +168,28 @@ async fn answer(stage: Arc<Stage>, request: Request<Incoming>) -> io::Result<Res
         body: body.to_vec(),
         accepted: false,
     };
-    let taken = stage.part.take(&received, stage.clock.now());
+    let now = stage.clock.now();
+    let response = |reply, cut| response(reply, cut, now);
+    if let Some(reply) = part.inquired(&received, now) {
+        return response(reply, false);
+    }
+    let taken = part.take(&received, now);
     received.accepted = taken.is_ok();
     keep(&stage, received);
     let message = match taken {
         Ok(message) => message,
-        Err(code) => return response(stage.part.error(code), false),
+        Err(code) => return response(part.error(code), false),
     };
-    let play = locked(&stage.play).clone();
-    match play {
-        Play::Accept | Play::Lie | Play::Cut => {
+    match current_play(&stage) {
+        play @ (Play::Accept | Play::Lie | Play::Cut) => {
             let id = format!("fake-{}", stage.accepted.fetch_add(1, Ordering::Relaxed) + 1);
-            let reply = stage.part.accepted(&id, &message);
+            let reply = part.accepted(&id, &message);
             if let Some(phones) = stage.phones.as_ref().filter(|_| play != Play::Lie) {
                 phones(&FakeMessage { id, to: message.to, text: message.what });
             }
             response(reply, play == Play::Cut)
         }
-        Play::Error(code) => response(stage.part.error(&code), false),
+        Play::Error(code) => response(part.error(&code), false),
         Play::Status(status) => {
             response(Reply { status, body: "<html><body>Bad luck</body></html>".to_owned() }, false)
         }
@@ -178,11 +207,15 @@ fn keep(stage: &Stage, received: Received) {
     kept.push_back(received);
 }
 
-fn response(reply: Reply, cut: bool) -> io::Result<Response<FakeBody>> {
+/// Says in `Date` what the fake's own clock says.
+fn response(reply: Reply, cut: bool, now: Timestamp) -> io::Result<Response<FakeBody>> {
     let whole = Bytes::from(reply.body);
     let part = if cut { whole.slice(..whole.len() / 2) } else { whole.clone() };
     let body = FakeBody { length: whole.len() as u64, part: Some(part), cut };
+    let at = i64::try_from(now.as_seconds()).ok().and_then(|at| jiff::Timestamp::from_second(at).ok());
+    let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at.unwrap_or_default());
     let builder = Response::builder().status(reply.status).header("content-type", "application/json");
+    let builder = builder.header("date", date.map_err(io::Error::other)?);
     builder.body(body).map_err(io::Error::other)
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Part, Received, Reply, Taken, apart};
 use crate::secret::Secret;
 use crate::signing::same;
-use crate::vendors::tencent::{ALGORITHM, SERVICE, SignedParts, VERSION};
+use crate::vendors::tencent::{ALGORITHM, INQUIRY, SERVICE, SignedParts, VERSION};
 
 /// <https://cloud.tencent.com/document/api/382/52075>, those that sending one message can meet.
 pub(super) const ERRORS: &[&str] = &[
@@ -106,6 +106,17 @@ impl FakeTencent {
 }
 
 impl Part for FakeTencent {
+    fn inquired(&self, request: &Received, now: Timestamp) -> Option<Reply> {
+        if request.header("x-tc-action") != INQUIRY {
+            return None;
+        }
+        let known = || {
+            let body = json!({"Response": {"DescribeSignListStatusSet": [], "RequestId": "fake"}});
+            Reply { status: 200, body: body.to_string() }
+        };
+        Some(self.authenticate(request, now).map_or_else(|code| self.error(code), |()| known()))
+    }
+
     fn take(&self, request: &Received, now: Timestamp) -> Result<Taken, &'static str> {
         self.authenticate(request, now)?;
         if request.header("x-tc-action") != "SendSms" || request.header("x-tc-version") != VERSION {

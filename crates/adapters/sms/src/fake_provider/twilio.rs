@@ -20,13 +20,25 @@ pub(super) struct FakeTwilio {
     pub(super) secret: Secret,
 }
 
-impl Part for FakeTwilio {
-    fn take(&self, request: &Received, _: Timestamp) -> Result<Taken, &'static str> {
+impl FakeTwilio {
+    fn authenticate(&self, request: &Received) -> Result<(), &'static str> {
         let credentials = format!("{}:{}", self.id, self.secret.expose());
         let expected = format!("Basic {}", BASE64.encode(credentials.as_bytes()));
-        if !same(&expected, request.header("authorization")) {
-            return Err("20003");
+        if same(&expected, request.header("authorization")) { Ok(()) } else { Err("20003") }
+    }
+}
+
+impl Part for FakeTwilio {
+    fn inquired(&self, request: &Received, _: Timestamp) -> Option<Reply> {
+        if request.method != "GET" || request.path != format!("/2010-04-01/Accounts/{}.json", self.id) {
+            return None;
         }
+        let known = || Reply { status: 200, body: json!({"sid": self.id, "status": "active"}).to_string() };
+        Some(self.authenticate(request).map_or_else(|code| self.error(code), |()| known()))
+    }
+
+    fn take(&self, request: &Received, _: Timestamp) -> Result<Taken, &'static str> {
+        self.authenticate(request)?;
         if request.path != format!("/2010-04-01/Accounts/{}/Messages.json", self.id) || request.method != "POST" {
             return Err("20404");
         }

@@ -31,6 +31,10 @@ struct Data {
 }
 
 impl Part for FakeWebhook {
+    fn inquired(&self, request: &Received, _: Timestamp) -> Option<Reply> {
+        (request.method == "HEAD").then(|| Reply { status: 405, body: String::new() })
+    }
+
     fn take(&self, request: &Received, now: Timestamp) -> Result<Taken, &'static str> {
         let (id, timestamp) = (request.header("webhook-id"), request.header("webhook-timestamp"));
         let expected = self.key.signature(id, timestamp, &request.body);

@@ -4,9 +4,10 @@
 
 use data_encoding::HEXLOWER;
 use mobile_bind_domain::ports::{SendFailure, TextMessage};
+use reqwest::Method;
 use serde::Deserialize;
 
-use crate::exchange::{Answer, Fault, OutgoingRequest, Stamp, Vendor};
+use crate::exchange::{Answer, Fault, OutgoingRequest, Stamp, Standing, Vendor};
 use crate::number::international;
 use crate::secret::Secret;
 use crate::signing::{hmac_sha256, percent_encoded, sha256_hex};
@@ -16,6 +17,8 @@ use crate::wording::{Templates, filled};
 pub(crate) const URL: &str = "https://dysmsapi.aliyuncs.com";
 /// The API's version.
 pub(crate) const VERSION: &str = "2017-05-25";
+/// The call that lists the account's signatures.
+pub(crate) const INQUIRY: &str = "QuerySmsSignList";
 /// The name of the signature.
 pub(crate) const ALGORITHM: &str = "ACS3-HMAC-SHA256";
 
@@ -43,18 +46,55 @@ impl Vendor for Aliyun {
         let parameters: serde_json::Map<_, _> =
             parameters.map(|(name, value)| (name.clone(), filled(value, message).into())).collect();
         let template = self.templates.find(message.purpose, message.language).unwrap_or_default();
-        // Sorted by name, as the signature wants them.
-        let query = [
-            ("PhoneNumbers", number.as_str()),
-            ("SignName", &self.sign_name),
-            ("TemplateCode", template),
-            ("TemplateParam", &serde_json::Value::Object(parameters).to_string()),
-        ]
-        .map(|(name, value)| format!("{name}={}", percent_encoded(value)))
-        .join("&");
+        let parameters = serde_json::Value::Object(parameters).to_string();
+        self.signed(
+            "SendSms",
+            &[
+                ("PhoneNumbers", number.as_str()),
+                ("SignName", &self.sign_name),
+                ("TemplateCode", template),
+                ("TemplateParam", &parameters),
+            ],
+            stamp,
+        )
+    }
+
+    fn read(&self, answer: &Answer) -> Result<String, Fault> {
+        let Some(body) = answer.json::<Body>() else { return Err(answer.unreadable()) };
+        match body.code.as_str() {
+            "OK" => Ok(body.biz_id.unwrap_or_default()),
+            code => Err(Fault::new(meaning(code), code)),
+        }
+    }
+
+    /// <https://help.aliyun.com/zh/sms/developer-reference/api-dysmsapi-2017-05-25-querysmssignlist>
+    fn inquiry(&self, stamp: &Stamp) -> OutgoingRequest {
+        self.signed(INQUIRY, &[("PageIndex", "1"), ("PageSize", "1")], stamp)
+    }
+
+    /// The gateway looks at the signature first: whatever else it says, it knows the account.
+    /// <https://api.aliyun.com/document/Dysmsapi/2017-05-25/errorCode>
+    fn standing(&self, answer: &Answer) -> Standing {
+        let Some(Body { code, .. }) = answer.json() else { return Standing::Unclear(answer.unreadable().code) };
+        let is_of_the_secret =
+            ["InvalidAccessKeyId", "SignatureDoesNotMatch", "IncompleteSignature", "InvalidTimeStamp"];
+        match code.as_str() {
+            "OK" => Standing::Known,
+            _ if is_of_the_secret.iter().any(|begin| code.starts_with(begin)) => Standing::refused(code),
+            _ if answer.status >= 500 => Standing::unclear(code),
+            _ => Standing::not_allowed(code),
+        }
+    }
+}
+
+impl Aliyun {
+    /// A call with these parameters, which are sorted by name, as the signature wants them.
+    fn signed(&self, action: &str, parameters: &[(&str, &str)], stamp: &Stamp) -> OutgoingRequest {
+        let encoded = parameters.iter().map(|(name, value)| format!("{name}={}", percent_encoded(value)));
+        let query = encoded.collect::<Vec<_>>().join("&");
         let date = i64::try_from(stamp.at.as_seconds()).ok().and_then(|at| jiff::Timestamp::from_second(at).ok());
         let mut headers = vec![
-            ("x-acs-action", "SendSms".to_owned()),
+            ("x-acs-action", action.to_owned()),
             ("x-acs-content-sha256", sha256_hex(b"")),
             ("x-acs-date", date.unwrap_or_default().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
             ("x-acs-signature-nonce", stamp.nonce.clone()),
@@ -65,15 +105,7 @@ impl Vendor for Aliyun {
         let request = SignedParts { method: "POST", path: "/", query: &query, headers: &signed, body: b"" };
         let authorization = request.authorization(&self.access_key_id, &self.access_key_secret);
         headers.push(("authorization", authorization));
-        OutgoingRequest { url: format!("{}/?{query}", self.url), headers, body: Vec::new() }
-    }
-
-    fn read(&self, answer: &Answer) -> Result<String, Fault> {
-        let Some(body) = answer.json::<Body>() else { return Err(answer.unreadable()) };
-        match body.code.as_str() {
-            "OK" => Ok(body.biz_id.unwrap_or_default()),
-            code => Err(Fault::new(meaning(code), code)),
-        }
+        OutgoingRequest { method: Method::POST, url: format!("{}/?{query}", self.url), headers, body: Vec::new() }
     }
 }
 

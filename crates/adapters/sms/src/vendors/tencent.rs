@@ -3,9 +3,10 @@
 
 use data_encoding::HEXLOWER;
 use mobile_bind_domain::ports::{SendFailure, TextMessage};
+use reqwest::Method;
 use serde::{Deserialize, Serialize};
 
-use crate::exchange::{Answer, Fault, OutgoingRequest, Stamp, Vendor};
+use crate::exchange::{Answer, Fault, OutgoingRequest, Stamp, Standing, Vendor};
 use crate::number::international;
 use crate::secret::Secret;
 use crate::signing::{hmac_sha256, sha256_hex};
@@ -15,6 +16,8 @@ use crate::wording::{Templates, filled};
 pub(crate) const URL: &str = "https://sms.tencentcloudapi.com";
 /// The API's version.
 pub(crate) const VERSION: &str = "2021-01-11";
+/// The call that tells of the account's signatures.
+pub(crate) const INQUIRY: &str = "DescribeSmsSignList";
 /// The name of the signature.
 pub(crate) const ALGORITHM: &str = "TC3-HMAC-SHA256";
 /// The product's name in the signature.
@@ -57,21 +60,7 @@ impl Vendor for Tencent {
             template_param_set: self.parameters.iter().map(|value| filled(value, message)).collect(),
         };
         // Text and lists of text are always JSON.
-        let body = serde_json::to_vec(&parameters).unwrap_or_default();
-        let (content_type, timestamp) = ("application/json", stamp.at.as_seconds());
-        let signed = SignedParts { host: &self.host, content_type, timestamp, service: SERVICE, body: &body };
-        let authorization = signed.authorization(&self.secret_id, &self.secret_key);
-        let mut headers = vec![
-            ("authorization", authorization),
-            ("content-type", content_type.to_owned()),
-            ("x-tc-action", "SendSms".to_owned()),
-            ("x-tc-timestamp", timestamp.to_string()),
-            ("x-tc-version", VERSION.to_owned()),
-        ];
-        if !self.region.is_empty() {
-            headers.push(("x-tc-region", self.region.clone()));
-        }
-        OutgoingRequest { url: format!("{}/", self.url), headers, body }
+        self.signed("SendSms", serde_json::to_vec(&parameters).unwrap_or_default(), stamp)
     }
 
     fn read(&self, answer: &Answer) -> Result<String, Fault> {
@@ -84,6 +73,43 @@ impl Vendor for Tencent {
             "Ok" => Ok(status.serial_no.unwrap_or_default()),
             code => Err(Fault::new(meaning(code), code)),
         }
+    }
+
+    /// <https://cloud.tencent.com/document/api/382/55979>; the signature's id is anybody's.
+    fn inquiry(&self, stamp: &Stamp) -> OutgoingRequest {
+        self.signed(INQUIRY, br#"{"SignIdSet":[1],"International":0}"#.to_vec(), stamp)
+    }
+
+    /// The gateway looks at the signature first: whatever else it says, it knows the account.
+    /// <https://cloud.tencent.com/document/api/382/52075>
+    fn standing(&self, answer: &Answer) -> Standing {
+        let Some(Body { response }) = answer.json() else { return Standing::Unclear(answer.unreadable().code) };
+        match response.error {
+            None => Standing::Known,
+            Some(VendorError { code }) if code.starts_with("AuthFailure.Unauthorized") => Standing::not_allowed(code),
+            Some(VendorError { code }) if code.starts_with("AuthFailure") => Standing::refused(code),
+            Some(VendorError { code }) if code.starts_with("InternalError") => Standing::unclear(code),
+            Some(VendorError { code }) => Standing::not_allowed(code),
+        }
+    }
+}
+
+impl Tencent {
+    fn signed(&self, action: &str, body: Vec<u8>, stamp: &Stamp) -> OutgoingRequest {
+        let (content_type, timestamp) = ("application/json", stamp.at.as_seconds());
+        let signed = SignedParts { host: &self.host, content_type, timestamp, service: SERVICE, body: &body };
+        let authorization = signed.authorization(&self.secret_id, &self.secret_key);
+        let mut headers = vec![
+            ("authorization", authorization),
+            ("content-type", content_type.to_owned()),
+            ("x-tc-action", action.to_owned()),
+            ("x-tc-timestamp", timestamp.to_string()),
+            ("x-tc-version", VERSION.to_owned()),
+        ];
+        if !self.region.is_empty() {
+            headers.push(("x-tc-region", self.region.clone()));
+        }
+        OutgoingRequest { method: Method::POST, url: format!("{}/", self.url), headers, body }
     }
 }
 

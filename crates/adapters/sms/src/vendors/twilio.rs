@@ -2,9 +2,10 @@
 
 use data_encoding::BASE64;
 use mobile_bind_domain::ports::{SendFailure, TextMessage};
+use reqwest::Method;
 use serde::Deserialize;
 
-use crate::exchange::{Answer, Fault, OutgoingRequest, Stamp, Vendor};
+use crate::exchange::{Answer, Fault, OutgoingRequest, Stamp, Standing, Vendor};
 use crate::number::international;
 use crate::secret::Secret;
 use crate::wording::Texts;
@@ -37,11 +38,11 @@ impl Vendor for Twilio {
             body.append_pair("StatusCallback", &self.callback);
         }
         let body = body.finish();
-        let credentials = format!("{}:{}", self.account_sid, self.auth_token.expose());
         OutgoingRequest {
+            method: Method::POST,
             url: format!("{}/2010-04-01/Accounts/{}/Messages.json", self.url, self.account_sid),
             headers: vec![
-                ("authorization", format!("Basic {}", BASE64.encode(credentials.as_bytes()))),
+                ("authorization", self.authorization()),
                 ("content-type", "application/x-www-form-urlencoded".to_owned()),
             ],
             body: body.into_bytes(),
@@ -66,6 +67,42 @@ impl Vendor for Twilio {
             _ => Err(answer.unreadable()),
         }
     }
+
+    /// <https://www.twilio.com/docs/iam/api/account>
+    fn inquiry(&self, _: &Stamp) -> OutgoingRequest {
+        OutgoingRequest {
+            method: Method::GET,
+            url: format!("{}/2010-04-01/Accounts/{}.json", self.url, self.account_sid),
+            headers: vec![("authorization", self.authorization())],
+            body: Vec::new(),
+        }
+    }
+
+    fn standing(&self, answer: &Answer) -> Standing {
+        let told = || answer.json::<VendorError>().and_then(|error| error.code).map(|code| code.to_string());
+        match answer.status {
+            200 => match answer.json::<Account>() {
+                Some(Account { status }) if status == "active" => Standing::Known,
+                Some(Account { status }) => Standing::refused(format!("account {status}")),
+                None => Standing::Unclear(answer.unreadable().code),
+            },
+            401 | 404 => Standing::refused(told().unwrap_or_else(|| answer.unreadable().code)),
+            403 => Standing::not_allowed(told().unwrap_or_else(|| answer.unreadable().code)),
+            _ => Standing::Unclear(answer.unreadable().code),
+        }
+    }
+}
+
+impl Twilio {
+    fn authorization(&self) -> String {
+        let credentials = format!("{}:{}", self.account_sid, self.auth_token.expose());
+        format!("Basic {}", BASE64.encode(credentials.as_bytes()))
+    }
+}
+
+#[derive(Deserialize)]
+struct Account {
+    status: String,
 }
 
 #[derive(Deserialize)]

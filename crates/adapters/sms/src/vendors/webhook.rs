@@ -7,9 +7,10 @@
 
 use data_encoding::BASE64;
 use mobile_bind_domain::ports::{SendFailure, TextMessage};
+use reqwest::Method;
 use serde::{Deserialize, Serialize};
 
-use crate::exchange::{Answer, Fault, OutgoingRequest, Stamp, Vendor};
+use crate::exchange::{Answer, Fault, OutgoingRequest, Stamp, Standing, Vendor};
 use crate::number::international;
 use crate::receipts::{Receipt, ReceiptState};
 use crate::secret::Secret;
@@ -114,6 +115,7 @@ impl Vendor for Webhook {
         let (id, timestamp) = (format!("msg_{}", stamp.nonce), stamp.at.as_seconds().to_string());
         let signature = self.key.signature(&id, &timestamp, &body);
         OutgoingRequest {
+            method: Method::POST,
             url: self.url.clone(),
             headers: vec![
                 ("content-type", "application/json".to_owned()),
@@ -136,6 +138,15 @@ impl Vendor for Webhook {
             422 => Err(Fault::new(SendFailure::Refused, "http 422")),
             _ => Err(answer.unreadable()),
         }
+    }
+
+    /// Standard Webhooks has no call that would only tell.
+    fn inquiry(&self, _: &Stamp) -> OutgoingRequest {
+        OutgoingRequest { method: Method::HEAD, url: self.url.clone(), headers: Vec::new(), body: Vec::new() }
+    }
+
+    fn standing(&self, _: &Answer) -> Standing {
+        Standing::Untold
     }
 }
 
