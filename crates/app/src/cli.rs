@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::account::{self, AccountCommand};
 use crate::ambient::SystemRandomness;
+use crate::audit_commands::{self, AuditCommand};
 use crate::copy::copy;
 use crate::doctor;
 use crate::fill::fill;
@@ -60,6 +61,9 @@ enum Command {
     /// Looks accounts up, and does what their owners or the shop want done.
     #[command(subcommand)]
     Account(AccountCommand),
+    /// Looks into the audit: what was decided, for whom and why.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Looks after the database.
     #[command(subcommand)]
     Db(DbCommand),
@@ -180,6 +184,7 @@ impl CommandLine {
                 print(&runtime()?.block_on(copy(&load(&overrides)?, &from, &to))?)
             }
             Command::Account(command) => runtime()?.block_on(account::run(&load(&overrides)?, command)),
+            Command::Audit(command) => runtime()?.block_on(audit_commands::run(&load(&overrides)?, command)),
             Command::Doctor => {
                 let settings = load(&overrides)?;
                 runtime()?.block_on(doctor::doctor(&settings, &mut std::io::stdout()))

@@ -1,5 +1,5 @@
 //! Orders to a running service, through the Unix socket `{data_dir}/control.sock` (mode 0600). A connection carries one line
-//! of JSON each way: an [`Order`], as `{"command": "backup", "to": "/an/absolute/path"}`, and `{"done": …}` or
+//! of JSON each way: an [`Order`], as `{"backup": {"to": "/an/absolute/path"}}`, and `{"done": …}` or
 //! `{"error": "…"}`.
 
 use std::fs::{self, Permissions};

@@ -4,6 +4,7 @@
 mod account;
 pub mod ambient;
 pub mod app;
+mod audit_commands;
 mod audit_text;
 mod backup;
 mod checksum;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::account::AccountRequest;
+use crate::audit_commands::AuditOrder;
 use crate::control;
 use crate::desk::Desk;
 use crate::settings::Settings;
@@ -18,12 +19,14 @@ use crate::stores::store_folder;
 
 /// An order.
 #[derive(Debug, Deserialize, Serialize)]
-#[serde(tag = "command", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Order {
     /// Write a backup to an absolute path. Answers the sequence of the last change in it.
     Backup { to: PathBuf },
     /// Something about an account.
     Account(AccountRequest),
+    /// Something about the audit.
+    Audit(AuditOrder),
 }
 
 impl Order {
@@ -35,6 +38,7 @@ impl Order {
         match self {
             Self::Backup { to } => answer(&desk.back_up(&to).await?),
             Self::Account(request) => request.carry_out(&desk.service).await,
+            Self::Audit(order) => order.carry_out(&desk.service).await,
         }
     }
 }

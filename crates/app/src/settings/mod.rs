@@ -16,7 +16,7 @@ pub use quota::QuotaText;
 pub use refuse::refuse_unsafe;
 pub use secret::SecretText;
 pub use shape::{
-    Captcha, Code, ConsoleSettings, Cors, Dev, Environment, ForwardedHeader, LimitMode, Limits, Log, LogFormat,
+    Audit, Captcha, Code, ConsoleSettings, Cors, Dev, Environment, ForwardedHeader, LimitMode, Limits, Log, LogFormat,
     Metrics, Migrate, Numbers, Pages, PlatformSource, Platforms, PostgresSettings, ProofSetting, Rebind, Recycled,
     Referrer, Register, Server, Session, Settings, Shop, SledSettings, Sms, SmsProvider, SmsSenderName, Telemetry,
     TokenAlgorithm, TokenFormat, Tokens,

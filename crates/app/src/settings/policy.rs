@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use mobile_bind_domain::policy::{self, NumberPolicy, OutboxPolicy, SessionPolicy};
 use mobile_bind_domain::{self as domain, AppId, CodeLength, MobileRule, Platform, PlatformProof, Policy};
 
+use super::shape::DAY;
 use super::{Environment, LimitMode, Limits, Platforms, ProofSetting, QuotaText, Rebind, Recycled, Settings};
 
 impl Settings {
@@ -53,6 +54,8 @@ impl Settings {
         policy.limits = limits(&self.limits)?;
         policy.sending_patience = Duration::from_secs(self.sms.timeout_s.saturating_mul(2));
         policy.outbox = self.outbox()?;
+        anyhow::ensure!(self.audit.retention_days > 0, "audit.retention_days must be at least 1");
+        policy.audit_retention = Duration::from_secs(self.audit.retention_days.saturating_mul(DAY));
         Ok(policy)
     }
 }

@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use mobile_bind_domain::Policy;
 use mobile_bind_domain::mobile::DEFAULT_PATTERN;
 use mobile_bind_domain::policy::{Limits as DomainLimits, SessionPolicy};
 use mobile_bind_http::Capacity;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{QuotaText, SecretText};
+
+/// The seconds of a day.
+pub(super) const DAY: u64 = 86_400;
 
 macro_rules! choice {
     ($(#[$docs:meta])* $name:ident { $($(#[$variant_docs:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
@@ -168,6 +172,7 @@ pub struct Settings {
     pub session: Session,
     pub sms: Sms,
     pub limits: Limits,
+    pub audit: Audit,
     pub captcha: Captcha,
     pub cors: Cors,
     pub pages: Pages,
@@ -334,6 +339,10 @@ section! {
     }
 }
 section! {
+    /// What is kept of what was decided.
+    Audit { retention_days: u64 = Policy::default().audit_retention.as_secs() / DAY }
+}
+section! {
     /// The quotas.
     Limits {
         mode: LimitMode = LimitMode::Enforce,
@@ -461,6 +470,7 @@ impl Default for Settings {
             session: Session::default(),
             sms: Sms::default(),
             limits: Limits::default(),
+            audit: Audit::default(),
             captcha: Captcha::default(),
             cors: Cors::default(),
             pages: Pages::default(),

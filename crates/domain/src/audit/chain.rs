@@ -179,11 +179,8 @@ impl<'k> Verifier<'k> {
 
     fn begins(&mut self, checkpoint: &Checkpoint) {
         self.findings.first_segment = Some(checkpoint.segment);
-        if checkpoint.segment > 1 && checkpoint.at < self.kept_since {
-            // The one before it is older, and was dropped in its time.
-            return;
-        }
-        if checkpoint.segment > 1 && checkpoint.at.since(self.kept_since) > crate::audit::FLUSH_EVERY * 60 {
+        // What was dropped in its time has left an old one in front.
+        if checkpoint.segment > 1 && checkpoint.at >= self.kept_since {
             self.problem(format!(
                 "the segments before {} are missing, though they are not old enough to be dropped",
                 checkpoint.segment

@@ -14,5 +14,5 @@ mod rule;
 pub use chain::{Checkpoint, Findings, SegmentMac, Verifier};
 pub use event::{Actor, AuditAction, AuditEvent, AuditMark, AuditNode, AuditedNumber, RecordedEvent, RequestId};
 pub(crate) use events::{by_client, of_bind, refused};
-pub use refusals::{FLUSH_EVERY, Refusals};
+pub use refusals::Refusals;
 pub use rule::words;

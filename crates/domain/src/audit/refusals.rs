@@ -8,7 +8,7 @@ use super::event::{AuditAction, AuditEvent, AuditMark};
 use crate::{AddressBlock, Timestamp};
 
 /// How often what was summed up is written.
-pub const FLUSH_EVERY: Duration = Duration::from_secs(60);
+const FLUSH_EVERY: Duration = Duration::from_secs(60);
 
 /// So many alike are written one by one within that time, where they commit something anyway.
 const EACH: u32 = 5;

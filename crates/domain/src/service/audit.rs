@@ -189,11 +189,14 @@ impl Service {
 
     async fn drop_old(&self, node: AuditNode, now: Timestamp) -> Result<(), StoreError> {
         let kept_since = before(now, self.policy.audit_retention);
-        let mut old = self.store.audit().checkpoints(node, 0, AT_A_TIME + 1).await?;
-        // The last one stays: the next goes on from it.
-        old.pop();
-        for checkpoint in old.into_iter().take_while(|checkpoint| checkpoint.at < kept_since) {
-            let Checkpoint { segment, last, .. } = checkpoint;
+        let old = self.store.audit().checkpoints(node, 0, AT_A_TIME + 1).await?;
+        // One that is old stays in front, which shows that nothing younger was dropped.
+        for pair in old.windows(2) {
+            let [Checkpoint { segment, last, .. }, next] = pair else { continue };
+            if next.at >= kept_since {
+                break;
+            }
+            let (segment, last) = (*segment, *last);
             match self.store.commit(Change::writing(Write::DropSegment { node, segment, last })).await {
                 Ok(_) | Err(CommitError::Conflict) => {}
                 Err(CommitError::Store(error)) => return Err(error),

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod administration;
+mod audit;
 mod caller;
 mod changing_hands;
 mod checks;
