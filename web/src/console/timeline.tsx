@@ -22,8 +22,8 @@ export function Timeline({ events, words, tag }: Properties) {
           <p>
             <strong>{words.actions[event.action] ?? event.action}</strong>
             {event.times > 1 && ` × ${new Intl.NumberFormat(tag).format(event.times)}`}
-            {/* A try says by itself what was wrong. */}
-            {event.rule && event.action !== "try" && `: ${words.reasons[event.rule] ?? event.reason}`}
+            {/* A try of a code says by itself that it was wrong. */}
+            {event.rule && event.rule !== "code_wrong" && `: ${words.reasons[event.rule] ?? event.reason}`}
             {event.until !== null && ` (${words.until} ${moment(event.until, tag)})`}
           </p>
           <p class="quiet">{about(event, words)}</p>

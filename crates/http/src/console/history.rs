@@ -21,11 +21,17 @@ const STEPS_OF_A_DAY: usize = 144;
 const MESSAGES: &str = "mobile_bind_sms_messages_total";
 
 /// Outcomes of a bind that only whoever had the right code hears of: the code is looked at before all of them.
-const AFTER_THE_CODE: [&str; 7] = [
+const AFTER_THE_CODE: [&str; 13] = [
     "done",
     "openid_missing",
     "held_by_other",
     "held_by_caller",
+    "old_code_wanted",
+    "old_code_expired",
+    "old_code_wrong",
+    "number_change_denied",
+    "number_changed_lately",
+    "number_recycled",
     "number_forbidden",
     "account_disabled",
     "account_awaiting_approval",
