@@ -39,7 +39,12 @@ const PATIENCE: Duration = Duration::from_secs(4);
 
 pub(crate) async fn play(folder: &Path) -> Result<Findings> {
     allow(2 * u64::try_from(SENDS)?)?;
-    let settings = [("SMS__TIMEOUT_S", HANG.as_secs().to_string()), ("SMS__MAX_IN_FLIGHT", SENDS.to_string())];
+    let settings = [
+        ("SMS__TIMEOUT_S", HANG.as_secs().to_string()),
+        // Whoever asked waits as long as the provider may take: the worst for everybody else.
+        ("SMS__ANSWER_AFTER_MS", (HANG * 2).as_millis().to_string()),
+        ("SMS__MAX_IN_FLIGHT", SENDS.to_string()),
+    ];
     let server = Server::start_with(Setup::Sled, folder, &settings).await?;
     let people = Arc::new(People::default());
     let crowd = Arc::new(Crowd::default());
