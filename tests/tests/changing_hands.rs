@@ -172,11 +172,11 @@ async fn a_recycled_number_is_entered_alone() {
             let owner = shop.bind(OWNER, NEW, "").await;
             shop.0.clock.advance(89 * DAYS);
             let early = shop.bind(STRANGER, NEW, "weixin_openid=o1").await;
-            assert_eq!(early.field("id"), owner.field("id"));
+            assert_eq!(early.field("id"), owner.field("id"), "{}", early.text);
             assert!(shop.number_of(owner.field("token")).await.is_some(), "not silent for long enough");
             shop.0.clock.advance(91 * DAYS);
             let late = shop.bind(STRANGER, NEW, "weixin_openid=o2").await;
-            assert_eq!(late.field("id"), owner.field("id"));
+            assert_eq!(late.field("id"), owner.field("id"), "{}", late.text);
             assert_eq!(shop.number_of(owner.field("token")).await, None, "whoever had the number before is out");
             assert!(shop.number_of(late.field("token")).await.is_some());
         },

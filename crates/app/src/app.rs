@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use mobile_bind_domain::outbox::DeliveryReceipt;
 use mobile_bind_domain::ports::{Clock, CodeSource, RandomCodes, Randomness, SmsSender, TokenIssuer};
-use mobile_bind_domain::{Outbox, PlatformProof, Service};
+use mobile_bind_domain::{Outbox, PlatformProof, Policy, Service, Timestamp};
 use mobile_bind_http::{Console, ConsoleParts, Parts, Presentation, Recorder};
 use mobile_bind_jwt::{JwtIssuer, OpaqueIssuer};
 use mobile_bind_platforms::fake::FakePlatforms;
@@ -34,6 +34,22 @@ use crate::providers;
 use crate::settings::{Environment, Settings, SmsSenderName, TokenFormat, refuse_unsafe};
 use crate::stores::{OpenStore, cache_bytes, store_folder};
 use crate::telemetry::TracedRequests;
+
+/// Warns of what lets people in who need prove nothing.
+fn announce(settings: &Settings, policy: &Policy, now: Timestamp) {
+    if policy.platform_proof == PlatformProof::Trust {
+        warn!("platform_proof is \"trust\": openids are believed, and whoever knows one enters its account");
+    } else if settings.fakes_platforms() {
+        warn!("platforms.source is \"fake\": the openids that it vouches for are anybody's");
+    }
+    for (mobile, number) in &policy.test_numbers {
+        if now < number.until {
+            warn!(%mobile, "a test number: whoever knows its code has it; no message goes there (test_numbers)");
+        } else {
+            warn!(%mobile, "a test number is past its date, and is refused: remove it (test_numbers)");
+        }
+    }
+}
 
 /// How often what has ended is looked for, and at how many records: a few at a time, so that no bind waits for many.
 const PURGE_EVERY: Duration = Duration::from_secs(1);
@@ -121,9 +137,7 @@ impl App {
             Some(failover) => failover,
             None => Arc::clone(&sms) as Arc<dyn SmsSender>,
         };
-        if policy.platform_proof == PlatformProof::Trust {
-            warn!("platform_proof is \"trust\": openids are believed, and whoever knows one enters its account");
-        }
+        announce(settings, &policy, clock.now());
         let code_keys = keys::code_keys(&keys, randomness.as_ref()).await?;
         let sealer = Arc::new(AeadSealer::new(code_keys.derived(b"outbox"), Arc::clone(&randomness))?);
         let outbox = Arc::new(Outbox {

@@ -1,11 +1,14 @@
 //! What an operator can set about the rules.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use crate::conversion::ConversionPolicy;
 use crate::mobile::DEFAULT_PATTERN;
-use crate::{AddressBlock, AddressRange, AppId, CodeLength, Mobile, MobileRule, Platform, Quota};
+use crate::{
+    AddressBlock, AddressRange, AppId, CodeLength, Mobile, MobileRule, Platform, Quota, Refusal, Timestamp,
+    VerificationCode,
+};
 
 /// Whether quotas on sending and trying are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -199,6 +202,15 @@ impl Default for NumberPolicy {
     }
 }
 
+/// A number whose code is always the same and which no message goes to: for the reviewers of app stores.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestNumber {
+    /// The code.
+    pub code: VerificationCode,
+    /// From when on the number is refused.
+    pub until: Timestamp,
+}
+
 /// How messages are seen on their way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutboxPolicy {
@@ -250,6 +262,8 @@ pub struct Policy {
     pub referrer_by_mobile: bool,
     /// The rules of numbers that change hands.
     pub numbers: NumberPolicy,
+    /// Numbers whose code is always the same.
+    pub test_numbers: HashMap<Mobile, TestNumber>,
     /// Whether openids are taken on trust.
     pub platform_proof: PlatformProof,
     /// How long a platform's word for an openid is remembered without being used.
@@ -297,6 +311,7 @@ impl Policy {
             forbidden_mobiles: HashSet::new(),
             referrer_by_mobile: true,
             numbers: NumberPolicy::default(),
+            test_numbers: HashMap::new(),
             platform_proof,
             proof_lifetime: Duration::from_secs(30 * DAY),
             proof_refresh_after: Duration::from_secs(DAY),
@@ -312,6 +327,17 @@ impl Policy {
             // China's Cybersecurity Law, article 21, asks for six months of logs.
             audit_retention: Duration::from_secs(184 * DAY),
             attempts: 64,
+        }
+    }
+
+    /// The test number, where it is one.
+    ///
+    /// # Errors
+    /// Where it is one, and past its date.
+    pub(crate) fn test_number(&self, mobile: &Mobile, now: Timestamp) -> Result<Option<&TestNumber>, Refusal> {
+        match self.test_numbers.get(mobile) {
+            Some(number) if now >= number.until => Err(Refusal::TestNumberExpired),
+            number => Ok(number),
         }
     }
 

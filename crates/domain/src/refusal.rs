@@ -58,6 +58,8 @@ pub enum Refusal {
     },
     /// The number's account was silent for so long that the number may be somebody else's by now.
     NumberRecycled,
+    /// The number is one for tests, and past its date.
+    TestNumberExpired,
     /// A mini-program sent no openid.
     OpenIdMissing,
     /// The openid is not proved.

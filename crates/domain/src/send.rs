@@ -188,7 +188,7 @@ impl Permission {
 /// still live carry over, but for one.
 ///
 /// # Errors
-/// Where the number still rests, or a quota is used up.
+/// Where the number still rests, a quota is used up, or the number is one for tests and past its date.
 pub fn decide(
     snapshot: &SendSnapshot,
     command: &Send,
@@ -197,6 +197,7 @@ pub fn decide(
     circumstances: &Circumstances<'_>,
 ) -> Result<Permission, Refusal> {
     let now = circumstances.now;
+    policy.test_number(&command.key.mobile, now)?;
     let interval = Quota { limit: 1, window: policy.send_interval, reserved: 0 };
     let to_number = Subject::SendsTo(command.key.mobile.clone());
     let rests = snapshot.tallies.get(&to_number).and_then(|tally| tally.wait(&[interval], now));

@@ -94,6 +94,10 @@ phrases! {
         "該手機綁定的帳號長期未登入，為保障帳號安全請聯絡客服",
         "La cuenta de este número no se usa desde hace mucho. Contacta con nosotros",
     }
+    TEST_NUMBER_EXPIRED {
+        "该测试手机号已过期", "This test number is past its date", "該測試手機號已過期",
+        "Este número de prueba ha caducado",
+    }
     OPENID_MISSING {
         "用户openid不能为空", "The user's openid is missing", "用戶openid不能為空", "Falta el openid del usuario",
     }

@@ -169,6 +169,7 @@ pub(crate) fn outcome_name<T>(outcome: &Result<T, Refusal>) -> &'static str {
         Refusal::NumberChangeDenied => "number_change_denied",
         Refusal::NumberChangedLately { .. } => "number_changed_lately",
         Refusal::NumberRecycled => "number_recycled",
+        Refusal::TestNumberExpired => "test_number_expired",
         Refusal::OpenIdMissing => "openid_missing",
         Refusal::IdentityUnproved => "identity_unproved",
         Refusal::AuthCodeMissing | Refusal::VoucherMissing => "missing",

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use config::{Config, Environment, File, FileFormat};
 
-use super::{Settings, SmsProvider};
+use super::{Settings, SmsProvider, TestNumber};
 
 /// The file that is read where none is named, if it is there.
 const DEFAULT_FILE: &str = "mobile-bind.toml";
@@ -78,7 +78,8 @@ fn names(table: &toml::Table) -> BTreeSet<String> {
 const OPERATORS: &str = "console.operators.";
 /// Where tables stand that operators name themselves.
 const PROVIDERS: &str = "sms.providers.";
-/// What is in such a table as a table with keys of its own.
+const TEST_NUMBERS: &str = "test_numbers.";
+/// What is in a provider's table as a table with keys of its own.
 const OWN_KEYS: [&str; 2] = ["templates", "prices"];
 
 /// The names of all settings; those of an operator's own table are given for one called `NAME`.
@@ -86,6 +87,7 @@ fn known_names(defaults: &Settings) -> Result<BTreeSet<String>> {
     let mut sample = defaults.clone();
     let one = SmsProvider { templates: [("bind".to_owned(), [].into())].into(), ..SmsProvider::default() };
     sample.sms.providers.insert("NAME".to_owned(), one);
+    sample.test_numbers.insert("NAME".to_owned(), TestNumber::default());
     let mut known = names(&toml::Table::try_from(&sample)?);
     // Purposes, languages and calling codes are looked at by name later on.
     known.extend(OWN_KEYS.map(|key| format!("{PROVIDERS}NAME.{key}")));
@@ -95,6 +97,9 @@ fn known_names(defaults: &Settings) -> Result<BTreeSet<String>> {
 fn is_known(name: &str, known: &BTreeSet<String>) -> bool {
     if name.strip_prefix(OPERATORS).is_some_and(|operator| !operator.contains('.')) {
         return true;
+    }
+    if let Some((_, key)) = name.strip_prefix(TEST_NUMBERS).and_then(|rest| rest.split_once('.')) {
+        return known.contains(&format!("{TEST_NUMBERS}NAME.{key}"));
     }
     let Some((_, key)) = name.strip_prefix(PROVIDERS).and_then(|rest| rest.split_once('.')) else {
         return known.contains(name);
@@ -174,6 +179,16 @@ mod tests {
         assert_eq!(error, "unknown setting 'code.lenght'; did you mean 'code.length'?");
         let error = with_environment(&[("MOBILE_BIND__LISTNE", "x")]).unwrap_err().to_string();
         assert_eq!(error, "unknown setting 'listne'; did you mean 'listen'?");
+    }
+
+    #[test]
+    fn test_numbers_are_named_by_their_operator_and_their_codes_are_not_shown() {
+        let text = "[test_numbers.review]\nmobile = \"13000000000\"\ncode = \"824613\"\nuntil = \"2026-12-31\"";
+        let settings = with_file(text).unwrap();
+        assert_eq!(settings.test_numbers["review"].code.0.expose(), "824613");
+        assert!(!toml::to_string(&settings).unwrap().contains("824613"));
+        let error = with_file("[test_numbers.review]\nmobil = \"1\"").unwrap_err().to_string();
+        assert!(error.contains("did you mean 'test_numbers.NAME.mobile'?"), "{error}");
     }
 
     #[test]

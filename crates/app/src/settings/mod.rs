@@ -19,6 +19,6 @@ pub use shape::{
     Audit, Captcha, Code, ConsoleSettings, Cors, Dev, Environment, ForwardedHeader, LimitMode, Limits, Log, LogFormat,
     Metrics, Migrate, Numbers, Pages, PlatformSource, Platforms, PostgresSettings, ProofSetting, Rebind, Recycled,
     Referrer, Register, Server, Session, Settings, Shop, SledSettings, Sms, SmsProvider, SmsSenderName, Telemetry,
-    TokenAlgorithm, TokenFormat, Tokens,
+    TestNumber, TokenAlgorithm, TokenFormat, Tokens,
 };
 pub(crate) use tracing::Tracing;

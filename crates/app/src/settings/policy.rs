@@ -1,11 +1,13 @@
 //! From settings to the rules' own types.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use mobile_bind_domain::policy::{self, NumberPolicy, OutboxPolicy, SessionPolicy};
-use mobile_bind_domain::{self as domain, AppId, CodeLength, MobileRule, Platform, PlatformProof, Policy};
+use mobile_bind_domain::policy::{self, NumberPolicy, OutboxPolicy, SessionPolicy, TestNumber};
+use mobile_bind_domain::{
+    self as domain, AppId, CodeLength, Mobile, MobileRule, Platform, PlatformProof, Policy, Timestamp, VerificationCode,
+};
 
 use super::shape::DAY;
 use super::{Environment, LimitMode, Limits, Platforms, ProofSetting, QuotaText, Rebind, Recycled, Settings};
@@ -42,6 +44,7 @@ impl Settings {
         });
         policy.forbidden_mobiles = forbidden.collect::<Result<_>>()?;
         policy.numbers = self.numbers();
+        policy.test_numbers = self.test_numbers(&policy.mobile_rule)?;
         policy.country_code.clone_from(&self.sms.country_code);
         policy.apps = apps(&self.platforms)?;
         policy.session = SessionPolicy {
@@ -61,6 +64,23 @@ impl Settings {
 }
 
 impl Settings {
+    /// Each is good through its last day, as the shop's clocks have it.
+    fn test_numbers(&self, rule: &MobileRule) -> Result<HashMap<Mobile, TestNumber>> {
+        let time_zone = jiff::tz::TimeZone::get(&self.shop.time_zone).context("shop.time_zone is unknown")?;
+        let number = |(name, number): (&String, &super::TestNumber)| {
+            let mobile = rule.parse(&number.mobile);
+            let mobile = mobile.with_context(|| format!("test_numbers.{name}.mobile is no mobile number"))?;
+            let code = VerificationCode::from_digits(number.code.0.expose());
+            let code = code.with_context(|| format!("test_numbers.{name}.code must be 4 to 8 digits"))?;
+            let day: Option<jiff::civil::Date> = number.until.parse().ok();
+            let end = day.and_then(|day| day.tomorrow().ok()?.to_zoned_datetime(time_zone.clone()).ok());
+            let end = end.and_then(|end| u64::try_from(end.timestamp().as_second()).ok());
+            let end = end.with_context(|| format!("test_numbers.{name}.until must be a date such as 2026-12-31"))?;
+            Ok((mobile, TestNumber { code, until: Timestamp::from_seconds(end) }))
+        };
+        self.test_numbers.iter().map(number).collect()
+    }
+
     fn numbers(&self) -> NumberPolicy {
         let numbers = &self.numbers;
         let silence = Duration::from_secs(u64::from(numbers.recycled_after_days) * 24 * 3600);

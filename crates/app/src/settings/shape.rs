@@ -165,6 +165,7 @@ pub struct Settings {
     pub code: Code,
     pub register: Register,
     pub numbers: Numbers,
+    pub test_numbers: BTreeMap<String, TestNumber>,
     pub referrer: Referrer,
     pub shop: Shop,
     pub platforms: Platforms,
@@ -235,6 +236,10 @@ section! {
         recycled: Recycled = Recycled::Enter,
         recycled_after_days: u32 = 90,
     }
+}
+section! {
+    /// A number whose code is always the same.
+    TestNumber { mobile: String = String::new(), code: SecretText = SecretText::default(), until: String = String::new() }
 }
 section! {
     /// Inviting users.
@@ -463,6 +468,7 @@ impl Default for Settings {
             code: Code::default(),
             register: Register::default(),
             numbers: Numbers::default(),
+            test_numbers: BTreeMap::new(),
             referrer: Referrer::default(),
             shop: Shop::default(),
             platforms: Platforms::default(),

@@ -19,6 +19,7 @@ pub(crate) fn rule(refusal: &Refusal) -> (&'static str, Option<Duration>) {
         Refusal::NumberChangeDenied => "number_change_denied",
         Refusal::NumberChangedLately { wait } => return ("number_changed_lately", Some(*wait)),
         Refusal::NumberRecycled => "number_recycled",
+        Refusal::TestNumberExpired => "test_number_expired",
         Refusal::OpenIdMissing => "openid_missing",
         Refusal::IdentityUnproved => "identity_unproved",
         Refusal::NoMiniProgram => "no_mini_program",
@@ -63,6 +64,7 @@ pub fn words(rule: &str) -> &str {
         "number_recycled" => {
             "the number's account had been silent for so long that the number might be somebody else's (numbers.recycled)"
         }
+        "test_number_expired" => "the number was one for tests, and past its date (test_numbers)",
         "openid_missing" => "the mini-program sent no openid",
         "identity_unproved" => "the openid was not proved by its platform",
         "platform_failed" => "the platform did not vouch for the log-in or the number",

@@ -53,6 +53,7 @@ impl Situation<'_> {
 
     fn tried(self, tried: Try<'_>, known: Option<&VerifiedMobile>) -> Result<RightCode, Box<Decision>> {
         let Try { key, challenge, attempt, expired, wrong } = tried;
+        self.policy.test_number(&key.mobile, self.now).map_err(Decision::refuse)?;
         let revision = Versioned::revision_of(challenge);
         let tries = self.policy.tries_per_code;
         let Some(counted) = challenge.and_then(|found| found.value.clone().take_try(self.now, tries)) else {

@@ -17,3 +17,4 @@ mod repeats;
 mod sending;
 mod sessions;
 mod support;
+mod test_numbers;
