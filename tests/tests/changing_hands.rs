@@ -42,27 +42,27 @@ impl Shop {
     }
 }
 
-/// A shop over the embedded store, then one over PostgreSQL.
-async fn over_each_store<F: Future<Output = ()>>(set: impl Fn(&mut Settings), story: impl Fn(Shop) -> F) {
-    let set = |settings: &mut Settings| {
-        settings.limits.mode = LimitMode::Off;
-        set(settings);
-    };
-    story(Shop(TestServer::start_with(set).await.unwrap())).await;
+/// A shop over the embedded store, then one over PostgreSQL. Each is stopped: a clock that is ahead forgets what is not its own.
+async fn over_each_store(set: impl Fn(&mut Settings), story: impl AsyncFn(&Shop)) {
     let schema = PostgresSchema::empty().unwrap();
     schema.prepare().await.unwrap();
-    let server = TestServer::start_with(|settings| {
-        set(settings);
-        settings.store = schema.address();
-    });
-    story(Shop(server.await.unwrap())).await;
+    for store in ["sled:".to_owned(), schema.address()] {
+        let server = TestServer::start_with(|settings| {
+            settings.limits.mode = LimitMode::Off;
+            settings.store = store;
+            set(settings);
+        });
+        let shop = Shop(server.await.unwrap());
+        story(&shop).await;
+        shop.0.stop().await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_takes_a_code_for_the_old_number_too() {
     over_each_store(
         |settings| settings.numbers.rebind = Rebind::OldCode,
-        |shop| async move {
+        async |shop: &Shop| {
             let token = shop.bind("uuid=u", OLD, "").await.field("token").to_owned();
             let with_token = format!("token={token}");
             let verify = shop.code("u", NEW).await;
@@ -96,7 +96,7 @@ async fn a_change_takes_a_code_for_the_old_number_too() {
 async fn old_codes_run_out_of_tries() {
     over_each_store(
         |settings| settings.numbers.rebind = Rebind::OldCode,
-        |shop| async move {
+        async |shop: &Shop| {
             let token = shop.bind("uuid=u", OLD, "").await.field("token").to_owned();
             let old = shop.code("u", OLD).await;
             let verify = shop.code("u", NEW).await;
@@ -118,7 +118,7 @@ async fn old_codes_run_out_of_tries() {
 async fn a_change_may_be_denied_or_have_to_wait() {
     over_each_store(
         |settings| settings.numbers.rebind = Rebind::Deny,
-        |shop| async move {
+        async |shop: &Shop| {
             let token = shop.bind("uuid=u", OLD, "").await.field("token").to_owned();
             let denied = shop.bind("uuid=u", NEW, &format!("token={token}&lang=en")).await;
             assert_eq!(denied.code(), Some(-1));
@@ -128,7 +128,7 @@ async fn a_change_may_be_denied_or_have_to_wait() {
     .await;
     over_each_store(
         |settings| settings.numbers.cooling_off_s = 3600,
-        |shop| async move {
+        async |shop: &Shop| {
             let token = shop.bind("uuid=u", OLD, "").await.field("token").to_owned();
             let early = shop.bind("uuid=u", NEW, &format!("token={token}&lang=en")).await;
             assert_eq!(early.code(), Some(-100));
@@ -146,7 +146,7 @@ async fn other_client_types_are_logged_out_by_a_change_where_that_is_set() {
     for revoke in [false, true] {
         over_each_store(
             move |settings| settings.numbers.revoke_on_change = revoke,
-            |shop| async move {
+            async |shop: &Shop| {
                 let page = shop.bind("application_client_type=h5&uuid=u", OLD, "").await.field("token").to_owned();
                 let desk = shop.bind("application_client_type=pc&uuid=u", OLD, "").await.field("token").to_owned();
                 let form = format!("token={desk}");
@@ -168,7 +168,7 @@ const STRANGER: &str = "application_client_type=weixin&uuid=stranger";
 async fn a_recycled_number_is_entered_alone() {
     over_each_store(
         |_| {},
-        |shop| async move {
+        async |shop: &Shop| {
             let owner = shop.bind(OWNER, NEW, "").await;
             shop.0.clock.advance(89 * DAYS);
             let early = shop.bind(STRANGER, NEW, "weixin_openid=o1").await;
@@ -188,7 +188,7 @@ async fn a_recycled_number_is_entered_alone() {
 async fn a_recycled_number_is_detached_or_refused() {
     over_each_store(
         |settings| settings.numbers.recycled = Recycled::Detach,
-        |shop| async move {
+        async |shop: &Shop| {
             let owner = shop.bind(OWNER, NEW, "nickname=owner").await;
             shop.0.clock.advance(91 * DAYS);
             let stranger = shop.bind(STRANGER, NEW, "weixin_openid=o1&nickname=stranger").await;
@@ -202,7 +202,7 @@ async fn a_recycled_number_is_detached_or_refused() {
     .await;
     over_each_store(
         |settings| settings.numbers.recycled = Recycled::Refuse,
-        |shop| async move {
+        async |shop: &Shop| {
             let owner = shop.bind(OWNER, NEW, "").await;
             shop.0.clock.advance(91 * DAYS);
             let stranger = shop.bind(STRANGER, NEW, "weixin_openid=o1").await;
