@@ -27,6 +27,7 @@ mod outbox;
 mod providers;
 pub mod settings;
 mod sms_commands;
+mod sms_status;
 mod store_commands;
 mod stores;
 pub mod telemetry;

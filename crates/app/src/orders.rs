@@ -15,6 +15,7 @@ use crate::audit_commands::AuditOrder;
 use crate::control;
 use crate::desk::Desk;
 use crate::settings::Settings;
+use crate::sms_status;
 use crate::stores::store_folder;
 
 /// An order.
@@ -23,6 +24,8 @@ use crate::stores::store_folder;
 pub(crate) enum Order {
     /// Write a backup to an absolute path. Answers the sequence of the last change in it.
     Backup { to: PathBuf },
+    /// Tell what became of the messages to a number. Answers text, with the number masked.
+    Messages { mobile: String },
     /// Something about an account.
     Account(AccountRequest),
     /// Something about the audit.
@@ -37,6 +40,7 @@ impl Order {
     pub(crate) async fn carry_out(self, desk: &Desk) -> Result<Value> {
         match self {
             Self::Backup { to } => answer(&desk.back_up(&to).await?),
+            Self::Messages { mobile } => answer(&sms_status::told(&desk.service, &mobile).await?),
             Self::Account(request) => request.carry_out(&desk.service).await,
             Self::Audit(order) => order.carry_out(&desk.service).await,
         }

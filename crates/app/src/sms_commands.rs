@@ -13,6 +13,7 @@ use mobile_bind_sms::{Deadline, Failover, Kind, Provider, Secret};
 
 use crate::ambient::{SystemClock, SystemRandomness};
 use crate::cli::print;
+use crate::orders::{Order, ask};
 use crate::providers;
 use crate::settings::Settings;
 
@@ -32,6 +33,12 @@ pub(crate) enum SmsCommand {
         /// Sends nothing: shows each provider's request in the order of trial, with secrets masked.
         #[arg(long)]
         dry_run: bool,
+    },
+    /// Tells what became of the messages to a number, newest first: states, providers, their ids and answers.
+    Status {
+        /// The number.
+        #[arg(long, value_name = "MOBILE")]
+        mobile: String,
     },
     /// Stands in for a vendor until it is stopped: verifies signatures, prints messages, misbehaves on order.
     Fake {
@@ -124,6 +131,7 @@ pub(crate) async fn run(settings: &Settings, command: SmsCommand) -> Result<()> 
             let sender = Failover::new(chosen, randomness);
             if dry_run { show(&sender, &message) } else { send(settings, sender, message).await }
         }
+        SmsCommand::Status { mobile } => print(&ask::<String>(settings, Order::Messages { mobile }).await?),
         SmsCommand::Fake { provider, listen, behaviour, account, secret } => {
             let secret = secret.unwrap_or_else(|| provider.secret().to_owned());
             let known =

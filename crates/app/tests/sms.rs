@@ -120,7 +120,25 @@ async fn the_service_sends_by_its_providers_and_words_their_refusals_itself() {
             let message = answer["msg"].as_str().unwrap();
             assert!(message.contains(words) && !message.contains("inner text"), "{behaviour} {message}");
         }
+        let status = || {
+            let mut command = binary();
+            command.args(["sms", "status", "--mobile", "17602128368", "--data-dir"]).arg(folder.path());
+            told(command.arg("--config").arg(&file))
+        };
         if code == 0 {
+            // What came of it is stored after the answer.
+            let text = loop {
+                let (good, text) = status();
+                assert!(good && !text.contains("17602128368"), "{text}");
+                if text.contains(": accepted, ") {
+                    break text;
+                }
+            };
+            assert!(
+                text.contains(" to 176***368: accepted") && text.contains("fake: accepted, id \"fake-1\""),
+                "{text}"
+            );
+            assert!(text.contains("asked by uuid u***"), "{text}");
             let printed = fake.lines.next().unwrap().unwrap();
             assert!(printed.starts_with("sms to +8617602128368: 您的验证码是 "), "{printed}");
         }
