@@ -111,7 +111,7 @@ pub async fn run(options: Options, say: &mut dyn FnMut(&str)) -> Result<Outcome>
         asked.push((name, crowd.end().await?));
         first = last;
     }
-    run.settle().await?;
+    run.settle(&stage.arrivals).await?;
     let mut outcome = Outcome { kills: u32::try_from(asked.len())?, ..Outcome::default() };
     for (name, asked) in asked {
         say(&format!("the first provider {name}: {}", told(&asked, &stage.arrivals)));
@@ -140,11 +140,11 @@ impl Run {
     }
 
     /// Lets the service run until nothing is left to do about any message, and stops it.
-    async fn settle(&mut self) -> Result<()> {
+    async fn settle(&mut self, arrivals: &Arrivals) -> Result<()> {
         for _ in 0..LOOKS {
             tokio::time::sleep(BETWEEN_LOOKS).await;
             self.server.stop().await?;
-            if check::is_quiet(&self.store_folder()).await? {
+            if check::is_quiet(&self.store_folder(), arrivals).await? {
                 return Ok(());
             }
             self.start_again().await?;
