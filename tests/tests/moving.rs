@@ -1,8 +1,12 @@
 //! Moving from the embedded store to PostgreSQL and back: every account is there, and every token goes on working.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use mobile_bind::cli::CommandLine;
 use mobile_bind::settings::LimitMode;
+use mobile_bind_domain::Mobile;
+use mobile_bind_domain::audit::AuditAction;
 use mobile_bind_tests::contract::StoreUnderTest;
 use mobile_bind_tests::contract::postgres::PostgresSchema;
 use mobile_bind_tests::harness::TestServer;
@@ -13,6 +17,17 @@ async fn look_up(server: &TestServer, token: &str) -> Result<String> {
     let answer = server.post("/user/tokenuserinfo", &format!("token={token}")).await?;
     ensure!(answer.code() == Some(0), "{}", answer.text);
     Ok(answer.field("mobile").to_owned())
+}
+
+/// What was decided before the move is known, sealed and untouched.
+async fn ensure_audited(server: &TestServer) -> Result<()> {
+    let findings = server.app.service.verify_audit().await?;
+    ensure!(findings.iter().all(|(_, findings)| findings.problems.is_empty()), "{findings:?}");
+    ensure!(findings.iter().any(|(_, findings)| findings.segments > 0), "{findings:?}");
+    let mobile = Mobile::restore(MOBILE).context("a number")?;
+    let events = server.app.service.audit_of(&mobile, 10).await?;
+    ensure!(events.iter().any(|event| event.action == AuditAction::Create), "{events:?}");
+    Ok(())
 }
 
 /// `mobile-bind store copy`, as an operator calls it.
@@ -37,11 +52,16 @@ async fn tokens_go_on_working_there_and_back() -> Result<()> {
     let token = bound.field("token").to_owned();
     let data_dir = server.settings.data_dir.clone();
     let folder = server.folder().to_owned();
+    for _ in 0..2 {
+        server.clock.advance(Duration::from_secs(61));
+        server.app.service.keep_audit().await?;
+    }
     let moved = server.paused().await?;
 
     copy(&data_dir, "sled:", &schema.address()).await?;
     let there = moved.resumed_over(&schema.address()).await?;
     ensure!(look_up(&there, &token).await? == MOBILE);
+    ensure_audited(&there).await?;
     // A second node of the same database knows the token as well, without any file of the first.
     let second = TestServer::start_with(|settings| {
         settings.limits.mode = LimitMode::Off;
@@ -56,5 +76,6 @@ async fn tokens_go_on_working_there_and_back() -> Result<()> {
     copy(&data_dir, &schema.address(), &back).await?;
     let again = moved.resumed_over(&back).await?;
     ensure!(look_up(&again, &token).await? == MOBILE);
+    ensure_audited(&again).await?;
     again.stop().await
 }

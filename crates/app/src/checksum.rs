@@ -1,9 +1,10 @@
-//! A checksum over accounts, their sessions, proofs and what is spent, the same whatever store they are in.
+//! A checksum over accounts, their sessions, proofs, what is spent and the audit, the same whatever store they are in.
 
 use std::fmt;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use data_encoding::HEXLOWER;
+use mobile_bind_domain::audit::{Checkpoint, RecordedEvent};
 use mobile_bind_domain::{
     Account, Platform, PlatformIdentity, Proof, ProofId, Session, ShopDetails, SpentMark, Timestamp,
 };
@@ -14,27 +15,40 @@ pub(crate) struct Checksum {
     sessions: u64,
     proofs: u64,
     marks: u64,
+    events: u64,
     context: Context,
     digest: String,
 }
 
 impl Default for Checksum {
     fn default() -> Self {
-        Self { accounts: 0, sessions: 0, proofs: 0, marks: 0, context: Context::new(&SHA256), digest: String::new() }
+        Self {
+            accounts: 0,
+            sessions: 0,
+            proofs: 0,
+            marks: 0,
+            events: 0,
+            context: Context::new(&SHA256),
+            digest: String::new(),
+        }
     }
 }
 
 impl PartialEq for Checksum {
     fn eq(&self, other: &Self) -> bool {
-        let counts = |sum: &Self| [sum.accounts, sum.sessions, sum.proofs, sum.marks];
+        let counts = |sum: &Self| [sum.accounts, sum.sessions, sum.proofs, sum.marks, sum.events];
         counts(self) == counts(other) && self.digest == other.digest
     }
 }
 
 impl fmt::Display for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { accounts, sessions, proofs, marks, digest, .. } = self;
-        write!(f, "{accounts} accounts, {sessions} sessions, {proofs} proofs, {marks} spent marks, checksum {digest}")
+        let Self { accounts, sessions, proofs, marks, events, digest, .. } = self;
+        write!(
+            f,
+            "{accounts} accounts, {sessions} sessions, {proofs} proofs, {marks} spent marks, {events} events of the audit, \
+             checksum {digest}"
+        )
     }
 }
 
@@ -69,6 +83,29 @@ impl Checksum {
         self.marks += 1;
         self.context.update(&mark.0);
         self.time(until);
+    }
+
+    /// Adds the next event of the audit, node by node, after all that is spent.
+    pub(crate) fn add_event(&mut self, event: &RecordedEvent) {
+        self.events += 1;
+        let RecordedEvent { node, sequence, mark, bytes } = event;
+        self.number(u64::from(node.0));
+        self.number(*sequence);
+        self.optional(mark.as_ref(), |sum, mark| sum.context.update(&mark.0));
+        self.number(bytes.len() as u64);
+        self.context.update(bytes);
+    }
+
+    /// Adds the next checkpoint of the audit, after its node's events.
+    pub(crate) fn add_checkpoint(&mut self, checkpoint: &Checkpoint) {
+        let Checkpoint { node, segment, first, last, events, at, key, previous, tag } = checkpoint;
+        for number in [u64::from(node.0), *segment, *first, *last, u64::from(*events)] {
+            self.number(number);
+        }
+        self.time(*at);
+        self.text(key.as_str());
+        self.context.update(previous);
+        self.context.update(tag);
     }
 
     /// The sum of what was added.

@@ -1,5 +1,5 @@
-//! Moving from one store to another: accounts, sessions, proofs of openids, what is spent, and keys, through the store port
-//! alone.
+//! Moving from one store to another: accounts, sessions, proofs of openids, what is spent, the audit, and keys, through
+//! the store port alone.
 //!
 //! Challenges, receipts and counts are not copied: they last for minutes, or a day at most. A copy that was broken off is
 //! called again: what is there already is compared, and what differs is written.
@@ -14,6 +14,7 @@ use mobile_bind_domain::ports::Store;
 use mobile_bind_domain::{Account, AccountId, Change, Revision, Session, Versioned, Write};
 
 use crate::checksum::Checksum;
+use crate::copy_audit;
 use crate::keys::{self, Purpose};
 use crate::settings::Settings;
 use crate::stores::OpenStore;
@@ -61,6 +62,7 @@ async fn copy_open(source: &OpenStore, target: &OpenStore, settings: &Settings) 
     ensure!(target.accounts(after, 1).await?.is_empty(), "the target holds accounts that the other store does not");
     bar.end();
     copy_evidence(&source, &target).await?;
+    copy_audit::copy(&source, &target).await?;
     let bar = Mutex::new(Bar::new("compared", 2 * total));
     let (expected, found) = tokio::try_join!(checksum(&source, &bar), checksum(&target, &bar))?;
     drawn(&bar).end();
@@ -187,10 +189,12 @@ async fn checksum(store: &Arc<dyn Store>, bar: &Mutex<Bar>) -> Result<Checksum> 
     let mut after = None;
     loop {
         let marks = store.spent(after, BATCH).await?;
-        let Some((last, _)) = marks.last() else { return Ok(checksum.finished()) };
+        let Some((last, _)) = marks.last() else { break };
         after = Some(*last);
         marks.iter().for_each(|(mark, until)| checksum.add_spent(*mark, *until));
     }
+    copy_audit::add_to(&mut checksum, store).await?;
+    Ok(checksum.finished())
 }
 
 /// One line on standard error, drawn over itself.

@@ -17,6 +17,7 @@ use mobile_bind_domain::{
 use tracing::field::Empty;
 use tracing::{Instrument, Span, trace_span};
 
+use crate::audit_metrics::{AuditSeries, Audited};
 use crate::metrics::{COMMIT_DURATION, COMMITS, COMMITS_WAITING, PURGED, SESSIONS_ENDED, SESSIONS_OPENED};
 
 /// Measures what `inner` does.
@@ -32,6 +33,7 @@ struct Series {
     committed: Counter,
     conflict: Counter,
     failed: Counter,
+    audit: AuditSeries,
 }
 
 impl Series {
@@ -43,6 +45,7 @@ impl Series {
             committed: commits("committed"),
             conflict: commits("conflict"),
             failed: commits("failed"),
+            audit: AuditSeries::new(),
         }
     }
 }
@@ -118,6 +121,7 @@ impl Store for MeteredStore {
 
     async fn commit(&self, change: Change) -> Result<Revision, CommitError> {
         let (opened, ended) = sessions(&change);
+        let audited = Audited::of(&change);
         let waiting = Waiting::begin(&self.series.waiting);
         let began = now();
         let span = trace_span!(target: SPANS, "commit", mobile_bind.outcome = Empty, otel.status_code = Empty);
@@ -135,6 +139,7 @@ impl Store for MeteredStore {
         span.record("mobile_bind.outcome", name);
         outcome.increment(1);
         if committed.is_ok() {
+            self.series.audit.note(&audited);
             for client_type in opened {
                 counter!(SESSIONS_OPENED, "client_type" => client_type).increment(1);
             }

@@ -96,6 +96,7 @@ fn install() -> Result<PrometheusHandle> {
     mobile_bind_platforms::describe_metrics();
     mobile_bind_sms::describe_metrics();
     crate::guards::describe_metrics();
+    crate::audit_metrics::describe_metrics();
     crate::outbox::describe_metrics();
     describe_counter!(SESSIONS_OPENED, "Sessions opened, by client type.");
     describe_counter!(SESSIONS_ENDED, "Sessions ended by a log-out or another decision, not by time.");

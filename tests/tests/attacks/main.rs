@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod address_spoofing;
+mod audit_tampering;
 mod bombing;
 mod brute_force;
 mod code_killing;

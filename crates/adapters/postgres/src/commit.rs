@@ -67,7 +67,7 @@ impl Steps {
 /// receipts, counts, proofs, marks, messages and the audit: so changes that meet wait for each other, and do not lock each other out. What is
 /// expected comes before what is written.
 pub(crate) fn steps(change: &Change, revision: Revision, node: AuditNode) -> Result<Steps, Fault> {
-    let mut place = 0_u8;
+    let (mut place, mut copied) = (0_u8, None);
     let mut steps = Steps { rows: Vec::new(), others: Vec::new(), touches: HashSet::new(), is_regular: true };
     for expectation in &change.expectations {
         match expectation {
@@ -105,7 +105,10 @@ pub(crate) fn steps(change: &Change, revision: Revision, node: AuditNode) -> Res
                 steps.add(audit::add(node, revision, place, event));
                 place = place.saturating_add(1);
             }
-            Write::AuditCopy(event) => steps.add(audit::copy(event)),
+            Write::AuditCopy(event) => {
+                steps.add(audit::copy(event));
+                copied = copied.max(Some(event.node).filter(is_of_database));
+            }
             Write::Checkpoint(checkpoint) => steps.others.push((AFTER + 3, audit::seal(checkpoint))),
             Write::DropSegment { node, segment, last } => {
                 let dropped = audit::drop_segment(*node, *segment, *last);
@@ -135,7 +138,13 @@ pub(crate) fn steps(change: &Change, revision: Revision, node: AuditNode) -> Res
             }
         }
     }
+    steps.others.extend(copied.map(|node| (AFTER + 3, audit::reserve(node))));
     Ok(steps)
+}
+
+/// Whether a database gave the node its number; those of embedded stores have the first bit.
+fn is_of_database(node: &AuditNode) -> bool {
+    node.0 >> 31 == 0
 }
 
 /// The statements of changes that are committed together; they touch nothing in common.

@@ -81,6 +81,14 @@ pub(crate) fn copy(event: &RecordedEvent) -> Part {
     Part { form: &ADD, row, touches: Vec::new() }
 }
 
+/// No node from now on gets the number of one whose events were copied here.
+pub(crate) fn reserve(node: AuditNode) -> Statement {
+    Statement::new(
+        "UPDATE counters SET value = GREATEST(value, $1::bigint) WHERE name = 'node'",
+        vec![parameter(i64::from(node.0))],
+    )
+}
+
 const SEAL: &str =
     "INSERT INTO audit_checkpoints (node, segment, first_sequence, last_sequence, events, sealed_at, key_id,
     previous, tag)
