@@ -11,11 +11,13 @@ use rusmpp::values::EsmClass;
 use rusmpp::{Command, CommandStatus, Pdu};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 use tokio_util::codec::Framed;
 
 use super::server::{Stage, current_play};
 use super::{FakeAccount, FakeMessage, Play};
+use crate::receipts::{Receipt, ReceiptState};
 use crate::signing::same;
 
 /// Section 5.1.3: those that a submission can meet, by their numbers.
@@ -40,7 +42,8 @@ pub(super) async fn serve(listener: TcpListener, account: FakeAccount, stage: Ar
             accepted = listener.accept() => {
                 let Ok((stream, _)) = accepted else { continue };
                 let line = Framed::new(stream, CommandCodec::new());
-                let centre = Centre { line, account: Arc::clone(&account), stage: Arc::clone(&stage), bound: false, receipts: 0 };
+                let (account, stage, reports) = (Arc::clone(&account), Arc::clone(&stage), stage.reports.subscribe());
+                let centre = Centre { line, account, stage, reports, bound: false, receipts: 0 };
                 connections.spawn(centre.run());
             }
             Some(_) = connections.join_next() => {}
@@ -53,6 +56,7 @@ struct Centre {
     line: Line,
     account: Arc<FakeAccount>,
     stage: Arc<Stage>,
+    reports: broadcast::Receiver<Receipt>,
     bound: bool,
     receipts: u32,
 }
@@ -66,6 +70,12 @@ impl Centre {
         loop {
             let command = tokio::select! {
                 heard = self.line.next() => heard,
+                Ok(report) = self.reports.recv() => {
+                    if !self.bound || self.deliver(receipt(&report)).await {
+                        continue;
+                    }
+                    None
+                }
                 () = stage.hang_up.notified() => None,
             };
             let Some(Ok(command)) = command else { return };
@@ -149,22 +159,37 @@ impl Centre {
         if !told || !wanted || *play == Play::Lie {
             return told;
         }
+        let mut told = receipt(&Receipt::new(id, ReceiptState::Delivered, ""));
+        told.source_addr = message.destination_addr.clone();
+        told.destination_addr = message.source_addr.clone();
+        self.deliver(told).await
+    }
+
+    async fn deliver(&mut self, receipt: DeliverSm) -> GoesOn {
         self.receipts += 1;
         let receipts = self.receipts;
-        self.say(CommandStatus::EsmeRok, receipts, receipt(message, &id)).await
+        self.say(CommandStatus::EsmeRok, receipts, receipt).await
     }
 }
 
 /// Appendix B of the specification.
-fn receipt(message: &SubmitSm, id: &str) -> DeliverSm {
+fn receipt(receipt: &Receipt) -> DeliverSm {
+    let (id, stat) = (&receipt.id, word(receipt.state));
+    let error = if receipt.error.is_empty() { "000" } else { &receipt.error };
     let text =
-        format!("id:{id} sub:001 dlvrd:001 submit date:2601010000 done date:2601010000 stat:DELIVRD err:000 text:");
+        format!("id:{id} sub:001 dlvrd:001 submit date:2601010000 done date:2601010000 stat:{stat} err:{error} text:");
     DeliverSm::builder()
-        .source_addr(message.destination_addr.clone())
-        .destination_addr(message.source_addr.clone())
         .esm_class(EsmClass::from(RECEIPT))
         .short_message(OctetString::from_slice(text.as_bytes()).unwrap_or_default())
         .build()
+}
+
+fn word(state: ReceiptState) -> &'static str {
+    match state {
+        ReceiptState::Delivered => "DELIVRD",
+        ReceiptState::Failed => "UNDELIV",
+        ReceiptState::Pending => "ENROUTE",
+    }
 }
 
 /// The text of a message, or of a part of one.

@@ -16,14 +16,17 @@ use hyper_util::rt::TokioIo;
 use mobile_bind_domain::Timestamp;
 use mobile_bind_domain::ports::Clock;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, broadcast};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::{FakeAccount, Part, Play, Received, Reply, centre, part};
 use crate::config::Kind;
+use crate::receipts::Receipt;
 
 /// How many requests are kept.
 const KEPT: usize = 1_000;
+/// How many reports may wait for a session to tell them.
+const REPORTS: usize = 1_000;
 /// How long a request's body may be.
 const BODY_LIMIT: usize = 64 * 1024;
 
@@ -48,8 +51,9 @@ pub(super) struct Stage {
     received: Mutex<VecDeque<Received>>,
     pub(super) accepted: AtomicU64,
     pub(super) phones: Option<Phones>,
-    /// Sessions that were bound, and what ends them: SMPP's alone.
+    /// Sessions that were bound, what they are to tell, and what ends them: SMPP's alone.
     pub(super) sessions: AtomicU64,
+    pub(super) reports: broadcast::Sender<Receipt>,
     pub(super) hang_up: Notify,
 }
 
@@ -86,6 +90,7 @@ impl FakeProvider {
             accepted: AtomicU64::new(0),
             phones,
             sessions: AtomicU64::new(0),
+            reports: broadcast::Sender::new(REPORTS),
             hang_up: Notify::new(),
         });
         let server = match part {
@@ -110,6 +115,12 @@ impl FakeProvider {
     #[must_use]
     pub fn sessions(&self) -> u64 {
         self.stage.sessions.load(Ordering::Relaxed)
+    }
+
+    /// Tells in every session over SMPP what became of a message, in the order of the calls.
+    pub fn report(&self, receipt: Receipt) {
+        // Where there is no session nobody hears it.
+        let _ = self.stage.reports.send(receipt);
     }
 
     /// Ends all sessions over SMPP.
