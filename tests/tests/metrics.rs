@@ -3,14 +3,17 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use mobile_bind::settings::LimitMode;
-use mobile_bind_sms::Behaviour;
+use mobile_bind::settings::{LimitMode, SmsProvider, SmsSenderName};
+use mobile_bind_sms::fake_provider::{FakeAccount, FakeMessage, FakeProvider, Play};
+use mobile_bind_sms::{Behaviour, Kind, Secret};
 use mobile_bind_tests::contract::StoreUnderTest;
 use mobile_bind_tests::contract::postgres::PostgresSchema;
-use mobile_bind_tests::harness::TestServer;
+use mobile_bind_tests::harness::{ManualClock, TestServer};
 use regex::Regex;
 use serde_json::Value;
+use tokio::sync::mpsc;
 
 const MOBILE: &str = "13800138000";
 const OPENID: &str = "oSECRETOPENID";
@@ -102,6 +105,75 @@ async fn a_node_tells_of_its_database() {
     assert!(text.contains("mobile_bind_node_info{store=\"postgres\",node=\""), "{text}");
 }
 
+/// A message centre, and what reaches the phones.
+async fn message_centre() -> (FakeProvider, mpsc::UnboundedReceiver<FakeMessage>) {
+    let (sent, phones) = mpsc::unbounded_channel();
+    let account = FakeAccount { kind: Kind::Smpp, account: "id".to_owned(), secret: Secret::new("secret".to_owned()) };
+    let deliver = Box::new(move |message: &FakeMessage| drop(sent.send(message.clone())));
+    let (listen, clock) = (([127, 0, 0, 1], 0).into(), Arc::new(ManualClock::default()));
+    (FakeProvider::start(&account, listen, Play::Accept, clock, Some(deliver)).await.unwrap(), phones)
+}
+
+/// A scrape after a message by a provider, its receipt, and a bind by its code.
+async fn scrape_of_messages() -> String {
+    let (centre, mut phones) = message_centre().await;
+    let provider = SmsProvider {
+        kind: "smpp".to_owned(),
+        url: centre.url(),
+        account: "id".to_owned(),
+        secret: "secret".to_owned().into(),
+        from: "shop".to_owned(),
+        price: "0.045".to_owned(),
+        ..SmsProvider::default()
+    };
+    let set = |settings: &mut mobile_bind::Settings| {
+        settings.limits.mode = LimitMode::Off;
+        settings.sms.sender = SmsSenderName::Providers;
+        settings.sms.providers = [("centre".to_owned(), provider)].into();
+    };
+    let server = TestServer::start_with(set).await.unwrap();
+    server.send_code("u", MOBILE).await.unwrap();
+    let text = phones.recv().await.unwrap().text;
+    let code = Regex::new(r"\d{4,}").unwrap().find(&text).unwrap().as_str().to_owned();
+    let path = format!("/user/appmobilebind?application_client_type=weixin&uuid=u&mobile={MOBILE}");
+    let bound = server.post(&path, &format!("verify={code}&weixin_openid={OPENID}")).await.unwrap();
+    assert_eq!(bound.code(), Some(0), "{}", bound.text);
+    // It is counted beside the answers.
+    let scraped = loop {
+        let scraped = server.send(server.client().get(server.url("/metrics"))).await.unwrap().text;
+        if ["delivered", "verified"].iter().all(|state| scraped.contains(&of_centre(MESSAGES, state))) {
+            break scraped;
+        }
+        tokio::task::yield_now().await;
+    };
+    server.stop().await.unwrap();
+    scraped
+}
+
+const MESSAGES: &str = "mobile_bind_sms_messages_total";
+
+fn of_centre(metric: &str, state: &str) -> String {
+    format!("\n{metric}{{state=\"{state}\",provider=\"centre\",country=\"86\"}} ")
+}
+
+#[tokio::test]
+async fn messages_are_counted_by_how_far_they_came_and_what_they_cost() {
+    let text = scrape_of_messages().await;
+    let value = |line: &str| {
+        let found = text.lines().find_map(|found| found.strip_prefix(line)?.trim().parse::<u64>().ok());
+        found.unwrap_or_else(|| panic!("{line} in\n{text}"))
+    };
+    let segments = value("mobile_bind_sms_segments_total{provider=\"centre\",country=\"86\"}");
+    let cost = value("mobile_bind_sms_cost_micros_total{provider=\"centre\",country=\"86\"}");
+    assert!(segments >= 1);
+    assert_eq!(cost, 45_000 * segments);
+    assert_eq!(value("mobile_bind_sms_provider_health{provider=\"centre\"}"), 1);
+    // A phone may be off for minutes.
+    let delivery = "mobile_bind_sms_delivery_duration_seconds_bucket{provider=\"centre\",country=\"86\",le=\"600\"}";
+    assert!(value(delivery) >= 1);
+    assert!(!text.contains(MOBILE), "a number is in a label");
+}
+
 /// The names of what a query asks for.
 fn metrics_in(query: &str) -> BTreeSet<String> {
     let name = Regex::new(r"\b(?:mobile_bind|process)_[a-z0-9_]+\b").unwrap();
@@ -119,7 +191,7 @@ async fn every_query_of_the_dashboard_and_the_alerts_finds_something() {
     queries.extend(rules);
     assert!(queries.len() > panels.len() && alerts.matches("- alert:").count() == alerts.matches("expr: ").count());
 
-    let text = scrape().await.0 + &scrape_over_postgres().await;
+    let text = scrape().await.0 + &scrape_over_postgres().await + &scrape_of_messages().await;
     let name = |line: &str| line.split(['{', ' ']).next().unwrap().to_owned();
     let scraped: BTreeSet<String> = text.lines().filter(|line| !line.starts_with('#')).map(name).collect();
     for query in queries {

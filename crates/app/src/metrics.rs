@@ -30,6 +30,8 @@ const SETTLE_DURATION: &str = "mobile_bind_store_settle_duration_seconds";
 /// From a tenth of a millisecond to ten seconds: a look-up without a write, and a sender that hangs.
 const SECONDS: [f64; 15] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+/// From half a second to an hour: from a network's best to a phone that was off.
+const DELIVERY_SECONDS: [f64; 12] = [0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 3_600.0];
 const GROUP_SIZES: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
 
 /// How often what was measured is put together, so that it does not pile up where nobody asks for it.
@@ -90,6 +92,7 @@ impl Scrape for Measured {
 fn install() -> Result<PrometheusHandle> {
     let builder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
+        .set_buckets_for_metric(Matcher::Full(crate::outbox::DELIVERY.to_owned()), &DELIVERY_SECONDS)?
         .set_buckets_for_metric(Matcher::Full(GROUP_SIZE.to_owned()), &GROUP_SIZES)?;
     let recorder = builder.install_recorder().context("something else measures already")?;
     mobile_bind_http::describe_metrics();

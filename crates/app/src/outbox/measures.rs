@@ -6,7 +6,8 @@ use mobile_bind_domain::outbox::{AttemptOutcome, MessageState};
 use mobile_bind_sms::country;
 
 const MESSAGES: &str = "mobile_bind_sms_messages_total";
-const DELIVERY: &str = "mobile_bind_sms_delivery_duration_seconds";
+/// A histogram, of seconds to minutes.
+pub(crate) const DELIVERY: &str = "mobile_bind_sms_delivery_duration_seconds";
 
 /// Tells the recorder in force what the metrics of the outbox mean.
 pub(crate) fn describe_metrics() {

@@ -5,7 +5,7 @@ mod receipts;
 mod relay;
 mod sweeper;
 
-pub(crate) use measures::{Measures, describe_metrics};
+pub(crate) use measures::{DELIVERY, Measures, describe_metrics};
 pub(crate) use receipts::{Callbacks, Receipts, delivery};
 pub(crate) use relay::BackgroundRelay;
 pub(crate) use sweeper::sweep;
