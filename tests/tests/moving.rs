@@ -5,8 +5,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use mobile_bind::cli::CommandLine;
 use mobile_bind::settings::LimitMode;
-use mobile_bind_domain::Mobile;
 use mobile_bind_domain::audit::AuditAction;
+use mobile_bind_domain::outbox::{Attempt, AttemptOutcome, MessageId, MessageState, SealedCode};
+use mobile_bind_domain::ports::Clock;
+use mobile_bind_domain::{Change, KeyId, MessageKey, Mobile, OutboxMessage, Revision, Write};
 use mobile_bind_tests::contract::StoreUnderTest;
 use mobile_bind_tests::contract::postgres::PostgresSchema;
 use mobile_bind_tests::harness::TestServer;
@@ -30,6 +32,37 @@ async fn ensure_audited(server: &TestServer) -> Result<()> {
     Ok(())
 }
 
+/// A message that one provider could not deliver and another may still, and that is looked at again after the move.
+async fn leave_message(server: &TestServer) -> Result<OutboxMessage> {
+    let (mobile, now) = (Mobile::restore(MOBILE).context("a number")?, server.clock.now());
+    let sent = server.app.service.store.messages_to(&mobile, 1).await?.remove(0).value;
+    let attempt = |provider, reference| Attempt::new(provider, Ok(reference), now);
+    let undelivered = Attempt { outcome: AttemptOutcome::Undelivered, ..attempt("main", "m-1") };
+    let message = OutboxMessage {
+        key: MessageKey { mobile, id: MessageId::new(now, [7; 10]) },
+        state: MessageState::Accepted,
+        sealed: Some(SealedCode { key: KeyId::new("key").context("a key")?, bytes: [7].into() }),
+        attempts: vec![undelivered, attempt("spare", "s-1")],
+        due_at: Some(now.after(Duration::from_secs(3_600))),
+        ..sent
+    };
+    let write = Write::Message { expected: Revision::ABSENT, message: Box::new(message.clone()) };
+    server.app.service.store.commit(Change { expectations: Vec::new(), writes: vec![write] }).await?;
+    Ok(message)
+}
+
+/// It is as it was but for its code, its receipts find it, and the message that carried the code is there as well.
+async fn ensure_messages(server: &TestServer, left: &OutboxMessage) -> Result<()> {
+    let store = &server.app.service.store;
+    let moved = OutboxMessage { sealed: None, ..left.clone() };
+    for (provider, reference) in [("main", "m-1"), ("spare", "s-1")] {
+        let found = store.message_by_reference(provider, reference).await?.context(reference)?;
+        ensure!(found.value == moved, "{found:?}");
+    }
+    ensure!(store.messages_to(&moved.key.mobile, 9).await?.len() == 2);
+    Ok(())
+}
+
 /// `mobile-bind store copy`, as an operator calls it.
 async fn copy(data_dir: &std::path::Path, from: &str, to: &str) -> Result<()> {
     use clap::Parser as _;
@@ -50,6 +83,7 @@ async fn tokens_go_on_working_there_and_back() -> Result<()> {
     let bound = server.post("/user/appmobilebind?application_client_type=weixin&uuid=u", &form).await?;
     ensure!(bound.code() == Some(0), "{}", bound.text);
     let token = bound.field("token").to_owned();
+    let message = leave_message(&server).await?;
     let data_dir = server.settings.data_dir.clone();
     let folder = server.folder().to_owned();
     for _ in 0..2 {
@@ -62,6 +96,7 @@ async fn tokens_go_on_working_there_and_back() -> Result<()> {
     let there = moved.resumed_over(&schema.address()).await?;
     ensure!(look_up(&there, &token).await? == MOBILE);
     ensure_audited(&there).await?;
+    ensure_messages(&there, &message).await?;
     // A second node of the same database knows the token as well, without any file of the first.
     let second = TestServer::start_with(|settings| {
         settings.limits.mode = LimitMode::Off;
@@ -77,5 +112,6 @@ async fn tokens_go_on_working_there_and_back() -> Result<()> {
     let again = moved.resumed_over(&back).await?;
     ensure!(look_up(&again, &token).await? == MOBILE);
     ensure_audited(&again).await?;
+    ensure_messages(&again, &message).await?;
     again.stop().await
 }

@@ -1,21 +1,26 @@
-//! A checksum over accounts, their sessions, proofs, what is spent and the audit, the same whatever store they are in.
+//! A checksum over accounts, their sessions, proofs, what is spent, the audit and messages, the same whatever store they are in.
 
 use std::fmt;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use data_encoding::HEXLOWER;
 use mobile_bind_domain::audit::{Checkpoint, RecordedEvent};
+use mobile_bind_domain::outbox::Attempt;
 use mobile_bind_domain::{
-    Account, Platform, PlatformIdentity, Proof, ProofId, Session, ShopDetails, SpentMark, Timestamp,
+    Account, Language, OutboxMessage, Platform, PlatformIdentity, Proof, ProofId, Session, ShopDetails, SpentMark,
+    Timestamp,
 };
 
-/// How many there are, and SHA-256 over all of them in the order of their ids.
+/// How many there are, and SHA-256 over all of them in the order of their ids. Each store has messages in an order of its own:
+/// theirs are joined by XOR first.
 pub(crate) struct Checksum {
     accounts: u64,
     sessions: u64,
     proofs: u64,
     marks: u64,
     events: u64,
+    messages: u64,
+    of_messages: [u8; 32],
     context: Context,
     digest: String,
 }
@@ -28,6 +33,8 @@ impl Default for Checksum {
             proofs: 0,
             marks: 0,
             events: 0,
+            messages: 0,
+            of_messages: [0; 32],
             context: Context::new(&SHA256),
             digest: String::new(),
         }
@@ -36,18 +43,18 @@ impl Default for Checksum {
 
 impl PartialEq for Checksum {
     fn eq(&self, other: &Self) -> bool {
-        let counts = |sum: &Self| [sum.accounts, sum.sessions, sum.proofs, sum.marks, sum.events];
+        let counts = |sum: &Self| [sum.accounts, sum.sessions, sum.proofs, sum.marks, sum.events, sum.messages];
         counts(self) == counts(other) && self.digest == other.digest
     }
 }
 
 impl fmt::Display for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { accounts, sessions, proofs, marks, events, digest, .. } = self;
+        let Self { accounts, sessions, proofs, marks, events, messages, digest, .. } = self;
         write!(
             f,
             "{accounts} accounts, {sessions} sessions, {proofs} proofs, {marks} spent marks, {events} events of the audit, \
-             checksum {digest}"
+             {messages} messages, checksum {digest}"
         )
     }
 }
@@ -108,8 +115,20 @@ impl Checksum {
         self.context.update(tag);
     }
 
+    /// Adds a message, in any order. Its code does not move.
+    pub(crate) fn add_message(&mut self, message: &OutboxMessage) {
+        self.messages += 1;
+        let mut one = Self::default();
+        one.message(message);
+        let digest = one.context.finish();
+        for (sum, byte) in self.of_messages.iter_mut().zip(digest.as_ref()) {
+            *sum ^= byte;
+        }
+    }
+
     /// The sum of what was added.
-    pub(crate) fn finished(self) -> Self {
+    pub(crate) fn finished(mut self) -> Self {
+        self.context.update(&self.of_messages);
         let digest = HEXLOWER.encode(self.context.clone().finish().as_ref());
         Self { digest, ..self }
     }
@@ -204,6 +223,46 @@ impl Checksum {
             self.signed(*number);
         }
         self.number(u64::from(*has_password));
+    }
+
+    fn message(&mut self, message: &OutboxMessage) {
+        let OutboxMessage {
+            key,
+            client,
+            purpose,
+            language,
+            state,
+            error,
+            sealed: _,
+            attempts,
+            queued_at,
+            changed_at,
+            expires_at,
+            due_at,
+            keep_until,
+        } = message;
+        self.text(key.mobile.as_str());
+        self.context.update(&key.id.0);
+        let language = match language {
+            Language::Zh => "zh",
+            Language::En => "en",
+            Language::Cht => "cht",
+            Language::Spa => "spa",
+        };
+        for text in [&client.to_string(), purpose.name(), language, state.name(), error] {
+            self.text(text);
+        }
+        self.number(attempts.len() as u64);
+        for Attempt { provider, reference, outcome, at } in attempts {
+            for text in [provider, reference, outcome.name()] {
+                self.text(text);
+            }
+            self.time(*at);
+        }
+        for at in [queued_at, changed_at, expires_at, keep_until] {
+            self.time(*at);
+        }
+        self.optional(*due_at, Self::time);
     }
 
     fn session(&mut self, session: &Session) {

@@ -116,7 +116,7 @@ enum StoreCommand {
     Verify,
     /// Says what is in the store.
     Stats,
-    /// Copies all accounts, sessions, proofs of openids, the audit and keys to another store, and compares them in the end. No service may run on either;
+    /// Copies all accounts, sessions, proofs of openids, the audit, messages and keys to another store, and compares them in the end. No service may run on either;
     /// what was broken off goes on where it was.
     Copy {
         /// The store to read, like a URL.

@@ -1,5 +1,5 @@
-//! Moving from one store to another: accounts, sessions, proofs of openids, what is spent, the audit, and keys, through
-//! the store port alone.
+//! Moving from one store to another: accounts, sessions, proofs of openids, what is spent, the audit, messages, and
+//! keys, through the store port alone.
 //!
 //! Challenges, receipts and counts are not copied: they last for minutes, or a day at most. A copy that was broken off is
 //! called again: what is there already is compared, and what differs is written.
@@ -14,10 +14,10 @@ use mobile_bind_domain::ports::Store;
 use mobile_bind_domain::{Account, AccountId, Change, Revision, Session, Versioned, Write};
 
 use crate::checksum::Checksum;
-use crate::copy_audit;
 use crate::keys::{self, Purpose};
 use crate::settings::Settings;
 use crate::stores::OpenStore;
+use crate::{copy_audit, copy_messages};
 
 /// How many accounts are read and committed together.
 const BATCH: usize = 1024;
@@ -63,6 +63,7 @@ async fn copy_open(source: &OpenStore, target: &OpenStore, settings: &Settings) 
     bar.end();
     copy_evidence(&source, &target).await?;
     copy_audit::copy(&source, &target).await?;
+    copy_messages::copy(&source, &target).await?;
     let bar = Mutex::new(Bar::new("compared", 2 * total));
     let (expected, found) = tokio::try_join!(checksum(&source, &bar), checksum(&target, &bar))?;
     drawn(&bar).end();
@@ -194,6 +195,7 @@ async fn checksum(store: &Arc<dyn Store>, bar: &Mutex<Bar>) -> Result<Checksum> 
         marks.iter().for_each(|(mark, until)| checksum.add_spent(*mark, *until));
     }
     copy_audit::add_to(&mut checksum, store).await?;
+    copy_messages::add_to(&mut checksum, store).await?;
     Ok(checksum.finished())
 }
 

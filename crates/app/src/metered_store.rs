@@ -198,6 +198,14 @@ impl Store for MeteredStore {
         self.inner.message_by_reference(provider, reference).await
     }
 
+    async fn messages(
+        &self,
+        after: Option<&MessageKey>,
+        limit: usize,
+    ) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        self.inner.messages(after, limit).await
+    }
+
     async fn due_messages(&self, now: Timestamp, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
         self.inner.due_messages(now, limit).await
     }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use mobile_bind_domain::outbox::{Attempt, MessageId, MessageKey, MessageState, OutboxMessage, SealedCode};
+use mobile_bind_domain::outbox::{
+    Attempt, AttemptOutcome, MessageId, MessageKey, MessageState, OutboxMessage, SealedCode,
+};
 use mobile_bind_domain::policy::OutboxPolicy;
 use mobile_bind_domain::ports::{CommitError, Purpose, SendFailure, Store};
 use mobile_bind_domain::{Client, KeyId, Language, Revision, Timestamp, Versioned, Write};
@@ -104,6 +106,46 @@ pub async fn messages_to_a_number_come_newest_first(under_test: &dyn StoreUnderT
     ensure!(times == [3, 2, 1].map(|after| NOW.after(Duration::from_secs(after))), "{times:?}");
     ensure!(store.messages_to(&mobile(MOBILE)?, 2).await? == found[..2]);
     ensure!(store.messages_to(&mobile("13500135000")?, 9).await?.is_empty());
+    Ok(())
+}
+
+/// Each once, whatever the order, and no more at once than are asked for.
+pub async fn all_messages_are_gone_through(under_test: &dyn StoreUnderTest) -> Result<()> {
+    let store = under_test.open().await?;
+    let mut stored = Vec::new();
+    for (number, id) in [(MOBILE, 1), ("9", 1), (MOBILE, 2), ("+447700900123", 1), ("\u{0}odd", 3), ("17602128369", 1)]
+    {
+        let message = queued(number, id, 0)?;
+        commit(&*store, write(Revision::ABSENT, &message)).await?;
+        stored.push(message);
+    }
+    let store = reopen(under_test, store).await?;
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.messages(after.as_ref(), 2).await?;
+        ensure!(page.len() <= 2);
+        let Some(last) = page.last() else { break };
+        after = Some(last.value.key.clone());
+        found.extend(page.into_iter().map(|message| message.value));
+    }
+    stored.sort_by_key(|message| message.key.clone());
+    found.sort_by_key(|message| message.key.clone());
+    ensure!(found == stored, "{found:?}");
+    Ok(())
+}
+
+/// As one that was moved here from another store.
+pub async fn a_message_that_is_over_is_found_by_its_references_too(under_test: &dyn StoreUnderTest) -> Result<()> {
+    let store = under_test.open().await?;
+    let mut message = accepted(&accepted(&queued(MOBILE, 1, 0)?, "p", "r"), "q", "R");
+    for attempt in &mut message.attempts {
+        attempt.outcome = AttemptOutcome::Undelivered;
+    }
+    commit(&*store, write(Revision::ABSENT, &message)).await?;
+    for (provider, reference) in [("p", "r"), ("q", "R")] {
+        let found = store.message_by_reference(provider, reference).await?;
+        ensure!(found.context(reference)?.value == message);
+    }
     Ok(())
 }
 

@@ -116,6 +116,8 @@ macro_rules! store_contract {
             messages::a_message_is_written_only_as_it_was_read
             messages::a_message_and_its_challenge_are_one_change
             messages::messages_to_a_number_come_newest_first
+            messages::all_messages_are_gone_through
+            messages::a_message_that_is_over_is_found_by_its_references_too
             messages::what_is_due_comes_in_its_order_while_it_is
             messages::a_message_is_found_by_every_reference
             messages::messages_are_forgotten_with_what_leads_to_them

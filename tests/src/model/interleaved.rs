@@ -122,6 +122,14 @@ impl Store for Interleaved {
         self.store.message_by_reference(provider, reference).await
     }
 
+    async fn messages(
+        &self,
+        after: Option<&MessageKey>,
+        limit: usize,
+    ) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        self.store.messages(after, limit).await
+    }
+
     async fn due_messages(&self, now: Timestamp, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
         self.store.due_messages(now, limit).await
     }

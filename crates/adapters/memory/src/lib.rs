@@ -142,6 +142,14 @@ impl Store for MemoryStore {
         Ok(self.state().messages.by_reference(provider, reference))
     }
 
+    async fn messages(
+        &self,
+        after: Option<&MessageKey>,
+        limit: usize,
+    ) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        Ok(self.state().messages.after(after, limit))
+    }
+
     async fn due_messages(&self, now: Timestamp, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
         Ok(self.state().messages.due(now, limit))
     }

@@ -1,6 +1,7 @@
 //! Messages, and the ways to find them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 
 use mobile_bind_domain::outbox::MessageId;
 use mobile_bind_domain::{MessageKey, Mobile, OutboxMessage, Timestamp, Versioned};
@@ -50,6 +51,11 @@ impl Messages {
     pub(crate) fn to(&self, mobile: &Mobile, limit: usize) -> Vec<Versioned<OutboxMessage>> {
         let key = |byte| MessageKey { mobile: mobile.clone(), id: MessageId([byte; 16]) };
         self.all.range(key(0)..=key(u8::MAX)).rev().take(limit).map(|(_, message)| message.clone()).collect()
+    }
+
+    pub(crate) fn after(&self, after: Option<&MessageKey>, limit: usize) -> Vec<Versioned<OutboxMessage>> {
+        let first = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.all.range((first, Bound::Unbounded)).take(limit).map(|(_, message)| message.clone()).collect()
     }
 
     pub(crate) fn by_reference(&self, provider: &str, reference: &str) -> Option<Versioned<OutboxMessage>> {

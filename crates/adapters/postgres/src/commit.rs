@@ -134,7 +134,7 @@ pub(crate) fn steps(change: &Change, revision: Revision, node: AuditNode) -> Res
             Write::Spend(mark, until) => steps.others.push((AFTER + 2, proof::spend(*mark, *until))),
             Write::Message { expected, message: written } => {
                 steps.others.push((AFTER + 1, message::write(*expected, written, revision)));
-                steps.others.extend(message::refer(written).map(|statement| (AFTER + 2, statement)));
+                steps.others.extend(message::refer(*expected, written).map(|statement| (AFTER + 2, statement)));
             }
         }
     }

@@ -352,6 +352,14 @@ impl Store for PostgresStore {
         Ok(found?.pop())
     }
 
+    async fn messages(
+        &self,
+        after: Option<&MessageKey>,
+        limit: usize,
+    ) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        read!(self.inner, client => load::messages(client, message::after(after, limit)))
+    }
+
     async fn due_messages(&self, now: Timestamp, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
         read!(self.inner, client => load::messages(client, message::due(now, limit)))
     }

@@ -267,6 +267,14 @@ impl Store for SledStore {
         self.read(|reader| messages::by_reference(reader, provider, reference)).await
     }
 
+    async fn messages(
+        &self,
+        after: Option<&MessageKey>,
+        limit: usize,
+    ) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        self.read(|reader| messages::after(reader, after, limit)).await
+    }
+
     async fn due_messages(&self, now: Timestamp, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
         self.read(|reader| messages::due(reader, now, limit)).await
     }

@@ -1,6 +1,6 @@
 //! Messages, and the ways to find them.
 
-use mobile_bind_domain::{Mobile, OutboxMessage, Revision, Timestamp, Versioned};
+use mobile_bind_domain::{MessageKey, Mobile, OutboxMessage, Revision, Timestamp, Versioned};
 
 use crate::apply::demand;
 use crate::fault::{Fault, Rejection};
@@ -76,6 +76,16 @@ pub(crate) fn to(reader: &Reader<'_>, mobile: &Mobile, limit: usize) -> Result<V
     found.reverse();
     found.truncate(limit);
     Ok(found)
+}
+
+/// The messages after another, in the order of their keys here.
+pub(crate) fn after(
+    reader: &Reader<'_>,
+    after: Option<&MessageKey>,
+    limit: usize,
+) -> Result<Vec<Versioned<OutboxMessage>>, Fault> {
+    let entries = reader.range(layout::kind_after(layout::MESSAGE, after.map(layout::message))).take(limit);
+    entries.map(|entry| records::decode(&entry?.1)).collect()
 }
 
 pub(crate) fn by_reference(

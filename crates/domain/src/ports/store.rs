@@ -276,6 +276,13 @@ pub trait Store: Send + Sync {
         reference: &str,
     ) -> Result<Option<Versioned<OutboxMessage>>, StoreError>;
 
+    /// All messages: at most `limit` after the message `after`, in an order that is each store's own.
+    async fn messages(
+        &self,
+        after: Option<&MessageKey>,
+        limit: usize,
+    ) -> Result<Vec<Versioned<OutboxMessage>>, StoreError>;
+
     /// Messages that are due by then, those that have been so for longest first: at most `limit`.
     async fn due_messages(&self, now: Timestamp, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError>;
 

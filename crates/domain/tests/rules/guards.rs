@@ -331,6 +331,14 @@ impl<S: Store> Store for CountingStore<S> {
         self.0.message_by_reference(provider, reference).await
     }
 
+    async fn messages(
+        &self,
+        after: Option<&MessageKey>,
+        limit: usize,
+    ) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        self.0.messages(after, limit).await
+    }
+
     async fn due_messages(&self, now: Timestamp, limit: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
         self.0.due_messages(now, limit).await
     }

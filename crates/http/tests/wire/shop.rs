@@ -243,6 +243,10 @@ impl Store for Shop {
         Ok(None)
     }
 
+    async fn messages(&self, _: Option<&MessageKey>, _: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
+        Ok(Vec::new())
+    }
+
     async fn due_messages(&self, _: Timestamp, _: usize) -> Result<Vec<Versioned<OutboxMessage>>, StoreError> {
         Ok(Vec::new())
     }

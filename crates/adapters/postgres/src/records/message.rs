@@ -144,9 +144,13 @@ pub(crate) fn write(known: Revision, message: &OutboxMessage, revision: Revision
     Statement::new(UPDATE, parameters)
 }
 
-/// What a provider that has just been asked calls the message: one statement for each that has it still.
-pub(crate) fn refer(message: &OutboxMessage) -> impl Iterator<Item = Statement> + '_ {
-    let open = |attempt: &&Attempt| !attempt.reference.is_empty() && attempt.outcome == AttemptOutcome::Accepted;
+/// What a provider that has just been asked calls the message: one statement for each that has it still. Of a message that
+/// is new here, what every provider calls it.
+pub(crate) fn refer(known: Revision, message: &OutboxMessage) -> impl Iterator<Item = Statement> + '_ {
+    let is_new = known == Revision::ABSENT;
+    let open = move |attempt: &&Attempt| {
+        !attempt.reference.is_empty() && (is_new || attempt.outcome == AttemptOutcome::Accepted)
+    };
     message.attempts.iter().filter(open).map(|attempt| {
         let parameters = vec![
             parameter(stored_text(&attempt.provider)),
@@ -172,6 +176,16 @@ pub(crate) fn to(mobile: &Mobile, limit: usize) -> Statement {
         text: text.into(),
         parameters: vec![parameter(stored_text(mobile.as_str())), parameter(limited(limit))],
     }
+}
+
+pub(crate) fn after(after: Option<&MessageKey>, limit: usize) -> Statement {
+    let text = format!(
+        "SELECT {COLUMNS} FROM messages m WHERE (m.mobile, m.id) > ($1::text, $2::bytea) ORDER BY m.mobile, m.id
+LIMIT $3::bigint"
+    );
+    // Nothing sorts before no text.
+    let (mobile, id) = after.map(|key| (stored_text(key.mobile.as_str()), key.id.0.to_vec())).unwrap_or_default();
+    Statement { text: text.into(), parameters: vec![parameter(mobile), parameter(id), parameter(limited(limit))] }
 }
 
 pub(crate) fn by_reference(provider: &str, reference: &str) -> Statement {
