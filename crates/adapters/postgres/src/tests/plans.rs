@@ -103,6 +103,7 @@ fn statements() -> Vec<(String, Statement)> {
     ];
     let mut all = vec![
         ("find a message".to_owned(), message::one(&queued().key)),
+        ("list messages".to_owned(), message::after(Some(&queued().key), 10)),
         ("list messages to a number".to_owned(), message::to(&key().mobile, 10)),
         ("find a message by its reference".to_owned(), message::by_reference("p", "r")),
         ("list messages that are due".to_owned(), message::due(Timestamp::default(), 10)),
