@@ -32,7 +32,7 @@ const NORMAL: Duration = Duration::from_secs(4);
 const DURING: Duration = Duration::from_secs(5);
 
 /// More binds a second than are made here.
-const MOST_A_SECOND: usize = 8_000;
+const MOST_A_SECOND: usize = 16_000;
 
 /// How long the sends may take until all of them wait.
 const PATIENCE: Duration = Duration::from_secs(4);
