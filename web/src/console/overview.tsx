@@ -34,11 +34,11 @@ export function Panels({ shown, span, words, tag }: Properties) {
   }));
   const refusedIn = (operation: string) => (step: Step) =>
     Object.entries(step.refused).reduce((all, [rule, its]) => all + (rule.startsWith(operation) ? its : 0), 0);
-  const refusals: Line[] = [
-    { name: words.operations.send, colour: 5, of: refusedIn("send:") },
-    { name: words.operations.bind, colour: 6, of: refusedIn("bind:") },
-    { name: words.operations.log_in, colour: 3, of: refusedIn("log_in:") },
-  ];
+  const refusals: Line[] = OPERATIONS.map(([operation, colour]) => ({
+    name: words.operations[operation],
+    colour,
+    of: refusedIn(`${operation}:`),
+  }));
   const plotted = { steps: made, from: shown.now - SPANS[span].length, until: shown.now, time, count, words };
   return (
     <main>

@@ -34,6 +34,7 @@ export const EN: Words = {
     number_change_denied: "change of number denied",
     number_changed_lately: "number changed lately",
     number_recycled: "number may be somebody else's by now",
+    test_number_expired: "test number past its date",
     number_forbidden: "forbidden number",
     account_disabled: "account disabled",
     account_awaiting_approval: "awaits approval",

@@ -40,6 +40,7 @@ export const SPA: Words = {
     number_change_denied: "cambio de número denegado",
     number_changed_lately: "número cambiado hace poco",
     number_recycled: "el número puede ser ya de otra persona",
+    test_number_expired: "número de prueba caducado",
     number_forbidden: "número prohibido",
     account_disabled: "cuenta desactivada",
     account_awaiting_approval: "pendiente de aprobación",
@@ -225,6 +226,7 @@ export const SPA: Words = {
       number_changed_lately: "la cuenta había tomado su número hacía poco (numbers.cooling_off_s)",
       number_recycled:
         "la cuenta del número llevaba tanto tiempo sin uso que el número puede ser ya de otra persona (numbers.recycled)",
+      test_number_expired: "el número era de prueba y ha caducado (test_numbers)",
       number_forbidden: "no se crean cuentas para este número (register.forbidden_mobiles)",
       account_disabled: "la cuenta está desactivada",
       account_awaiting_approval: "la cuenta espera aprobación",
