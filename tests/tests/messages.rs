@@ -106,8 +106,8 @@ async fn calls_from_elsewhere_are_not_heard() {
     server.stop().await.unwrap();
 }
 
-#[tokio::test]
-async fn a_provider_that_hangs_keeps_nobody_waiting_longer_than_is_set() {
+/// A server that waits for nobody, with a provider that hangs on one number's messages.
+async fn hanging() -> TestServer {
     let server = TestServer::start_with(|settings| {
         settings.limits.mode = LimitMode::Off;
         settings.sms.answer_after_ms = 0;
@@ -116,6 +116,12 @@ async fn a_provider_that_hangs_keeps_nobody_waiting_longer_than_is_set() {
     .await
     .unwrap();
     server.app.sms.set_behaviour(MOBILE, Behaviour::Hang);
+    server
+}
+
+#[tokio::test]
+async fn a_provider_that_hangs_keeps_nobody_waiting_longer_than_is_set() {
+    let server = hanging().await;
     assert_eq!(server.send_code("u", MOBILE).await.unwrap().code(), Some(0), "the outbox goes on");
     assert!(last(&server).await.state <= MessageState::HandedOver);
     server.stop().await.unwrap();
@@ -161,14 +167,7 @@ async fn the_client_that_asked_learns_whether_a_provider_took_its_code_and_nobod
 
 #[tokio::test]
 async fn a_message_that_is_on_its_way_is_pending() {
-    let server = TestServer::start_with(|settings| {
-        settings.limits.mode = LimitMode::Off;
-        settings.sms.answer_after_ms = 0;
-        settings.sms.timeout_s = 1;
-    })
-    .await
-    .unwrap();
-    server.app.sms.set_behaviour(MOBILE, Behaviour::Hang);
+    let server = hanging().await;
     server.send_code("u", MOBILE).await.unwrap();
     assert_eq!(status(&server, &format!("uuid=u&mobile={MOBILE}")).await, (Some(0), "pending".to_owned()));
     server.stop().await.unwrap();

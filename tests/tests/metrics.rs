@@ -84,9 +84,16 @@ async fn scrape_over_postgres() -> String {
     let schema = PostgresSchema::empty().unwrap();
     schema.prepare().await.unwrap();
     let server = TestServer::start_with(|settings| settings.store = schema.address()).await.unwrap();
-    let scraped = server.send(server.client().get(server.url("/metrics"))).await.unwrap();
+    let mut text = String::new();
+    // A chore of the node's may be waiting for a connection at one moment; it is not at every one.
+    for _ in 0..100 {
+        text = server.send(server.client().get(server.url("/metrics"))).await.unwrap().text;
+        if text.contains("\nmobile_bind_store_pool_waiting 0\n") {
+            break;
+        }
+    }
     server.stop().await.unwrap();
-    scraped.text
+    text
 }
 
 #[tokio::test]
@@ -94,14 +101,12 @@ async fn a_node_tells_of_its_database() {
     let text = scrape_over_postgres().await;
     for line in [
         "mobile_bind_store_pool_connections{state=\"limit\"} 16",
+        "mobile_bind_store_pool_waiting 0",
         "mobile_bind_store_standbys{mode=\"synchronous\"} 0",
         "mobile_bind_store_replication_lag_bytes 0",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
     }
-    // A chore of the node's may be waiting for a connection just then.
-    let waiting = text.lines().find_map(|line| line.strip_prefix("mobile_bind_store_pool_waiting ")).unwrap();
-    assert!(waiting.parse::<u32>().unwrap() <= 16, "{waiting}");
     assert!(text.contains("mobile_bind_node_info{store=\"postgres\",node=\""), "{text}");
 }
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::audit_text::{self, Told};
 use crate::cli::print;
 use crate::operators;
-use crate::orders::{Order, ask};
+use crate::orders::{HiddenNumber, Order, ask};
 use crate::settings::Settings;
 
 /// How often more is looked for.
@@ -64,16 +64,6 @@ pub(crate) enum AuditOrder {
 
 /// Up to where a reader has read each node's events.
 pub(crate) type Places = BTreeMap<u32, u64>;
-
-/// A number that `Debug` does not show.
-#[derive(Deserialize, Serialize)]
-pub(crate) struct HiddenNumber(String);
-
-impl std::fmt::Debug for HiddenNumber {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("HiddenNumber(***)")
-    }
-}
 
 /// Some events, and where to go on.
 #[derive(Deserialize, Serialize)]

@@ -3,6 +3,7 @@
 //! The embedded store can be open once, so an order goes to the running service by its socket ([`crate::control`]), and is
 //! carried out here where none runs. A database is open to anybody: there it is always carried out here.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
@@ -18,6 +19,16 @@ use crate::settings::Settings;
 use crate::sms_status;
 use crate::stores::store_folder;
 
+/// A number that `Debug` does not show.
+#[derive(Deserialize, Serialize)]
+pub(crate) struct HiddenNumber(pub(crate) String);
+
+impl fmt::Debug for HiddenNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HiddenNumber(***)")
+    }
+}
+
 /// An order.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -25,7 +36,7 @@ pub(crate) enum Order {
     /// Write a backup to an absolute path. Answers the sequence of the last change in it.
     Backup { to: PathBuf },
     /// Tell what became of the messages to a number. Answers text, with the number masked.
-    Messages { mobile: String },
+    Messages { mobile: HiddenNumber },
     /// Something about an account.
     Account(AccountRequest),
     /// Something about the audit.
@@ -40,7 +51,7 @@ impl Order {
     pub(crate) async fn carry_out(self, desk: &Desk) -> Result<Value> {
         match self {
             Self::Backup { to } => answer(&desk.back_up(&to).await?),
-            Self::Messages { mobile } => answer(&sms_status::told(&desk.service, &mobile).await?),
+            Self::Messages { mobile } => answer(&sms_status::told(&desk.service, &mobile.0).await?),
             Self::Account(request) => request.carry_out(&desk.service).await,
             Self::Audit(order) => order.carry_out(&desk.service).await,
         }

@@ -13,7 +13,7 @@ use mobile_bind_sms::{Deadline, Failover, Kind, Provider, Secret};
 
 use crate::ambient::{SystemClock, SystemRandomness};
 use crate::cli::print;
-use crate::orders::{Order, ask};
+use crate::orders::{HiddenNumber, Order, ask};
 use crate::providers;
 use crate::settings::Settings;
 
@@ -131,7 +131,9 @@ pub(crate) async fn run(settings: &Settings, command: SmsCommand) -> Result<()> 
             let sender = Failover::new(chosen, randomness);
             if dry_run { show(&sender, &message) } else { send(settings, sender, message).await }
         }
-        SmsCommand::Status { mobile } => print(&ask::<String>(settings, Order::Messages { mobile }).await?),
+        SmsCommand::Status { mobile } => {
+            print(&ask::<String>(settings, Order::Messages { mobile: HiddenNumber(mobile) }).await?)
+        }
         SmsCommand::Fake { provider, listen, behaviour, account, secret } => {
             let secret = secret.unwrap_or_else(|| provider.secret().to_owned());
             let known =

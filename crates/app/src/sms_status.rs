@@ -5,6 +5,7 @@ use std::fmt::Write;
 use anyhow::{Context, Result};
 use mobile_bind_domain::outbox::MessageId;
 use mobile_bind_domain::{Client, OutboxMessage, Service, Timestamp};
+use mobile_bind_http::rfc3339;
 
 /// How many messages are told of.
 const LATEST: usize = 100;
@@ -63,7 +64,7 @@ fn client(client: &Client) -> String {
     }
 }
 
+/// To the second.
 fn at(at: Timestamp) -> String {
-    let at = i64::try_from(at.as_seconds()).ok().and_then(|at| jiff::Timestamp::from_second(at).ok());
-    at.unwrap_or_default().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    rfc3339(Timestamp::from_seconds(at.as_seconds()))
 }

@@ -2,11 +2,15 @@
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
-use std::io::{BufRead, BufReader, Write};
+mod running;
+
+use std::io::Write;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
+
+use running::Service;
 
 const MOBILE: &str = "17602128368";
 const OPENID: &str = "o-weixin-of-a-person";
@@ -38,59 +42,30 @@ fn fail(data: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     (status.code(), String::from_utf8(stderr).unwrap())
 }
 
-/// A running service; killed where it is dropped.
-struct Service {
-    child: Child,
-    base: String,
-    client: reqwest::Client,
+fn start(data: &Path) -> Service {
+    Service::start(binary(data))
 }
 
-impl Service {
-    fn start(data: &Path) -> Self {
-        let mut child = binary(data).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let base = line.trim().strip_prefix("listening on ").expect("the first line says where").to_owned();
-        Self { child, base, client: reqwest::Client::builder().no_proxy().build().unwrap() }
-    }
-
-    async fn post(&self, path: &str, form: &str) -> Value {
-        let request = self.client.post(format!("{}{path}", self.base)).body(form.to_owned());
-        let response = request.header("content-type", "application/x-www-form-urlencoded").send().await.unwrap();
-        serde_json::from_str(&response.text().await.unwrap()).unwrap()
-    }
-
-    /// Binds a number to an openid; answers the account's id and its token.
-    async fn bind(&self, mobile: &str, openid: &str) -> (u64, String) {
-        self.post("/user/appmobilebindverifysend?uuid=u", &format!("mobile={mobile}")).await;
-        let inbox = self.client.get(format!("{}/dev/sms?mobile={mobile}", self.base)).send().await.unwrap();
-        let inbox: Value = serde_json::from_str(&inbox.text().await.unwrap()).unwrap();
-        let code = inbox[0]["code"].as_str().unwrap();
-        let form = format!("mobile={mobile}&verify={code}&weixin_openid={openid}&nickname=Zhang");
-        let bound = self.post("/user/appmobilebind?application_client_type=weixin&uuid=u", &form).await;
-        assert_eq!(bound["code"], 0, "{bound}");
-        let id = bound["data"]["id"].as_u64().or_else(|| bound["data"]["id"].as_str()?.parse().ok()).unwrap();
-        (id, bound["data"]["token"].as_str().unwrap().to_owned())
-    }
-
-    async fn token_is_good(&self, token: &str) -> bool {
-        self.post("/user/tokenuserinfo", &format!("token={token}")).await["code"] == 0
-    }
+/// Binds a number to an openid; answers the account's id and its token.
+async fn bind(service: &Service, mobile: &str, openid: &str) -> (u64, String) {
+    let code = service.code(mobile).await;
+    let form = format!("mobile={mobile}&verify={code}&weixin_openid={openid}&nickname=Zhang");
+    let bound = service.post("/user/appmobilebind?application_client_type=weixin&uuid=u", &form).await;
+    assert_eq!(bound["code"], 0, "{bound}");
+    let id = bound["data"]["id"].as_u64().or_else(|| bound["data"]["id"].as_str()?.parse().ok()).unwrap();
+    (id, bound["data"]["token"].as_str().unwrap().to_owned())
 }
 
-impl Drop for Service {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
+async fn token_is_good(service: &Service, token: &str) -> bool {
+    service.post("/user/tokenuserinfo", &format!("token={token}")).await["code"] == 0
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_is_shown_masked_and_whole_only_with_a_note() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
-    let service = Service::start(data);
-    let (id, token) = service.bind(MOBILE, OPENID).await;
+    let service = start(data);
+    let (id, token) = bind(&service, MOBILE, OPENID).await;
     let id = id.to_string();
     let masked = succeed(data, &["show", "--mobile", MOBILE]);
     assert!(masked.contains("176***368") && masked.contains("session on weixin"), "{masked}");
@@ -117,15 +92,15 @@ async fn an_account_is_shown_masked_and_whole_only_with_a_note() {
 async fn a_deleted_account_frees_number_and_openids_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
-    let service = Service::start(data);
-    let (first, token) = service.bind(MOBILE, OPENID).await;
+    let service = start(data);
+    let (first, token) = bind(&service, MOBILE, OPENID).await;
     let (code, said) = fail(data, &["delete", "--mobile", MOBILE]);
     assert!(code == Some(1) && said.contains("nothing was deleted"), "{said}");
-    assert!(service.token_is_good(&token).await);
+    assert!(token_is_good(&service, &token).await);
     let said = succeed(data, &["delete", "--mobile", MOBILE, "--yes"]);
     assert!(said.contains(&format!("account {first}: it is deleted")) && said.contains("176***368"), "{said}");
-    assert!(!service.token_is_good(&token).await);
-    let (second, _) = service.bind(MOBILE, OPENID).await;
+    assert!(!token_is_good(&service, &token).await);
+    let (second, _) = bind(&service, MOBILE, OPENID).await;
     assert_ne!(second, first, "number and openid make a new account");
     // What is gone is said to be gone.
     assert!(fail(data, &["delete", "--id", &first.to_string(), "--yes"]).1.contains("deleted or closed"));
@@ -139,8 +114,8 @@ async fn a_deleted_account_frees_number_and_openids_at_once() {
     child.stdin.take().unwrap().write_all(b"yes\n").unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("it is deleted"));
-    let service = Service::start(data);
-    let (third, _) = service.bind(MOBILE, OPENID).await;
+    let service = start(data);
+    let (third, _) = bind(&service, MOBILE, OPENID).await;
     assert!(third > second);
 }
 
@@ -148,30 +123,30 @@ async fn a_deleted_account_frees_number_and_openids_at_once() {
 async fn orders_take_effect_at_once_and_make_no_sense_twice() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
-    let service = Service::start(data);
-    let (id, token) = service.bind(MOBILE, OPENID).await;
+    let service = start(data);
+    let (id, token) = bind(&service, MOBILE, OPENID).await;
     let id = id.to_string();
     assert!(succeed(data, &["disable", "--id", &id]).contains("may no longer log in; its session has ended"));
-    assert!(!service.token_is_good(&token).await);
+    assert!(!token_is_good(&service, &token).await);
     assert!(fail(data, &["disable", "--id", &id]).1.contains("disabled already"));
     assert!(succeed(data, &["enable", "--id", &id]).contains("may log in again"));
-    assert!(!service.token_is_good(&token).await, "what has ended does not begin again");
-    let (again, token) = service.bind(MOBILE, "o-weixin-of-a-new-phone").await;
+    assert!(!token_is_good(&service, &token).await, "what has ended does not begin again");
+    let (again, token) = bind(&service, MOBILE, "o-weixin-of-a-new-phone").await;
     assert_eq!(again.to_string(), id);
     assert!(fail(data, &["revoke", "--id", &id, "--client-type", "ios"]).1.contains("no such session"));
-    assert!(service.token_is_good(&token).await);
+    assert!(token_is_good(&service, &token).await);
     assert!(
         succeed(data, &["revoke", "--mobile", MOBILE, "--client-type", "weixin"]).contains("its session on weixin")
     );
-    assert!(!service.token_is_good(&token).await);
+    assert!(!token_is_good(&service, &token).await);
     assert_eq!(succeed(data, &["sessions", "--mobile", MOBILE]), "no sessions\n");
     drop(service);
     assert!(succeed(data, &["unbind", "--mobile", MOBILE]).contains("its number 176***368 is free"));
     assert!(fail(data, &["unbind", "--id", &id]).1.contains("no number"));
     let (code, said) = fail(data, &["show", "--mobile", MOBILE]);
     assert!(code == Some(1) && said.contains("there is no such account") && !said.contains(MOBILE), "{said}");
-    let service = Service::start(data);
-    let (other, _) = service.bind(MOBILE, "o-weixin-of-another").await;
+    let service = start(data);
+    let (other, _) = bind(&service, MOBILE, "o-weixin-of-another").await;
     assert_ne!(other.to_string(), id, "the number is free");
 }
 

@@ -2,16 +2,17 @@
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
+mod running;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::Value;
+use running::Service;
 
 fn binary(data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mobile-bind"));
@@ -38,51 +39,23 @@ fn fail(data: &Path, arguments: &[&str]) -> String {
     said
 }
 
-/// A running service. It is killed where it is dropped: nothing is closed in order.
-struct Service {
-    child: Child,
-    base: String,
-    client: reqwest::Client,
+fn start(data: &Path) -> Service {
+    Service::start(binary(data))
 }
 
-impl Service {
-    fn start(data: &Path) -> Self {
-        let mut child = binary(data).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let base = line.trim().strip_prefix("listening on ").expect("the first line says where").to_owned();
-        Self { child, base, client: reqwest::Client::builder().no_proxy().build().unwrap() }
-    }
-
-    async fn post(&self, path: &str, form: &str) -> Value {
-        let request = self.client.post(format!("{}{path}", self.base)).body(form.to_owned());
-        let response = request.header("content-type", "application/x-www-form-urlencoded").send().await.unwrap();
-        serde_json::from_str(&response.text().await.unwrap()).unwrap()
-    }
-
-    /// Binds a number; answers its token.
-    async fn bind(&self, mobile: &str) -> String {
-        self.post("/user/appmobilebindverifysend?uuid=u", &format!("mobile={mobile}")).await;
-        let inbox = self.client.get(format!("{}/dev/sms?mobile={mobile}", self.base)).send().await.unwrap();
-        let inbox: Value = serde_json::from_str(&inbox.text().await.unwrap()).unwrap();
-        let body = format!("mobile={mobile}&verify={}", inbox[0]["code"].as_str().unwrap());
-        let bound = self.post("/user/appmobilebind?application_client_type=h5&uuid=u", &body).await;
-        assert_eq!(bound["code"], 0, "{bound}");
-        bound["data"]["token"].as_str().unwrap().to_owned()
-    }
-
-    async fn assert_there(&self, bound: &BTreeMap<String, String>) {
-        for (mobile, token) in bound {
-            let found = self.post("/user/tokenuserinfo", &format!("token={token}")).await;
-            assert_eq!(found["data"]["mobile"], mobile.as_str(), "{found}");
-        }
-    }
+/// Binds a number; answers its token.
+async fn bind(service: &Service, mobile: &str) -> String {
+    let code = service.code(mobile).await;
+    let body = format!("mobile={mobile}&verify={code}");
+    let bound = service.post("/user/appmobilebind?application_client_type=h5&uuid=u", &body).await;
+    assert_eq!(bound["code"], 0, "{bound}");
+    bound["data"]["token"].as_str().unwrap().to_owned()
 }
 
-impl Drop for Service {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+async fn assert_there(service: &Service, bound: &BTreeMap<String, String>) {
+    for (mobile, token) in bound {
+        let found = service.post("/user/tokenuserinfo", &format!("token={token}")).await;
+        assert_eq!(found["data"]["mobile"], mobile.as_str(), "{found}");
     }
 }
 
@@ -91,11 +64,11 @@ async fn a_backup_of_a_running_service_under_load_is_a_service_again() {
     let folder = tempfile::tempdir().unwrap();
     let (data, backup, other) = (folder.path().join("data"), folder.path().join("backup"), folder.path().join("other"));
     let backup_text = backup.to_str().unwrap();
-    let service = Arc::new(Service::start(&data));
+    let service = Arc::new(start(&data));
     let mut bound = BTreeMap::new();
     for number in 0..20 {
         let mobile = format!("138000000{number:02}");
-        let token = service.bind(&mobile).await;
+        let token = bind(&service, &mobile).await;
         bound.insert(mobile, token);
     }
     let stop = Arc::new(AtomicBool::new(false));
@@ -104,7 +77,7 @@ async fn a_backup_of_a_running_service_under_load_is_a_service_again() {
         tokio::spawn(async move {
             let mut number = 0;
             while !stop.load(Ordering::SeqCst) {
-                service.bind(&format!("139{writer}{number:07}")).await;
+                bind(&service, &format!("139{writer}{number:07}")).await;
                 number += 1;
             }
             number
@@ -118,7 +91,7 @@ async fn a_backup_of_a_running_service_under_load_is_a_service_again() {
     for writer in writers {
         assert!(writer.await.unwrap() > 0);
     }
-    service.assert_there(&bound).await;
+    assert_there(&service, &bound).await;
 
     let mode = |path: &str| fs::metadata(backup.join(path)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(""), mode("keys"), mode("keys/tokens.json")), (0o700, 0o700, 0o600));
@@ -131,9 +104,9 @@ async fn a_backup_of_a_running_service_under_load_is_a_service_again() {
     assert!(succeed(&data, &["store", "verify"]).contains("the store is in order"));
     succeed(&other, &["restore", "--from", backup_text]);
     assert!(succeed(&other, &["store", "verify"]).contains("the store is in order"));
-    let restored = Service::start(&other);
-    restored.assert_there(&bound).await;
-    restored.bind("13700000000").await;
+    let restored = start(&other);
+    assert_there(&restored, &bound).await;
+    bind(&restored, "13700000000").await;
 }
 
 #[tokio::test]
@@ -141,8 +114,8 @@ async fn a_backup_without_a_service_is_checked_when_it_is_put_back() {
     let folder = tempfile::tempdir().unwrap();
     let (data, other) = (folder.path().join("data"), folder.path().join("other"));
     let mut bound = BTreeMap::new();
-    let service = Service::start(&data);
-    bound.insert("13800000000".to_owned(), service.bind("13800000000").await);
+    let service = start(&data);
+    bound.insert("13800000000".to_owned(), bind(&service, "13800000000").await);
     drop(service);
     let said = succeed(&data, &["store", "stats"]);
     assert!(said.contains("1 accounts") && said.contains("1 numbers") && said.contains("bytes on disk"), "{said}");
@@ -161,7 +134,7 @@ async fn a_backup_without_a_service_is_checked_when_it_is_put_back() {
     assert!(!other.exists(), "nothing was put there");
     fs::write(&database, whole).unwrap();
     succeed(&other, &restore);
-    Service::start(&other).assert_there(&bound).await;
+    assert_there(&start(&other), &bound).await;
     fs::remove_file(backup.join("backup.json")).unwrap();
     assert!(fail(&folder.path().join("third"), &restore).contains("is no backup"));
 }
@@ -170,13 +143,13 @@ async fn a_backup_without_a_service_is_checked_when_it_is_put_back() {
 async fn a_store_that_was_replaced_by_an_older_one_is_refused_until_the_loss_is_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let (data, older) = (folder.path().join("data"), folder.path().join("older"));
-    let service = Service::start(&data);
-    let first = service.bind("13800000000").await;
+    let service = start(&data);
+    let first = bind(&service, "13800000000").await;
     succeed(&data, &["backup", "--to", older.to_str().unwrap()]);
-    service.bind("13800000001").await;
+    bind(&service, "13800000001").await;
     drop(service);
     // The journal has what the older database lacks, until it is in the database and the journal begins anew.
-    drop(Service::start(&data));
+    drop(start(&data));
     for file in fs::read_dir(older.join("store")).unwrap().map(|file| file.unwrap().file_name()) {
         if file == "db" || file.to_string_lossy().starts_with("snap.") {
             fs::copy(older.join("store").join(&file), data.join("store").join(&file)).unwrap();
@@ -187,8 +160,8 @@ async fn a_store_that_was_replaced_by_an_older_one_is_refused_until_the_loss_is_
     assert!(fail(&data, &["store", "verify"]).contains("older than its last answer"));
     succeed(&data, &["store", "accept-loss"]);
     succeed(&data, &["store", "verify"]);
-    let service = Service::start(&data);
-    service.assert_there(&[("13800000000".to_owned(), first)].into()).await;
+    let service = start(&data);
+    assert_there(&service, &[("13800000000".to_owned(), first)].into()).await;
     // What could be read of the journal is there, that a message went to the other number for one.
-    service.bind("13800000002").await;
+    bind(&service, "13800000002").await;
 }

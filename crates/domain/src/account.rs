@@ -239,6 +239,19 @@ impl Account {
         self.mobile_since = Some(now);
     }
 
+    /// What it may do, in a word for operators.
+    #[must_use]
+    pub const fn standing(&self) -> &'static str {
+        match self.status {
+            _ if self.deleted_at.is_some() => "deleted",
+            _ if self.closed_at.is_some() => "closed",
+            AccountStatus::Normal => "normal",
+            AccountStatus::Muted => "muted",
+            AccountStatus::Disabled => "disabled",
+            AccountStatus::AwaitingApproval => "awaiting_approval",
+        }
+    }
+
     /// Lets its number go.
     pub(crate) fn lose_mobile(&mut self) {
         self.mobile = None;

@@ -141,8 +141,7 @@ pub fn decide(
     let number = account.held_mobile().map(|mobile| AuditedNumber::of(mobile, keys));
     let (action, ended) = match order {
         AccountOrder::Unbind => {
-            account.mobile = None;
-            account.mobile_since = None;
+            account.lose_mobile();
             (AuditAction::Unbind, false)
         }
         AccountOrder::Disable => {

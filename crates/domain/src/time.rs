@@ -37,6 +37,12 @@ impl Timestamp {
         Self(self.0.saturating_add(millis(later)))
     }
 
+    /// The point in time `earlier` before this one, and not before the epoch.
+    #[must_use]
+    pub fn before(self, earlier: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(earlier)))
+    }
+
     /// How long after `earlier` this is; nothing where it is not after.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

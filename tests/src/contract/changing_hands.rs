@@ -35,13 +35,10 @@ pub async fn a_bind_knows_when_the_holder_was_seen_and_what_was_sent_to_the_form
     commit(&*store, vec![wrong.clone()]).await?;
     let bind = async |number: &str, caller: CallerQuery, wanted: bool| {
         let query = BindQuery {
-            key: key(number, "u")?,
-            caller,
-            referrer: None,
-            idempotency: None,
             evidence: Default::default(),
             former: wanted,
             holder_use: wanted,
+            ..BindQuery::new(key(number, "u")?, caller)
         };
         anyhow::Ok(store.load_bind(&query).await?)
     };

@@ -1,7 +1,7 @@
 //! What belongs to at most one live account: numbers, openids, unionids, member codes.
 
 use anyhow::{Context, Result, ensure};
-use mobile_bind_domain::ports::{BindQuery, CallerQuery, EvidenceQuery, Store};
+use mobile_bind_domain::ports::{BindQuery, CallerQuery, Store};
 use mobile_bind_domain::referrer::ReferrerName;
 use mobile_bind_domain::{Account, MemberCode, Platform, Timestamp};
 
@@ -204,15 +204,7 @@ pub async fn referrers_are_found_by_every_name(under_test: &dyn StoreUnderTest) 
     ];
     let named = async |name: &ReferrerName| -> Result<Option<Account>> {
         let caller = CallerQuery::Session(None);
-        let query = BindQuery {
-            key: key("13500135000", "u")?,
-            caller,
-            referrer: Some(name.clone()),
-            evidence: EvidenceQuery::default(),
-            idempotency: None,
-            former: false,
-            holder_use: false,
-        };
+        let query = BindQuery { referrer: Some(name.clone()), ..BindQuery::new(key("13500135000", "u")?, caller) };
         Ok(store.load_bind(&query).await?.referrer)
     };
     for name in &names {

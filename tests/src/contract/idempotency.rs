@@ -36,12 +36,8 @@ async fn before_bind(store: &dyn Store, name: IdempotencyName) -> Result<Option<
     let caller = CallerQuery::Session(None);
     let query = BindQuery {
         evidence: Default::default(),
-        key: key(MOBILE, "u")?,
-        caller,
-        referrer: None,
         idempotency: Some(name),
-        former: false,
-        holder_use: false,
+        ..BindQuery::new(key(MOBILE, "u")?, caller)
     };
     Ok(store.load_bind(&query).await?.earlier)
 }

@@ -25,15 +25,7 @@ async fn evidence(store: &dyn Store, query: EvidenceQuery) -> Result<Evidence> {
     let log_in =
         LogInQuery { identity: identity(Platform::Weixin, "app", "o")?, unionid: None, evidence: query.clone() };
     let caller = CallerQuery::Session(None);
-    let bind = BindQuery {
-        key: key("17602128368", "u")?,
-        caller,
-        referrer: None,
-        evidence: query,
-        idempotency: None,
-        former: false,
-        holder_use: false,
-    };
+    let bind = BindQuery { evidence: query, ..BindQuery::new(key("17602128368", "u")?, caller) };
     let (log_in, mut bind) = (store.load_log_in(&log_in).await?.evidence, store.load_bind(&bind).await?.evidence);
     let mut sorted = log_in.clone();
     sorted.spent.sort_unstable();
@@ -188,15 +180,7 @@ pub async fn a_log_in_finds_who_holds_what(under_test: &dyn StoreUnderTest) -> R
             let caller =
                 CallerQuery::Identity { identity: Some(weixin.clone()), unionid: unionid.clone(), session: by_token };
             let evidence = EvidenceQuery { proof: Some(proof_id("u", "o")?), marks: vec![SpentMark([1; 32])] };
-            let query = BindQuery {
-                key: key("17602128368", "u")?,
-                caller,
-                referrer: None,
-                evidence,
-                idempotency: None,
-                former: false,
-                holder_use: false,
-            };
+            let query = BindQuery { evidence, ..BindQuery::new(key("17602128368", "u")?, caller) };
             let found = store.load_bind(&query).await?;
             ensure!((id(found.identity_holder), id(found.unionid_holder)) == (Some(1), expected));
             ensure!(found.session.map(|found| found.session.id) == by_token);

@@ -175,15 +175,7 @@ pub fn ensure_conflict(result: Result<Revision, CommitError>) -> Result<()> {
 /// Where the store fails.
 pub async fn bind_snapshot(store: &dyn Store, key: &ChallengeKey) -> Result<BindSnapshot> {
     let (caller, evidence) = (CallerQuery::Session(None), EvidenceQuery::default());
-    let query = BindQuery {
-        key: key.clone(),
-        caller,
-        referrer: None,
-        evidence,
-        idempotency: None,
-        former: false,
-        holder_use: false,
-    };
+    let query = BindQuery { evidence, ..BindQuery::new(key.clone(), caller) };
     Ok(store.load_bind(&query).await?)
 }
 
@@ -226,15 +218,7 @@ pub async fn identity_holders(
 ) -> Result<(Option<u64>, Option<u64>)> {
     let caller = CallerQuery::Identity { identity: Some(identity), unionid: UnionId::new(unionid), session: None };
     let evidence = EvidenceQuery::default();
-    let query = BindQuery {
-        key: key("13900000000", "u")?,
-        caller,
-        referrer: None,
-        evidence,
-        idempotency: None,
-        former: false,
-        holder_use: false,
-    };
+    let query = BindQuery { evidence, ..BindQuery::new(key("13900000000", "u")?, caller) };
     let snapshot = store.load_bind(&query).await?;
     let id = |holder: Option<Versioned<Account>>| holder.map(|account| account.value.id.get());
     Ok((id(snapshot.identity_holder), id(snapshot.unionid_holder)))

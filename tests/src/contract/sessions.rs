@@ -122,15 +122,7 @@ pub async fn a_session_shows_its_account_as_it_is_now(under_test: &dyn StoreUnde
         let revision = overwrite(&*store, &known).await?;
         let caller = CallerQuery::Session(Some(opened.id));
         let evidence = EvidenceQuery::default();
-        let query = BindQuery {
-            key: key("17602128368", "u")?,
-            caller,
-            referrer: None,
-            evidence,
-            idempotency: None,
-            former: false,
-            holder_use: false,
-        };
+        let query = BindQuery { evidence, ..BindQuery::new(key("17602128368", "u")?, caller) };
         let for_bind = store.load_bind(&query).await?.session.context("for a bind")?;
         let for_send = send_snapshot(&*store, &query.key, Some(opened.id)).await?.caller.context("for a send")?;
         let alone = store.load_session(opened.id).await?.context("alone")?;

@@ -40,10 +40,7 @@ impl State {
             session: receipt.session.and_then(|id| self.load_session(id)),
             receipt: receipt.clone(),
         });
-        let caller = identity_holder.as_ref().or(unionid_holder.as_ref());
-        let caller = caller.or(session.as_ref().map(|found: &SessionSnapshot| &found.account));
-        let former = caller.and_then(|caller| caller.value.held_mobile()).filter(|mobile| **mobile != query.key.mobile);
-        let former = former.filter(|_| query.former);
+        let former = query.former_mobile(identity_holder.as_ref(), unionid_holder.as_ref(), session.as_ref());
         let former = former.map(|mobile| ChallengeKey { mobile: mobile.clone(), client: query.key.client.clone() });
         let mobile_holder = self.holder(&Claim::Mobile(query.key.mobile.clone()));
         let holder_used_at =

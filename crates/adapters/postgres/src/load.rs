@@ -209,12 +209,9 @@ pub(crate) fn bind_snapshot(row: &Row, query: &BindQuery) -> Result<BindSnapshot
         CallerQuery::Identity { identity: None, .. } | CallerQuery::Session(None) => {}
     }
     let former_challenge = if former_mobile(query).is_some() { challenge::take(columns)? } else { None };
-    let session_account = session.as_ref().map(|found| &found.account);
-    let caller = identity_holder.as_ref().or(unionid_holder.as_ref()).or(session_account);
-    // The number that is being bound is no former one.
-    let former = caller.and_then(|caller| caller.value.held_mobile()).filter(|mobile| **mobile != query.key.mobile);
-    let former = former.filter(|_| query.former).cloned();
-    let is_former = former.is_some();
+    let former = query.former_mobile(identity_holder.as_ref(), unionid_holder.as_ref(), session.as_ref()).cloned();
+    // The number that is being bound was asked for too.
+    let former_challenge = former_challenge.filter(|_| former.is_some());
     let tallies = tally::take(columns, query.subjects().into_iter().chain(former.map(Subject::FailuresOn)))?;
     let referrer = if query.referrer.is_some() { account::take(columns)? } else { None };
     let mut earlier = None;
@@ -230,7 +227,7 @@ pub(crate) fn bind_snapshot(row: &Row, query: &BindQuery) -> Result<BindSnapshot
         receipt: receipt.map(|receipt| ReceiptSnapshot { receipt, session: session_then }),
         mobile_holder,
         holder_used_at,
-        former_challenge: former_challenge.filter(|_| is_former),
+        former_challenge,
         identity_holder,
         unionid_holder,
         session,

@@ -65,10 +65,9 @@ pub(crate) fn for_bind(reader: &Reader<'_>, query: &BindQuery) -> Result<BindSna
 /// What depends on who the caller is, and is wanted: the code sent to the number that he has now, or when the number's holder
 /// was last seen.
 fn complete(reader: &Reader<'_>, query: &BindQuery, snapshot: &mut BindSnapshot) -> Result<(), Fault> {
-    let session = snapshot.session.as_ref().map(|found| &found.account);
-    let caller = snapshot.identity_holder.as_ref().or(snapshot.unionid_holder.as_ref()).or(session);
-    let former = caller.and_then(|caller| caller.value.held_mobile()).filter(|mobile| **mobile != query.key.mobile);
-    if let Some(mobile) = former.filter(|_| query.former).cloned() {
+    let BindSnapshot { identity_holder, unionid_holder, session, .. } = &*snapshot;
+    let former = query.former_mobile(identity_holder.as_ref(), unionid_holder.as_ref(), session.as_ref());
+    if let Some(mobile) = former.cloned() {
         let key = ChallengeKey { mobile, client: query.key.client.clone() };
         snapshot.former_challenge = reader.record(&layout::challenge(&key))?;
         snapshot.tallies.extend(tallies(reader, [Subject::FailuresOn(key.mobile)])?);

@@ -32,18 +32,13 @@ fn masked(name: &str, value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use crate::config::Kind;
-    use crate::http_client::HttpClient;
-    use crate::provider::{Provider, Shared};
-    use crate::tests::{Counting, HandClock, config, message};
+    use crate::provider::Provider;
+    use crate::tests::{config, message, shared};
 
     #[test]
     fn credentials_are_masked_and_the_rest_is_exact() {
-        let clock = Arc::new(HandClock::default());
-        let randomness = Arc::new(Counting::default());
-        let shared = Shared { client: HttpClient::new().unwrap(), clock, randomness, receipts: Arc::new(|_, _| {}) };
+        let shared = shared();
         for (kind, proof) in [
             (Kind::Aliyun, "x-acs-version,Signature=***\n"),
             (Kind::Tencent, "SignedHeaders=content-type;host, Signature=***\n"),

@@ -171,10 +171,9 @@ mod tests {
     use super::{Observation, clocks};
     use crate::config::Kind;
     use crate::fake_provider::{FakeAccount, FakeProvider, Play};
-    use crate::http_client::HttpClient;
-    use crate::provider::{Provider, Shared};
+    use crate::provider::Provider;
     use crate::secret::Secret;
-    use crate::tests::{Counting, HandClock, config};
+    use crate::tests::{HandClock, config, shared};
     use mobile_bind_domain::Timestamp;
 
     const HTTP: [Kind; 4] = [Kind::Aliyun, Kind::Tencent, Kind::Twilio, Kind::Webhook];
@@ -190,13 +189,7 @@ mod tests {
         if let Some(secret) = secret {
             own.secret = Secret::new(secret.to_owned());
         }
-        let shared = Shared {
-            client: HttpClient::new().unwrap(),
-            clock: Arc::new(HandClock::default()),
-            randomness: Arc::new(Counting::default()),
-            receipts: Arc::new(|_, _| {}),
-        };
-        (Provider::new("one", own, &shared).unwrap().examine().await, fake)
+        (Provider::new("one", own, &shared()).unwrap().examine().await, fake)
     }
 
     fn about<'a>(found: &'a [Observation], subject: &str) -> &'a Observation {
@@ -239,17 +232,11 @@ mod tests {
         let (_, fake) = found(Kind::Twilio, None, Duration::ZERO).await;
         let url = fake.url();
         drop(fake);
-        let shared = Shared {
-            client: HttpClient::new().unwrap(),
-            clock: Arc::new(HandClock::default()),
-            randomness: Arc::new(Counting::default()),
-            receipts: Arc::new(|_, _| {}),
-        };
         // Its connections end with its task.
         while tokio::net::TcpStream::connect(url.trim_start_matches("http://")).await.is_ok() {
             tokio::task::yield_now().await;
         }
-        let found = Provider::new("one", config(Kind::Twilio, &url), &shared).unwrap().examine().await;
+        let found = Provider::new("one", config(Kind::Twilio, &url), &shared()).unwrap().examine().await;
         assert!(!about(&found, "connection").well);
     }
 

@@ -5,7 +5,7 @@ mod receipt;
 mod session;
 
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use mobile_bind_domain::ports::{SendFailure, TextMessage};
@@ -53,7 +53,7 @@ impl Smpp {
 
     /// Opens the session and keeps it open, for as long as this lives: receipts come also where nothing is sent.
     pub(crate) fn keep_open(&self) {
-        self.keeper.get_or_init(|| tokio::spawn(keep_open(Arc::downgrade(&self.line))));
+        self.keeper.get_or_init(|| tokio::spawn(keep_open(Arc::clone(&self.line))));
     }
 
     /// Where the centre is.
@@ -162,9 +162,10 @@ impl SmppLine {
     }
 }
 
-async fn keep_open(line: Weak<SmppLine>) {
+/// Goes on until it is aborted.
+async fn keep_open(line: Arc<SmppLine>) {
     let mut wait = FIRST_WAIT;
-    while let Some(line) = line.upgrade() {
+    loop {
         match line.session().await {
             Ok(session) => {
                 wait = FIRST_WAIT;
@@ -175,7 +176,6 @@ async fn keep_open(line: Weak<SmppLine>) {
                 wait = (wait * 2).min(LONGEST_WAIT);
             }
         }
-        drop(line);
         tokio::time::sleep(wait).await;
     }
 }

@@ -1,6 +1,7 @@
 //! What the tests of this crate share.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -8,6 +9,8 @@ use mobile_bind_domain::ports::{Clock, Purpose, Randomness, TextMessage};
 use mobile_bind_domain::{Language, Mobile, Timestamp, VerificationCode};
 
 use crate::config::{Kind, ProviderConfig};
+use crate::http_client::HttpClient;
+use crate::provider::Shared;
 use crate::secret::Secret;
 use crate::wording::Templates;
 
@@ -24,6 +27,16 @@ pub(crate) fn message(mobile: &str) -> TextMessage {
 }
 
 /// Templates for binding, by language.
+/// What providers share, with a clock that stands still and nobody who hears receipts.
+pub(crate) fn shared() -> Shared {
+    Shared {
+        client: HttpClient::new().unwrap(),
+        clock: Arc::new(HandClock::default()),
+        randomness: Arc::new(Counting::default()),
+        receipts: Arc::new(|_, _| {}),
+    }
+}
+
 pub(crate) fn templates(by_language: &[(&str, &str)]) -> Templates {
     let by_language = by_language.iter().map(|&(language, text)| (language.to_owned(), text.to_owned())).collect();
     Templates(BTreeMap::from([("bind".to_owned(), by_language)]))

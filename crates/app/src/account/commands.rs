@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::desk::{AccountOrder, AccountRequest, Named, Shown};
 use crate::cli::print;
 use crate::operators;
-use crate::orders::{Order, ask};
+use crate::orders::{HiddenNumber, Order, ask};
 use crate::settings::Settings;
 
 #[derive(Debug, Subcommand)]
@@ -138,7 +138,7 @@ fn confirmed() -> Result<bool> {
 
 async fn asked<A: serde::de::DeserializeOwned>(settings: &Settings, whose: &Whose, order: AccountOrder) -> Result<A> {
     let name = match (&whose.name.mobile, whose.name.id) {
-        (Some(mobile), _) => Named::Mobile(mobile.clone()),
+        (Some(mobile), _) => Named::Mobile(HiddenNumber(mobile.clone())),
         (None, Some(id)) => Named::Id(id),
         (None, None) => anyhow::bail!("name the account by --mobile or --id"),
     };

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{export, sheet};
+use crate::orders::HiddenNumber;
 
 /// What an operator wants of an account.
-#[derive(Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct AccountRequest {
     pub(crate) name: Named,
     /// Who asks.
@@ -17,18 +18,11 @@ pub(crate) struct AccountRequest {
     pub(crate) order: AccountOrder,
 }
 
-/// The number stays out of it.
-impl std::fmt::Debug for AccountRequest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AccountRequest").field("order", &self.order).finish_non_exhaustive()
-    }
-}
-
 /// Which account.
-#[derive(Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Named {
-    Mobile(String),
+    Mobile(HiddenNumber),
     Id(u64),
 }
 
@@ -89,18 +83,14 @@ impl AccountRequest {
 impl Named {
     fn read(self) -> Result<AccountName> {
         match self {
-            Self::Mobile(text) => Mobile::restore(&text).map(AccountName::Mobile).context("that is no number"),
+            Self::Mobile(number) => Mobile::restore(&number.0).map(AccountName::Mobile).context("that is no number"),
             Self::Id(id) => AccountId::new(id).map(AccountName::Id).context("an id has one to ten digits"),
         }
     }
 }
 
 async fn show(service: &Service, operator: &str, name: &AccountName, unmask: bool) -> Result<Value> {
-    let found = service.find_account(name).await?;
-    if unmask {
-        // Before it is shown: what cannot be noted is not shown.
-        service.note_disclosure(operator, &found.account.value, false).await?;
-    }
+    let found = if unmask { service.unmask(operator, name).await? } else { service.find_account(name).await? };
     let id = found.account.value.id.get();
     let text = sheet::account(&found, !unmask, &service.policy.session, service.clock.now());
     serde_json::to_value(Shown { id, text }).map_err(|error| anyhow!(error))

@@ -2,7 +2,7 @@
 
 use mobile_bind_domain::administration::AccountDetails;
 use mobile_bind_domain::policy::SessionPolicy;
-use mobile_bind_domain::{Account, AccountStatus, Mobile, Session, Timestamp};
+use mobile_bind_domain::{Account, Mobile, Session, Timestamp};
 
 use mobile_bind_http::rfc3339;
 
@@ -15,7 +15,7 @@ pub(super) fn account(found: &AccountDetails, masked: bool, policy: &SessionPoli
     let mobile = |mobile: &Mobile| if masked { mobile.masked() } else { mobile.as_str().to_owned() };
     let mut sheet = Sheet(String::new());
     sheet.line("account", &account.id.get().to_string());
-    sheet.line("status", status(account));
+    sheet.line("status", &status(account));
     sheet.some("mobile", account.mobile.as_ref().map(mobile));
     sheet.some("mobile since", account.mobile_since.map(rfc3339));
     for (platform, identity) in &account.identities {
@@ -55,16 +55,9 @@ pub(super) fn sessions(found: &AccountDetails, policy: &SessionPolicy, now: Time
     live.iter().map(line).collect()
 }
 
-/// What an account may do, in a word.
-pub(super) fn status(account: &Account) -> &'static str {
-    match account.status {
-        _ if account.deleted_at.is_some() => "deleted",
-        _ if account.closed_at.is_some() => "closed",
-        AccountStatus::Normal => "normal",
-        AccountStatus::Muted => "muted",
-        AccountStatus::Disabled => "disabled",
-        AccountStatus::AwaitingApproval => "awaiting approval",
-    }
+/// What an account may do, in words.
+pub(super) fn status(account: &Account) -> String {
+    account.standing().replace('_', " ")
 }
 
 /// What the owner or the shop has told of him; empty where nothing is known.

@@ -83,7 +83,7 @@ impl Settings {
 
     fn numbers(&self) -> NumberPolicy {
         let numbers = &self.numbers;
-        let silence = Duration::from_secs(u64::from(numbers.recycled_after_days) * 24 * 3600);
+        let silence = Duration::from_secs(u64::from(numbers.recycled_after_days) * DAY);
         NumberPolicy {
             rebind: match numbers.rebind {
                 Rebind::Allow => policy::Rebind::Allow,

@@ -3,7 +3,7 @@
 use super::event::{Actor, AuditAction, AuditEvent, AuditedNumber};
 use super::rule::rule;
 use crate::bind::{Bind, Decision};
-use crate::ports::BindSnapshot;
+use crate::ports::{BindSnapshot, callers_mobile};
 use crate::{AccountId, CodeKeys, Mobile, Refusal, Requester, Revision, Timestamp, Write};
 
 /// An event about a client's request.
@@ -102,9 +102,7 @@ fn about_the_old_number(refusal: &Refusal) -> bool {
 impl BindSnapshot {
     /// The number that the caller has now.
     fn callers_number(&self) -> Option<&Mobile> {
-        let session = self.session.as_ref().map(|found| &found.account);
-        let caller = self.identity_holder.as_ref().or(self.unionid_holder.as_ref()).or(session)?;
-        caller.value.held_mobile()
+        callers_mobile(self.identity_holder.as_ref(), self.unionid_holder.as_ref(), self.session.as_ref())
     }
 
     /// The number that an account among those loaded has now.

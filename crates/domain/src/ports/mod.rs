@@ -23,6 +23,7 @@ pub use platforms::{NoPlatforms, NumberEvidence, PlatformFailure, PlatformUser, 
 pub use relay::{AnswerSlot, Outgoing, ProviderFacts, Relay};
 pub use sealing::{CodeSealer, SealError};
 pub use sms::{Accepted, Purpose, SendFailure, SmsSender, TextMessage, Trail};
+pub(crate) use store::callers_mobile;
 pub use store::{
     BindQuery, BindSnapshot, CallerQuery, CommitError, EarlierBind, Evidence, EvidenceQuery, LogInQuery, LogInSnapshot,
     ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,

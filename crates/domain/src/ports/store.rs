@@ -149,11 +149,47 @@ pub struct BindQuery {
 }
 
 impl BindQuery {
+    /// Asks for what a bind always needs, and nothing else.
+    #[must_use]
+    pub fn new(key: ChallengeKey, caller: CallerQuery) -> Self {
+        Self {
+            key,
+            caller,
+            referrer: None,
+            evidence: EvidenceQuery::default(),
+            idempotency: None,
+            former: false,
+            holder_use: false,
+        }
+    }
+
+    /// The number that the caller has now, where it is asked for; the one that is being bound is no former one. The caller is
+    /// among these, as [`BindSnapshot`] has them.
+    pub fn former_mobile<'s>(
+        &self,
+        identity_holder: Option<&'s Versioned<Account>>,
+        unionid_holder: Option<&'s Versioned<Account>>,
+        session: Option<&'s SessionSnapshot>,
+    ) -> Option<&'s Mobile> {
+        let callers = callers_mobile(identity_holder, unionid_holder, session);
+        callers.filter(|mobile| self.former && **mobile != self.key.mobile)
+    }
+
     /// The counts that the decision looks at, but for those of the number that the caller has now, which is not known yet.
     #[must_use]
     pub fn subjects(&self) -> [Subject; 2] {
         [Subject::FailuresOn(self.key.mobile.clone()), Subject::FailuresBy(self.key.client.clone())]
     }
+}
+
+/// The number of whoever asks: of the account that has his openid, else his unionid, else of his token's.
+pub(crate) fn callers_mobile<'s>(
+    identity_holder: Option<&'s Versioned<Account>>,
+    unionid_holder: Option<&'s Versioned<Account>>,
+    session: Option<&'s SessionSnapshot>,
+) -> Option<&'s Mobile> {
+    let caller = identity_holder.or(unionid_holder).or(session.map(|found| &found.account));
+    caller?.value.held_mobile()
 }
 
 /// A session and its account.

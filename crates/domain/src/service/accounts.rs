@@ -108,10 +108,10 @@ impl Service {
     ///
     /// # Errors
     /// Where there is no such account, or it cannot be noted.
-    pub async fn unmask(&self, operator: &str, name: &AccountName) -> Result<Account, OrderError> {
-        let account = self.find_account(name).await?.account.value;
-        self.note_disclosure(operator, &account, false).await?;
-        Ok(account)
+    pub async fn unmask(&self, operator: &str, name: &AccountName) -> Result<AccountDetails, OrderError> {
+        let details = self.find_account(name).await?;
+        self.note_disclosure(operator, &details.account.value, false).await?;
+        Ok(details)
     }
 
     /// Notes that an operator was shown, or given, what is masked otherwise. To be called before it is shown.

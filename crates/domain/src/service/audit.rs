@@ -81,12 +81,12 @@ impl Service {
         self.write_refusals(self.audit.refusals.take_due(now)).await?;
         let own = self.store.audit().own_node().await?;
         if let Some(own) = own {
-            self.seal(own, before(now, SETTLED), now).await?;
+            self.seal(own, now.before(SETTLED), now).await?;
         }
         if self.is_round(now) {
             for node in self.store.audit().audit_nodes().await? {
                 if Some(node) != own {
-                    self.seal(node, before(now, ABANDONED), now).await?;
+                    self.seal(node, now.before(ABANDONED), now).await?;
                 }
                 self.drop_old(node, now).await?;
             }
@@ -188,15 +188,11 @@ impl Service {
     }
 
     async fn drop_old(&self, node: AuditNode, now: Timestamp) -> Result<(), StoreError> {
-        let kept_since = before(now, self.policy.audit_retention);
+        let kept_since = now.before(self.policy.audit_retention);
         let old = self.store.audit().checkpoints(node, 0, AT_A_TIME + 1).await?;
         // One that is old stays in front, which shows that nothing younger was dropped.
-        for pair in old.windows(2) {
-            let [Checkpoint { segment, last, .. }, next] = pair else { continue };
-            if next.at >= kept_since {
-                break;
-            }
-            let (segment, last) = (*segment, *last);
+        let followed = old.iter().zip(old.iter().skip(1)).take_while(|(_, next)| next.at < kept_since);
+        for (&Checkpoint { segment, last, .. }, _) in followed {
             match self.store.commit(Change::writing(Write::DropSegment { node, segment, last })).await {
                 Ok(_) | Err(CommitError::Conflict) => {}
                 Err(CommitError::Store(error)) => return Err(error),
@@ -210,7 +206,7 @@ impl Service {
     /// # Errors
     /// Where the store is unavailable.
     pub async fn verify_audit(&self) -> Result<Vec<(AuditNode, Findings)>, StoreError> {
-        let kept_since = before(self.clock.now(), self.policy.audit_retention);
+        let kept_since = self.clock.now().before(self.policy.audit_retention);
         let mut all = Vec::new();
         for node in self.store.audit().audit_nodes().await? {
             let mut verifier = Verifier::new(&self.keys, node, kept_since);
@@ -225,15 +221,25 @@ impl Service {
                     after = after.max(checkpoint.last);
                 }
             }
-            loop {
-                let events = self.store.audit().audit_events(node, after, SEGMENT).await?;
-                let Some(end) = events.last() else { break };
-                after = end.sequence;
-                verifier.unsealed(&events);
-            }
+            self.pages(node, after, |events| verifier.unsealed(events)).await?;
             all.push((node, verifier.finish()));
         }
         Ok(all)
+    }
+
+    /// Goes through a node's events after a sequence, to their end.
+    async fn pages(
+        &self,
+        node: AuditNode,
+        mut after: u64,
+        mut see: impl FnMut(&[RecordedEvent]) + Send,
+    ) -> Result<(), StoreError> {
+        loop {
+            let page = self.store.audit().audit_events(node, after, SEGMENT).await?;
+            let Some(end) = page.last() else { return Ok(()) };
+            after = end.sequence;
+            see(&page);
+        }
     }
 
     /// A node's events after a sequence, up to another.
@@ -255,16 +261,14 @@ impl Service {
     pub async fn audit_tail(&self, limit: usize) -> Result<Vec<AuditEvent>, StoreError> {
         let mut events = Vec::new();
         for node in self.store.audit().audit_nodes().await? {
-            let mut after = self.tail_start(node, limit).await?;
-            loop {
-                let page = self.store.audit().audit_events(node, after, SEGMENT).await?;
-                let Some(end) = page.last() else { break };
-                after = end.sequence;
+            let start = self.tail_start(node, limit).await?;
+            let see = |page: &[RecordedEvent]| {
                 events.extend(page.iter().filter_map(RecordedEvent::event));
                 if events.len() > 2 * limit + SEGMENT {
                     latest(&mut events, limit);
                 }
-            }
+            };
+            self.pages(node, start, see).await?;
         }
         latest(&mut events, limit);
         Ok(events)
@@ -315,15 +319,12 @@ impl Service {
             None => event.at >= since && event.mark().is_some_and(|mark| marks.contains(&mark)),
         };
         let mut events = self.audit.refusals.about(&marks);
+        events.retain(is_about);
         for node in self.store.audit().audit_nodes().await? {
-            let mut after = 0;
-            loop {
-                let page = self.store.audit().audit_events(node, after, SEGMENT).await?;
-                let Some(end) = page.last() else { break };
-                after = end.sequence;
-                events.extend(page.iter().filter_map(RecordedEvent::event));
-                events.retain(is_about);
-            }
+            let see = |page: &[RecordedEvent]| {
+                events.extend(page.iter().filter_map(RecordedEvent::event).filter(is_about));
+            };
+            self.pages(node, 0, see).await?;
         }
         events.sort_by_key(|event| event.at);
         Ok(events)
@@ -341,10 +342,6 @@ impl Service {
 fn latest(events: &mut Vec<AuditEvent>, limit: usize) {
     events.sort_by_key(|event| event.at);
     events.drain(..events.len().saturating_sub(limit));
-}
-
-fn before(now: Timestamp, age: Duration) -> Timestamp {
-    Timestamp::from_millis(now.as_millis().saturating_sub(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)))
 }
 
 fn hex(bytes: &[u8]) -> String {

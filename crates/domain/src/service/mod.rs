@@ -18,7 +18,7 @@ pub use self::audit::AuditDesk;
 pub use self::mini_program::{PlatformLogIn, VouchParameters};
 pub use self::outbox::{Heard, Outbox};
 use crate::ports::{Clock, CodeSealer, CodeSource, Platforms, Randomness, Relay, Store, StoreError, TokenIssuer};
-use crate::{Account, CodeKeys, Guards, Operation, Policy, Refusal, SessionId, Timestamp, Token};
+use crate::{Account, CodeKeys, Guards, Operation, Policy, Refusal, SessionId, Token};
 
 /// The target of the spans that are made for operators alone, at the level of traces: they cost next to nothing where nobody
 /// asks for them. No number, token, openid, code or uuid may stand in their fields.
@@ -74,9 +74,7 @@ impl Service {
         let now = self.clock.now();
         // Ended ones tell for a while yet when their account was used.
         let kept = self.policy.session.inactivity.max(self.policy.numbers.recycled_after.unwrap_or_default());
-        let kept = u64::try_from(kept.as_millis()).unwrap_or(u64::MAX);
-        let sessions_before = Timestamp::from_millis(now.as_millis().saturating_sub(kept));
-        self.store.purge(now, sessions_before, limit).await
+        self.store.purge(now, now.before(kept), limit).await
     }
 }
 

@@ -34,11 +34,16 @@ impl Service {
     }
 
     async fn send_once(&self, command: &Send, response: Option<&CaptchaResponse>) -> Result<(), Refusal> {
-        let fixed = self.policy.test_numbers.get(&command.key.mobile).map(|number| number.code.clone());
-        let (is_test, drawn) = (fixed.is_some(), || self.codes.draw(self.policy.code_length));
-        let code = fixed.unwrap_or_else(drawn);
+        // No message goes to a number for tests.
+        let (code, message) = match self.policy.test_numbers.get(&command.key.mobile) {
+            Some(number) => (number.code.clone(), None),
+            None => {
+                let code = self.codes.draw(self.policy.code_length);
+                let message = self.queued(command, &code)?;
+                (code, Some(message))
+            }
+        };
         let mac = self.keys.seal(&command.key, &code);
-        let message = self.queued(command, &code)?;
         let query = command.query();
         let mut captcha = if self.guards.captcha.is_some() { CaptchaState::Open } else { CaptchaState::Unavailable };
         let mut response = response;
@@ -75,16 +80,18 @@ impl Service {
             let event =
                 audit::by_client(AuditAction::Send, &command.requester, Some(&command.key.mobile), &self.keys, now);
             change.writes.push(Write::Audit(Box::new(event)));
-            // No message goes to a number for tests.
-            let queued = Write::Message { expected: Revision::ABSENT, message: Box::new(message.clone()) };
-            change.writes.extend(Some(queued).filter(|_| !is_test));
+            let queued = |message| Write::Message { expected: Revision::ABSENT, message: Box::new(message) };
+            change.writes.extend(message.clone().map(queued));
             match self.store.commit(change).await {
                 Ok(revision) => {
                     self.note_sending(&permission, command);
-                    let span = Span::current();
-                    let outgoing =
-                        Outgoing { message, revision, code, permission: Some(Arc::clone(&permission)), span };
-                    let relayed = if is_test { Ok(()) } else { self.relay.relay(outgoing).await };
+                    let relayed = match message {
+                        Some(message) => {
+                            let (permission, span) = (Some(Arc::clone(&permission)), Span::current());
+                            self.relay.relay(Outgoing { message, revision, code, permission, span }).await
+                        }
+                        None => Ok(()),
+                    };
                     if relayed.is_err_and(|failure| failure != SendFailure::Unknown) {
                         self.with_conversions(command, Conversions::unsent);
                     }

@@ -13,7 +13,8 @@ impl Service {
     /// of every number.
     ///
     /// # Errors
-    /// Where the number is malformed or a test number that is past its date, or this client has no code for it that could still arrive in time.
+    /// Where the number is malformed or a test number that is past its date, or this client has no code for it that could still
+    /// arrive in time.
     pub async fn send_status(&self, requester: &Requester, mobile: &str) -> Result<SendStatus, Refusal> {
         if is_empty(mobile) {
             return Err(Refusal::MobileMissing);

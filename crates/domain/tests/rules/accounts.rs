@@ -73,7 +73,7 @@ fn what_is_shown_whole_is_noted_before() {
     let world = World::new();
     let bound = world.send_and_bind(ClientType::H5, "u", &BIND).unwrap().account;
     let shown = ready(world.service.unmask("ann", &AccountName::Id(bound.id))).unwrap();
-    assert_eq!(shown, bound);
+    assert_eq!(shown.account.value, bound);
     assert_eq!(noted(&world), [("ann".to_owned(), AuditAction::Unmask, Some(bound.id), true)]);
     let nobody = AccountName::Id(account_id(7));
     assert!(matches!(ready(world.service.unmask("ann", &nobody)), Err(OrderError::NotFound)));

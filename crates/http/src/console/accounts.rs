@@ -136,8 +136,8 @@ impl Question for Unmask {
     type Answer = WholeShown;
 
     async fn ask(self, service: &Service, operator: &str) -> Result<WholeShown, Fault> {
-        let account = service.unmask(operator, &account_of(self.account)?).await?;
-        Ok(WholeShown::of(&account))
+        let details = service.unmask(operator, &account_of(self.account)?).await?;
+        Ok(WholeShown::of(&details.account.value))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use mobile_bind_domain::administration::{AccountDetails, AccountOrder, LookedUp};
 use mobile_bind_domain::audit::{Actor, AuditEvent, AuditedNumber, words};
-use mobile_bind_domain::{Account, AccountStatus, OpenId, PlatformIdentity, Service, Session, Timestamp, UnionId};
+use mobile_bind_domain::{Account, OpenId, PlatformIdentity, Service, Session, Timestamp, UnionId};
 use serde::Serialize;
 
 /// What a look-up found.
@@ -61,7 +61,7 @@ impl AccountShown {
         let can = |(order, name): (AccountOrder, &'static str)| details.check(order).is_ok().then_some(name);
         Self {
             id: account.id.get(),
-            status: status(account),
+            status: account.standing(),
             mobile: account.mobile.as_ref().map(mobile_bind_domain::Mobile::masked),
             mobile_since: account.mobile_since.map(Timestamp::as_millis),
             identities: identities(account, OpenId::masked, UnionId::masked),
@@ -71,17 +71,6 @@ impl AccountShown {
             ended_at: account.deleted_at.or(account.closed_at).map(Timestamp::as_millis),
             orders: ORDERS.into_iter().filter_map(can).collect(),
         }
-    }
-}
-
-const fn status(account: &Account) -> &'static str {
-    match account.status {
-        _ if account.deleted_at.is_some() => "deleted",
-        _ if account.closed_at.is_some() => "closed",
-        AccountStatus::Normal => "normal",
-        AccountStatus::Muted => "muted",
-        AccountStatus::Disabled => "disabled",
-        AccountStatus::AwaitingApproval => "awaiting_approval",
     }
 }
 

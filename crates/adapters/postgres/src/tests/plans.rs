@@ -112,13 +112,11 @@ fn statements() -> Vec<(String, Statement)> {
         for (name, referrer) in &referrers {
             let evidence = EvidenceQuery::default();
             let query = BindQuery {
-                key: key(),
-                caller: caller.clone(),
                 referrer: referrer.clone(),
                 evidence,
-                idempotency: None,
                 former: true,
                 holder_use: true,
+                ..BindQuery::new(key(), caller.clone())
             };
             all.push((
                 format!("load a bind by {caller_name}, invited by {name}"),
@@ -132,15 +130,8 @@ fn statements() -> Vec<(String, Statement)> {
         unionid: UnionId::new("u"),
         session: Some(SessionId([1; 16])),
     };
-    let query = BindQuery {
-        key: key(),
-        caller,
-        referrer: None,
-        evidence: evidence.clone(),
-        idempotency: None,
-        former: true,
-        holder_use: true,
-    };
+    let query =
+        BindQuery { evidence: evidence.clone(), former: true, holder_use: true, ..BindQuery::new(key(), caller) };
     all.push(("load a bind by a proved openid".to_owned(), question(load::bind_question(&query))));
     let query = LogInQuery { identity, unionid: UnionId::new("u"), evidence };
     all.push(("load a log-in".to_owned(), question(load::log_in_question(&query))));
@@ -156,15 +147,8 @@ fn statements() -> Vec<(String, Statement)> {
     let address = std::net::IpAddr::from([192, 0, 2, 1]).into();
     let query = SendQuery { key: key(), address, session: None, idempotency };
     all.push(("load a send with an idempotency key".to_owned(), question(load::send_question(&query))));
-    let query = BindQuery {
-        key: key(),
-        caller: CallerQuery::Session(None),
-        referrer: None,
-        evidence: EvidenceQuery::default(),
-        idempotency,
-        former: true,
-        holder_use: true,
-    };
+    let query =
+        BindQuery { idempotency, former: true, holder_use: true, ..BindQuery::new(key(), CallerQuery::Session(None)) };
     all.push(("load a bind with an idempotency key".to_owned(), question(load::bind_question(&query))));
     all.push(("load a session".to_owned(), question(load::session_question(SessionId([1; 16])))));
     all.push(("load an account".to_owned(), question(load::account_question(AccountId::MIN))));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mobile_bind_domain::ports::{BindQuery, CallerQuery, EvidenceQuery, SendQuery, Store};
+use mobile_bind_domain::ports::{BindQuery, CallerQuery, SendQuery, Store};
 use mobile_bind_domain::referrer::ReferrerName;
 use mobile_bind_domain::{
     Account, AddressBlock, Change, ClientType, Expectation, MemberCode, Quota, Revision, Subject, Tally, UnionId, Write,
@@ -169,15 +169,7 @@ async fn a_bind_snapshot_has_what_was_asked_for() {
     ];
     commit(&store, writes).await.unwrap();
     let load = async |caller, referrer| {
-        let query = BindQuery {
-            key: key(3),
-            caller,
-            referrer,
-            evidence: EvidenceQuery::default(),
-            idempotency: None,
-            former: false,
-            holder_use: false,
-        };
+        let query = BindQuery { referrer, ..BindQuery::new(key(3), caller) };
         store.load_bind(&query).await.unwrap()
     };
     let identity = Some(identity("openid"));

@@ -11,7 +11,7 @@ mod verify;
 use std::path::Path;
 use std::time::Duration;
 
-use mobile_bind_domain::ports::{BindQuery, BindSnapshot, CallerQuery, CommitError, EvidenceQuery, Store};
+use mobile_bind_domain::ports::{BindQuery, BindSnapshot, CallerQuery, CommitError, Store};
 use mobile_bind_domain::{
     Account, AccountId, AppId, Challenge, ChallengeKey, Change, Client, ClientType, CodeMac, Identity, Installation,
     KeyId, Mobile, OpenId, Platform, PlatformIdentity, Revision, Session, SessionId, SessionSeed, Timestamp, UnionId,
@@ -121,15 +121,7 @@ fn conflicts<T: std::fmt::Debug>(outcome: Result<T, CommitError>) -> bool {
 
 async fn load(store: &SledStore, number: u64) -> BindSnapshot {
     let caller = CallerQuery::Session(None);
-    let query = BindQuery {
-        key: key(number),
-        caller,
-        referrer: None,
-        evidence: EvidenceQuery::default(),
-        idempotency: None,
-        former: false,
-        holder_use: false,
-    };
+    let query = BindQuery::new(key(number), caller);
     store.load_bind(&query).await.unwrap()
 }
 

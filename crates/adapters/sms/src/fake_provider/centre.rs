@@ -219,11 +219,10 @@ mod tests {
 
     use crate::config::Kind;
     use crate::fake_provider::{FakeAccount, FakeMessage, FakeProvider, Phones, Play, documented_errors};
-    use crate::http_client::HttpClient;
     use crate::provider::{Provider, Shared};
     use crate::receipts::{Receipt, ReceiptState};
     use crate::secret::Secret;
-    use crate::tests::{Counting, HandClock, config, message};
+    use crate::tests::{HandClock, config, message, shared};
 
     struct Scene {
         fake: FakeProvider,
@@ -243,12 +242,7 @@ mod tests {
         let (sent, phones) = mpsc::unbounded_channel();
         let fake = centre(Some(Box::new(move |message| drop(sent.send(message.clone()))))).await;
         let (heard, receipts) = mpsc::unbounded_channel();
-        let shared = Shared {
-            client: HttpClient::new().unwrap(),
-            clock: Arc::new(HandClock::default()),
-            randomness: Arc::new(Counting::default()),
-            receipts: Arc::new(move |_, receipt| drop(heard.send(receipt))),
-        };
+        let shared = Shared { receipts: Arc::new(move |_, receipt| drop(heard.send(receipt))), ..shared() };
         let provider = Provider::new("centre", config(Kind::Smpp, &fake.url()), &shared).unwrap();
         Scene { fake, provider, phones, receipts }
     }
@@ -278,13 +272,7 @@ mod tests {
                 _ => SendFailure::Unavailable,
             };
             // Each by a provider of its own: one that fails again and again is left alone.
-            let shared = Shared {
-                client: HttpClient::new().unwrap(),
-                clock: Arc::new(HandClock::default()),
-                randomness: Arc::new(Counting::default()),
-                receipts: Arc::new(|_, _| {}),
-            };
-            let provider = Provider::new("centre", config(Kind::Smpp, &fake.url()), &shared).unwrap();
+            let provider = Provider::new("centre", config(Kind::Smpp, &fake.url()), &shared()).unwrap();
             assert_eq!(provider.send(message("17602128368")).await, Err(expected), "{code}");
         }
     }
@@ -317,16 +305,10 @@ mod tests {
     #[tokio::test]
     async fn only_the_account_is_let_in() {
         let fake = centre(None).await;
-        let shared = Shared {
-            client: HttpClient::new().unwrap(),
-            clock: Arc::new(HandClock::default()),
-            randomness: Arc::new(Counting::default()),
-            receipts: Arc::new(|_, _| {}),
-        };
         let right = config(Kind::Smpp, &fake.url());
         let mut wrong = right.clone();
         wrong.secret = Secret::new("wr0ng".to_owned());
-        let wrong = Provider::new("centre", wrong, &shared).unwrap();
+        let wrong = Provider::new("centre", wrong, &shared()).unwrap();
         assert_eq!(wrong.send(message("17602128368")).await, Err(SendFailure::Unavailable));
         let found = wrong.examine().await;
         let last = found.last().unwrap();
@@ -334,7 +316,7 @@ mod tests {
             !last.well && last.what.contains("does not bind the account") && !last.what.contains("wr0ng"),
             "{found:?}"
         );
-        let found = Provider::new("centre", right, &shared).unwrap().examine().await;
+        let found = Provider::new("centre", right, &shared()).unwrap().examine().await;
         assert!(found.iter().all(|one| one.well), "{found:?}");
     }
 

@@ -8,10 +8,9 @@ use mobile_bind_domain::ports::{SendFailure, SmsSender};
 use super::{FakeAccount, FakeProvider, Play, documented_errors};
 use crate::config::{Kind, ProviderConfig};
 use crate::failover::Failover;
-use crate::http_client::HttpClient;
 use crate::provider::{Provider, Shared};
 use crate::secret::Secret;
-use crate::tests::{Counting, HandClock, config, message};
+use crate::tests::{Counting, HandClock, config, message, shared};
 
 const KINDS: [Kind; 4] = [Kind::Aliyun, Kind::Tencent, Kind::Twilio, Kind::Webhook];
 const MOBILE: &str = "17602128368";
@@ -24,13 +23,7 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let clock = Arc::new(HandClock::default());
-        let randomness = Arc::new(Counting::default());
-        let shared = Shared {
-            client: HttpClient::new().unwrap(),
-            clock: Arc::clone(&clock) as _,
-            randomness,
-            receipts: Arc::new(|_, _| {}),
-        };
+        let shared = Shared { clock: Arc::clone(&clock) as _, ..shared() };
         Self { clock, shared }
     }
 
