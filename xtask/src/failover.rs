@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
-use crate::postgres;
-use crate::service;
 use crate::step::Step;
+use crate::{postgres, server, service};
 
 /// What else PostgreSQL's folder must hold.
 const SERVER: [&str; 4] = ["initdb", "postgres", "pg_rewind", "pg_basebackup"];
@@ -24,14 +23,15 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let binary = service::build(true)?;
     let driver = Step::cargo(["run", "--quiet", "--locked", "-p", "mobile-bind-tests", "--bin", "failover"]);
     let step = driver.arguments(["--", "--binary", &binary, "--postgres"]).arguments([folder]);
-    let owner = postgres::owner()?.map(|owner| ["--owner".to_owned(), format!("{}:{}", owner.user, owner.group)]);
+    let owner =
+        server::owner(postgres::USERS)?.map(|owner| ["--owner".to_owned(), format!("{}:{}", owner.user, owner.group)]);
     step.arguments(owner.into_iter().flatten()).arguments(arguments).run()
 }
 
 /// The programs that are not there.
 fn missing(server: &Path, path: &std::ffi::OsStr) -> Vec<String> {
     let folders: Vec<PathBuf> = std::env::split_paths(path).collect();
-    let in_path = |name: &&str| !folders.iter().any(|folder| postgres::runs(&folder.join(name)));
+    let in_path = |name: &&str| !folders.iter().any(|folder| server::runs(&folder.join(name)));
     let mut missing: Vec<&str> = MANAGER.into_iter().filter(in_path).collect();
     if server.as_os_str().is_empty() {
         missing.insert(0, "PostgreSQL's server");

@@ -4,13 +4,13 @@ use std::num::NonZeroU32;
 
 use anyhow::Result;
 
-use crate::postgres::{self, Cluster};
+use crate::databases::Databases;
 use crate::step::Step;
 
 /// Runs all tests with `cases` cases for each property. Every property test takes its number of cases from
 /// `PROPTEST_CASES`, proptest's own variable; the other tests are quick beside them.
 pub(crate) fn run(cases: NonZeroU32) -> Result<()> {
-    let cluster = Cluster::start()?;
+    let databases = Databases::start()?;
     let step = Step::cargo(["test", "--workspace", "--locked"]).variable("PROPTEST_CASES", &cases.to_string());
-    step.variable(postgres::ADDRESS, &cluster.address).run()
+    databases.told(step).run()
 }

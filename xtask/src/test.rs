@@ -2,16 +2,16 @@
 
 use anyhow::Result;
 
-use crate::postgres::{self, Cluster};
+use crate::databases::Databases;
 use crate::step::Step;
 
 /// How cargo is told which packages to take.
 const SELECTORS: [&str; 3] = ["-p", "--package", "--workspace"];
 
-/// Runs cargo test beside a database: all of the workspace, unless `cargo` names packages.
+/// Runs cargo test beside its databases: all of the workspace, unless `cargo` names packages.
 pub(crate) fn run(cargo: &[String], harness: &[String]) -> Result<()> {
-    let cluster = Cluster::start()?;
-    Step::cargo(arguments(cargo, harness)).variable(postgres::ADDRESS, &cluster.address).run()
+    let databases = Databases::start()?;
+    databases.told(Step::cargo(arguments(cargo, harness))).run()
 }
 
 /// What cargo gets. `cargo` may hold a `--` and words for the tests after it.
