@@ -1,5 +1,5 @@
-//! What the end-to-end suites share: a server to speak to, the replay of recordings, the store contract and the reference
-//! model.
+//! What the end-to-end suites share: a server to speak to, the replay of recordings, the store contract, the reference
+//! model, and a shop's database with the shop that writes it.
 
 pub mod contract;
 pub mod crash;
@@ -10,3 +10,4 @@ pub mod harness;
 pub mod model;
 pub mod nodes;
 pub mod proxy;
+pub mod shop;
