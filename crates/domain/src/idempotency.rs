@@ -94,7 +94,7 @@ impl fmt::Debug for IdempotencyRecord {
 pub struct FinalRefusal(u8);
 
 /// The numbers by which they are stored: never change one.
-const FINAL: [(u8, Refusal); 14] = [
+const FINAL: [(u8, Refusal); 15] = [
     (1, Refusal::CodeExpired),
     (2, Refusal::CodeWrong),
     (3, Refusal::OpenIdMissing),
@@ -109,6 +109,7 @@ const FINAL: [(u8, Refusal); 14] = [
     (13, Refusal::OldCodeWrong),
     (14, Refusal::NumberChangeDenied),
     (15, Refusal::NumberRecycled),
+    (16, Refusal::HeldBySeveral),
 ];
 
 impl FinalRefusal {

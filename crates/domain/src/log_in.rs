@@ -82,6 +82,10 @@ pub fn decide(
         let proof = Proof::new(unionid, session_key, now, policy.proof_lifetime);
         change.writes.push(Write::Proof(ProofId::of(installation, &command.identity), proof));
     }
+    let contested = snapshot.contested;
+    if snapshot.identity_holder.is_none() && (contested.identity || contested.unionid) {
+        return LogInDecision { change, answer: Err(Refusal::HeldBySeveral) };
+    }
     let Some(holder) = snapshot.identity_holder.as_ref().or(snapshot.unionid_holder.as_ref()) else {
         return LogInDecision { change, answer: Ok(LogInOutcome::Stranger) };
     };
@@ -111,7 +115,8 @@ fn identified(snapshot: &LogInSnapshot, holder: &Versioned<Account>, command: &L
         account.take_identity(&proved);
     }
     let held = account.held_identities().any(|identity| identity == command.identity);
-    let by_another = snapshot.unionid_holder.as_ref().is_some_and(|found| found.value.id != account.id);
+    let by_another = snapshot.contested.unionid
+        || snapshot.unionid_holder.as_ref().is_some_and(|found| found.value.id != account.id);
     if let Some(unionid) = proved.unionid().filter(|_| held && !by_another) {
         account.fill_unionid(platform, unionid);
     }

@@ -74,6 +74,9 @@ pub enum Refusal {
     Platform(PlatformFailure),
     /// The number belongs to another account than the caller's.
     HeldByOther,
+    /// The number, the openid or the unionid belongs to several accounts, which only somebody else who writes to the store can
+    /// have brought about. None is chosen.
+    HeldBySeveral,
     /// The number is the caller's own already.
     HeldByCaller,
     /// No account may be made for this number.

@@ -154,6 +154,12 @@ phrases! {
         "手机已绑定其他帐号", "This number is bound to another account", "手機已綁定其他帳號",
         "Este número ya está vinculado a otra cuenta",
     }
+    HELD_BY_SEVERAL {
+        "该手机或授权登录对应多个帐号，请联系客服处理",
+        "Several accounts have this number or mini-program log-in. Please contact us",
+        "該手機或授權登入對應多個帳號，請聯絡客服處理",
+        "Varias cuentas tienen este número o este acceso del miniprograma. Contacta con nosotros",
+    }
     HELD_BY_CALLER {
         "请使用新的手机号", "This is already your number. Use a new one", "請使用新的手機號",
         "Este ya es tu número. Usa otro",

@@ -185,6 +185,7 @@ pub(crate) fn outcome_name<T>(outcome: &Result<T, Refusal>) -> &'static str {
             PlatformFailure::Unreadable => "platform_unreadable",
         },
         Refusal::HeldByOther => "held_by_other",
+        Refusal::HeldBySeveral => "held_by_several",
         Refusal::HeldByCaller => "held_by_caller",
         Refusal::NumberForbidden => "number_forbidden",
         Refusal::AccountDisabled => "account_disabled",

@@ -88,6 +88,7 @@ pub(crate) fn refusal(refusal: &Refusal, language: Language) -> Told {
         }
         Refusal::NotStored(Operation::LogIn) => told(-100, catalogue::LOG_IN_NOT_STORED),
         Refusal::HeldByOther => told(-50, catalogue::HELD_BY_OTHER),
+        Refusal::HeldBySeveral => told(-50, catalogue::HELD_BY_SEVERAL),
         Refusal::HeldByCaller => told(-51, catalogue::HELD_BY_CALLER),
         Refusal::NumberForbidden => told(-1, catalogue::NUMBER_FORBIDDEN),
         Refusal::AccountDisabled => told(-110, catalogue::ACCOUNT_DISABLED),
@@ -186,6 +187,7 @@ mod tests {
             (Refusal::Platform(PlatformFailure::Unreadable), -100),
             (Refusal::NotStored(Operation::LogIn), -100),
             (Refusal::HeldByOther, -50),
+            (Refusal::HeldBySeveral, -50),
             (Refusal::HeldByCaller, -51),
             (Refusal::NumberForbidden, -1),
             (Refusal::AccountDisabled, -110),

@@ -36,6 +36,7 @@ pub async fn what_was_never_stored_is_absent(under_test: &dyn StoreUnderTest) ->
 /// Every field of an account.
 pub async fn an_account_is_read_as_it_was_stored(under_test: &dyn StoreUnderTest) -> Result<()> {
     let store = under_test.open().await?;
+    let limits = under_test.limits();
     let mut full = account_with_mobile(7, "17602128368")?;
     full.status = AccountStatus::Muted;
     full.profile = Profile {
@@ -52,12 +53,12 @@ pub async fn an_account_is_read_as_it_was_stored(under_test: &dyn StoreUnderTest
         weixin_web_openid: "web".into(),
         birthday: -1,
         address: "a".into(),
-        integral: 1189,
-        locking_integral: i64::MIN,
+        integral: *limits.amounts.end(),
+        locking_integral: *limits.amounts.start(),
         has_password: true,
     }));
-    full.referrer = Some(id(9_999_999_999)?);
-    full.updated_at = Some(Timestamp::from_millis(1_634_727_340_123));
+    full.referrer = Some(id(limits.largest_id)?);
+    full.updated_at = Some(limits.time(Timestamp::from_millis(1_634_727_340_123)));
     give_identity(&mut full, Platform::Weixin, "wx1", "openid", "unionid")?;
     give_identity(&mut full, Platform::Qq, "", "openid", "")?;
     give_identity(&mut full, Platform::Toutiao, "tt", "", "unionid")?;
@@ -105,7 +106,7 @@ pub async fn an_account_is_written_only_as_it_was_read(under_test: &dyn StoreUnd
 /// Pages of accounts, live or not, by id.
 pub async fn accounts_are_listed_in_the_order_of_their_ids(under_test: &dyn StoreUnderTest) -> Result<()> {
     let store = under_test.open().await?;
-    let ids = [300, 2, 70_000, 255, 256, 9_999_999_999, 1];
+    let ids = [300, 2, 70_000, 255, 256, under_test.limits().largest_id, 1];
     for number in ids {
         let mut stored = account(number)?;
         stored.deleted_at = (number == 255).then_some(Timestamp::from_seconds(5));

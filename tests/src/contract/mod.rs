@@ -18,14 +18,45 @@ pub mod records;
 pub mod sessions;
 pub mod sled;
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use mobile_bind_domain::ports::Store;
+use mobile_bind_domain::{AccountId, Timestamp};
+
+/// What the records of accounts can hold, where a store keeps them in somebody else's columns.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The largest id of an account.
+    pub largest_id: u64,
+    /// The numbers that points and birthdays can be.
+    pub amounts: RangeInclusive<i64>,
+    /// What the times of an account are exact to.
+    pub precision: Duration,
+}
+
+impl Limits {
+    /// All that the domain can say.
+    pub const WIDEST: Self =
+        Self { largest_id: AccountId::MAX.get(), amounts: i64::MIN..=i64::MAX, precision: Duration::from_millis(1) };
+
+    /// A point in time, as exact as it is kept.
+    #[must_use]
+    pub fn time(&self, at: Timestamp) -> Timestamp {
+        at.before(Duration::from_millis(at.as_millis() % u64::try_from(self.precision.as_millis()).unwrap_or(1)))
+    }
+}
 
 /// A store that a case can open.
 #[async_trait]
 pub trait StoreUnderTest: Send + Sync {
+    /// What accounts may be held to. A case goes to these limits.
+    fn limits(&self) -> Limits {
+        Limits::WIDEST
+    }
+
     /// A store with nothing in it.
     ///
     /// # Errors

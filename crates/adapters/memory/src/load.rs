@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CallerQuery, EarlierBind, Evidence, EvidenceQuery, LogInQuery, LogInSnapshot,
+    BindQuery, BindSnapshot, CallerQuery, Contested, EarlierBind, Evidence, EvidenceQuery, LogInQuery, LogInSnapshot,
     ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
 };
 use mobile_bind_domain::referrer::ReferrerName;
@@ -56,6 +56,7 @@ impl State {
             earlier: query.idempotency.and_then(|name| self.load_earlier(name)),
             identity_holder,
             unionid_holder,
+            contested: Contested::default(),
             session,
             referrer: query.referrer.as_ref().and_then(|name| self.load_referrer(name)),
             tallies: self.load_tallies(subjects),
@@ -69,6 +70,7 @@ impl State {
         LogInSnapshot {
             identity_holder: self.holder(&Claim::Identity(query.identity.clone())),
             unionid_holder: unionid.and_then(|claim| self.holder(&claim)),
+            contested: Contested::default(),
             evidence: self.load_evidence(&query.evidence),
         }
     }

@@ -2,8 +2,8 @@
 
 use deadpool_postgres::Client;
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CallerQuery, EarlierBind, LogInQuery, LogInSnapshot, ReceiptSnapshot, SendQuery,
-    SendSnapshot, SessionSnapshot,
+    BindQuery, BindSnapshot, CallerQuery, Contested, EarlierBind, LogInQuery, LogInSnapshot, ReceiptSnapshot,
+    SendQuery, SendSnapshot, SessionSnapshot,
 };
 use mobile_bind_domain::referrer::ReferrerName;
 use mobile_bind_domain::{
@@ -173,7 +173,8 @@ pub(crate) fn log_in_snapshot(row: &Row, query: &LogInQuery) -> Result<LogInSnap
     let columns = &mut Columns::of_answer(row);
     let identity_holder = account::take(columns)?;
     let unionid_holder = if query.unionid.is_some() { account::take(columns)? } else { None };
-    Ok(LogInSnapshot { identity_holder, unionid_holder, evidence: proof::take_evidence(columns, &query.evidence)? })
+    let evidence = proof::take_evidence(columns, &query.evidence)?;
+    Ok(LogInSnapshot { identity_holder, unionid_holder, contested: Contested::default(), evidence })
 }
 
 fn join_referrer(selection: &mut Selection, name: &ReferrerName) {
@@ -230,6 +231,7 @@ pub(crate) fn bind_snapshot(row: &Row, query: &BindQuery) -> Result<BindSnapshot
         former_challenge,
         identity_holder,
         unionid_holder,
+        contested: Contested::default(),
         session,
         referrer: referrer.map(|account| account.value),
         tallies,

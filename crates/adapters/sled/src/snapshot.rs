@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use mobile_bind_domain::bind::BindReceipt;
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CallerQuery, EarlierBind, Evidence, EvidenceQuery, LogInQuery, LogInSnapshot,
+    BindQuery, BindSnapshot, CallerQuery, Contested, EarlierBind, Evidence, EvidenceQuery, LogInQuery, LogInSnapshot,
     ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
 };
 use mobile_bind_domain::referrer::ReferrerName;
@@ -84,6 +84,7 @@ pub(crate) fn for_log_in(reader: &Reader<'_>, query: &LogInQuery) -> Result<LogI
     Ok(LogInSnapshot {
         identity_holder: holder(reader, &layout::by_identity(&query.identity))?,
         unionid_holder: by_unionid.map_or(Ok(None), |index| holder(reader, &index))?,
+        contested: Contested::default(),
         evidence: evidence(reader, &query.evidence)?,
     })
 }

@@ -27,6 +27,7 @@ pub(crate) fn rule(refusal: &Refusal) -> (&'static str, Option<Duration>) {
         Refusal::VoucherMissing => "voucher_missing",
         Refusal::Platform(_) => "platform_failed",
         Refusal::HeldByOther => "held_by_other",
+        Refusal::HeldBySeveral => "held_by_several",
         Refusal::HeldByCaller => "held_by_caller",
         Refusal::NumberForbidden => "number_forbidden",
         Refusal::AccountDisabled => "account_disabled",
@@ -69,6 +70,9 @@ pub fn words(rule: &str) -> &str {
         "identity_unproved" => "the openid was not proved by its platform",
         "platform_failed" => "the platform did not vouch for the log-in or the number",
         "held_by_other" => "the number belongs to another account than the caller's",
+        "held_by_several" => {
+            "the number, the openid or the unionid belongs to several accounts; `store verify` says which"
+        }
         "held_by_caller" => "the number was the caller's own already",
         "number_forbidden" => "no account may be made for this number (register.forbidden_mobiles)",
         "account_disabled" => "the account is disabled",
@@ -93,7 +97,13 @@ mod tests {
 
     #[test]
     fn a_refusal_of_a_number_has_words() {
-        for refusal in [Refusal::CodeWrong, Refusal::CodeExpired, Refusal::HeldByOther, Refusal::SmsUnknown] {
+        for refusal in [
+            Refusal::CodeWrong,
+            Refusal::CodeExpired,
+            Refusal::HeldByOther,
+            Refusal::HeldBySeveral,
+            Refusal::SmsUnknown,
+        ] {
             let (name, _) = super::rule(&refusal);
             assert_ne!(super::words(name), name);
         }

@@ -20,17 +20,17 @@ impl BindSnapshot {
         command.claim.as_ref().map(|claim| claim.prove(&self.evidence, now, policy)).transpose()
     }
 
-    fn caller(&self, command: &Bind, now: Timestamp, policy: &Policy) -> Option<&Versioned<Account>> {
-        match &command.claim {
-            Some(claim) => {
-                let proved = claim.prove(&self.evidence, now, policy);
-                let proved = proved.is_ok_and(|proved| proved.grounds() != Grounds::Trust);
-                self.identity_holder.as_ref().or_else(|| self.unionid_holder.as_ref().filter(|_| proved))
-            }
-            None => {
-                let live = self.session.as_ref().filter(|found| found.session.is_live(now, &policy.session))?;
-                Some(&live.account).filter(|account| account.value.is_live())
-            }
+    fn caller(&self, command: &Bind, now: Timestamp, policy: &Policy) -> Result<Option<&Versioned<Account>>, Refusal> {
+        let Some(claim) = &command.claim else {
+            let live = self.session.as_ref().filter(|found| found.session.is_live(now, &policy.session));
+            return Ok(live.map(|found| &found.account).filter(|account| account.value.is_live()));
+        };
+        let proved = claim.prove(&self.evidence, now, policy);
+        let by_unionid = proved.is_ok_and(|proved| proved.grounds() != Grounds::Trust);
+        match &self.identity_holder {
+            Some(holder) => Ok(Some(holder)),
+            None if self.contested.identity || (self.contested.unionid && by_unionid) => Err(Refusal::HeldBySeveral),
+            None => Ok(self.unionid_holder.as_ref().filter(|_| by_unionid)),
         }
     }
 }
@@ -71,14 +71,16 @@ impl Situation<'_> {
         let proved = self.snapshot.proved(self.command, self.now, self.policy)?;
         let proved = proved.as_ref();
         let holder = self.snapshot.mobile_holder.as_ref();
-        let Some(caller) = self.snapshot.caller(self.command, self.now, self.policy) else {
+        let Some(caller) = self.snapshot.caller(self.command, self.now, self.policy)? else {
             return match holder {
+                _ if self.snapshot.contested.mobile => Err(Refusal::HeldBySeveral.into()),
                 Some(holder) => self.enter_by_number(holder, verified, proved),
                 None => self.create(verified, proved),
             };
         };
         may_log_in(&caller.value)?;
         match holder {
+            _ if self.snapshot.contested.mobile => Err(Refusal::HeldBySeveral.into()),
             Some(holder) if holder.value.id == caller.value.id => Err(Refusal::HeldByCaller.into()),
             Some(_) => Err(Refusal::HeldByOther.into()),
             None => self.set_number(caller, verified, proved),
@@ -89,7 +91,7 @@ impl Situation<'_> {
     pub(super) fn place_vouched(self, vouched: &Vouched) -> Result<Placed, Unplaced> {
         let claim = self.command.claim.as_ref().ok_or(Refusal::NoMiniProgram)?;
         let proved = claim.prove_strictly(&self.snapshot.evidence, self.now, self.policy)?;
-        let caller = self.snapshot.caller(self.command, self.now, self.policy);
+        let caller = self.snapshot.caller(self.command, self.now, self.policy)?;
         match caller.filter(|caller| caller.value.held_mobile().is_some()) {
             Some(caller) => Ok(self.enter(caller, Some(&proved))?),
             None => self.place(VerifiedMobile::vouched(vouched)),
@@ -162,7 +164,8 @@ impl Situation<'_> {
         let Some(proved) = proved else { return };
         account.take_identity(proved);
         let holder = self.snapshot.unionid_holder.as_ref();
-        let held_by_another = holder.is_some_and(|holder| holder.value.id != account.id);
+        let held_by_another =
+            self.snapshot.contested.unionid || holder.is_some_and(|holder| holder.value.id != account.id);
         if let Some(unionid) = proved.unionid().filter(|_| !held_by_another) {
             account.fill_unionid(proved.identity().platform, unionid);
         }

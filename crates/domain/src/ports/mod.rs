@@ -25,7 +25,7 @@ pub use sealing::{CodeSealer, SealError};
 pub use sms::{Accepted, Purpose, SendFailure, SmsSender, TextMessage, Trail};
 pub(crate) use store::callers_mobile;
 pub use store::{
-    BindQuery, BindSnapshot, CallerQuery, CommitError, EarlierBind, Evidence, EvidenceQuery, LogInQuery, LogInSnapshot,
-    ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
+    BindQuery, BindSnapshot, CallerQuery, CommitError, Contested, EarlierBind, Evidence, EvidenceQuery, LogInQuery,
+    LogInSnapshot, ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
 };
 pub use tokens::{OpenedSession, TokenError, TokenIssuer};

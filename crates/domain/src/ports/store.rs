@@ -118,6 +118,18 @@ pub struct LogInQuery {
     pub evidence: EvidenceQuery,
 }
 
+/// What several live accounts have at once, of what is looked for. A store that has its accounts to itself never lets that
+/// happen; a shop that writes beside it may. Nobody is the holder of what is contested.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Contested {
+    /// The number.
+    pub mobile: bool,
+    /// The openid, on its platform and app.
+    pub identity: bool,
+    /// The unionid, on its platform.
+    pub unionid: bool,
+}
+
 /// What a mini-program's log-in is decided on.
 #[derive(Clone, Debug, Default)]
 pub struct LogInSnapshot {
@@ -125,6 +137,8 @@ pub struct LogInSnapshot {
     pub identity_holder: Option<Versioned<Account>>,
     /// The live account that holds the unionid.
     pub unionid_holder: Option<Versioned<Account>>,
+    /// What no one account holds.
+    pub contested: Contested,
     /// [`LogInQuery::evidence`].
     pub evidence: Evidence,
 }
@@ -238,6 +252,8 @@ pub struct BindSnapshot {
     pub identity_holder: Option<Versioned<Account>>,
     /// The live account that holds the unionid.
     pub unionid_holder: Option<Versioned<Account>>,
+    /// What no one account holds.
+    pub contested: Contested,
     /// The session that the token leads to.
     pub session: Option<SessionSnapshot>,
     /// The live account that is named as the referrer.
@@ -253,7 +269,8 @@ pub struct BindSnapshot {
 ///
 /// Reads see all that was committed before. What is committed survives the process and the machine from the moment
 /// [`Store::commit`] returns. A number, an openid (with its platform and app), a unionid (with its platform) and a member
-/// code belong to at most one live account: the store refuses what would break that, whoever decided it.
+/// code belong to at most one live account: the store refuses what would break that, whoever decided it. What somebody else
+/// who writes the same records has given to several, it tells as [`Contested`].
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Loads what a send is decided on.
@@ -278,7 +295,7 @@ pub trait Store: Send + Sync {
     /// One account, live or not.
     async fn account(&self, id: AccountId) -> Result<Option<Versioned<Account>>, StoreError>;
 
-    /// The live account that holds a number.
+    /// The live account that holds a number. That several do is an error, which names them.
     async fn account_of(&self, mobile: &Mobile) -> Result<Option<Versioned<Account>>, StoreError>;
 
     /// Accounts in the order of their ids, live or not: at most `limit` after the id `after`.

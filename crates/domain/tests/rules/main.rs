@@ -10,6 +10,7 @@ mod caller;
 mod changing_hands;
 mod checks;
 mod codes;
+mod contested;
 mod guards;
 mod outbox;
 mod proofs;

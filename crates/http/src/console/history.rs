@@ -21,10 +21,11 @@ const STEPS_OF_A_DAY: usize = 144;
 const MESSAGES: &str = "mobile_bind_sms_messages_total";
 
 /// Outcomes of a bind that only whoever had the right code hears of: the code is looked at before all of them.
-const AFTER_THE_CODE: [&str; 13] = [
+const AFTER_THE_CODE: [&str; 14] = [
     "done",
     "openid_missing",
     "held_by_other",
+    "held_by_several",
     "held_by_caller",
     "old_code_wanted",
     "old_code_expired",

@@ -27,6 +27,7 @@ export const EN: Words = {
     openid_missing: "openid missing",
     identity_unproved: "openid not confirmed",
     held_by_other: "number of another account",
+    held_by_several: "accounts share the number or openid",
     held_by_caller: "one's own number",
     old_code_wanted: "code for the old number wanted",
     old_code_expired: "no live code for the old number",
