@@ -1,6 +1,8 @@
 //! A shop: its database on the tests' MariaDB, and its PHP as a second writer. `cargo xtask test` brings the server.
 
+pub mod nginx;
 mod php_writer;
+pub mod stand_in;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
