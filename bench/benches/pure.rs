@@ -78,7 +78,7 @@ fn decision(criterion: &mut Criterion) {
     let id = AccountId::new(7).unwrap();
     // As the service does for a new account: the code is compared once, and decided on again with an id.
     let decided = |snapshot: &BindSnapshot| {
-        let first = Fresh { account: None, session: session.clone() };
+        let first = Fresh { account: None, session: session.clone(), notice: None };
         let wanted = decide(snapshot, &bind, &first, &keys, &policy, NOW).wanted.unwrap();
         decide(snapshot, &bind, &Fresh { account: Some(wanted.with(id)), ..first }, &keys, &policy, NOW)
     };

@@ -36,7 +36,9 @@ impl SmsSender for Outbox {
             observe();
         }
         let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
-        codes.insert(message.mobile.as_str().to_owned(), message.code.digits().to_owned());
+        if let Some(code) = message.content.code() {
+            codes.insert(message.mobile.as_str().to_owned(), code.digits().to_owned());
+        }
         Ok(Accepted::default())
     }
 }

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use mobile_bind::Settings;
 use mobile_bind::settings::{LimitMode, Rebind, Recycled};
+use mobile_bind_domain::Mobile;
+use mobile_bind_domain::ports::Purpose;
+use mobile_bind_sms::Behaviour;
 use mobile_bind_tests::contract::StoreUnderTest;
 use mobile_bind_tests::contract::postgres::PostgresSchema;
 use mobile_bind_tests::harness::{Answer, TestServer};
@@ -87,6 +90,50 @@ async fn a_change_takes_a_code_for_the_old_number_too() {
             // The lost answer of the very same bind is given again.
             let again = shop.bind_with("uuid=u", NEW, &verify, &format!("{with_token}&old_verify={old}")).await;
             assert_eq!(again.text, changed.text);
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_old_number_is_told_where_that_is_set() {
+    for tells in [true, false] {
+        over_each_store(
+            |settings| settings.numbers.tell_old_number = tells,
+            async |shop: &Shop| {
+                let token = shop.bind("uuid=u", OLD, "").await.field("token").to_owned();
+                // The bind is answered whatever becomes of the message.
+                shop.0.app.sms.set_behaviour(OLD, Behaviour::Hang);
+                let changed = shop.bind("uuid=u", NEW, &format!("token={token}&lang=en")).await;
+                assert_eq!((changed.code(), changed.field("mobile")), (Some(0), NEW), "{}", changed.text);
+                let old = Mobile::restore(OLD).unwrap();
+                let stored = shop.0.app.service.store.messages_to(&old, 9).await.unwrap();
+                let purposes: Vec<_> = stored.iter().map(|message| message.value.purpose).collect();
+                let expected = if tells { vec![Purpose::NumberChanged, Purpose::Bind] } else { vec![Purpose::Bind] };
+                assert_eq!(purposes, expected, "it is there with the bind, or not at all");
+                shop.0.app.sms.set_behaviour(OLD, Behaviour::Deliver);
+            },
+        )
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_message_to_the_old_number_comes_in_the_clients_language() {
+    over_each_store(
+        |settings| settings.numbers.tell_old_number = true,
+        async |shop: &Shop| {
+            let token = shop.bind("uuid=u", OLD, "").await.field("token").to_owned();
+            let mut changes = shop.0.app.sms.changes();
+            let told = || shop.0.app.sms.messages(Some(OLD)).into_iter().find(|sent| sent.code().is_none());
+            shop.bind("uuid=u", NEW, &format!("token={token}&lang=en")).await;
+            let message = loop {
+                if let Some(message) = told() {
+                    break message;
+                }
+                changes.changed().await.unwrap();
+            };
+            assert!(message.text().starts_with("Your account now has another mobile number"), "{}", message.text());
         },
     )
     .await;

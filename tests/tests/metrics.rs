@@ -158,7 +158,7 @@ async fn scrape_of_messages() -> String {
 const MESSAGES: &str = "mobile_bind_sms_messages_total";
 
 fn of_centre(metric: &str, state: &str) -> String {
-    format!("\n{metric}{{state=\"{state}\",provider=\"centre\",country=\"86\"}} ")
+    format!("\n{metric}{{state=\"{state}\",provider=\"centre\",country=\"86\",purpose=\"bind\"}} ")
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use crate::copy::copy;
 use crate::doctor;
 use crate::fill::fill;
 use crate::keys::{self, KeyPlace, Purpose};
+use crate::providers::NOT_ASKED_TO_TELL;
 use crate::settings::{Environment, Overrides, Settings, SmsSenderName, load, refuse_unsafe};
 use crate::sms_commands::{self, SmsCommand};
 use crate::stores::OpenStore;
@@ -222,6 +223,9 @@ fn check(settings: &Settings) -> Result<()> {
     settings.mini_programs()?;
     stores::database(settings)?;
     settings.tracing()?;
+    for name in settings.providers_that_do_not_tell()? {
+        print(&format!("sms.providers.{name} {NOT_ASKED_TO_TELL}\n"))?;
+    }
     print("the settings are good\n")
 }
 

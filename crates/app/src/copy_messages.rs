@@ -61,7 +61,7 @@ mod tests {
 
     use mobile_bind_domain::outbox::{Attempt, MessageId, MessageState, SealedCode};
     use mobile_bind_domain::policy::OutboxPolicy;
-    use mobile_bind_domain::ports::{Purpose, Store};
+    use mobile_bind_domain::ports::Store;
     use mobile_bind_domain::{
         Change, Client, Installation, KeyId, Language, MessageKey, Mobile, OutboxMessage, Revision, Timestamp, Write,
     };
@@ -77,7 +77,7 @@ mod tests {
         let client = Client::Installation(Installation::new("u").unwrap());
         let sealed = SealedCode { key: KeyId::new("key").unwrap(), bytes: [7].into() };
         let lasts = (now, now.after(std::time::Duration::from_secs(600)));
-        OutboxMessage::queued(key, client, Purpose::Bind, Language::Zh, sealed, lasts, &OutboxPolicy::default())
+        OutboxMessage::with_code(key, client, Language::Zh, sealed, lasts, &OutboxPolicy::default())
     }
 
     async fn put(store: &Arc<dyn Store>, expected: Revision, message: OutboxMessage) {

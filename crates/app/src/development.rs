@@ -24,7 +24,7 @@ impl Development for DevelopmentDesk {
     fn messages(&self, mobile: Option<&str>) -> Vec<DevelopmentMessage> {
         let told = |sent: mobile_bind_sms::SentMessage| DevelopmentMessage {
             mobile: sent.message.mobile.as_str().to_owned(),
-            code: sent.code().digits().to_owned(),
+            code: sent.code().map(|code| code.digits().to_owned()).unwrap_or_default(),
             text: sent.text(),
             sent_at: sent.sent_at,
         };

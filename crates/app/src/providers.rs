@@ -8,6 +8,9 @@ use mobile_bind_sms::{Failover, HearReceipt, HttpClient, Provider, Shared};
 
 use crate::settings::Settings;
 
+/// What is said of a provider that has no words for old numbers, where another one has.
+pub(crate) const NOT_ASKED_TO_TELL: &str = "is not asked to tell old numbers: templates.number_changed is not set";
+
 /// One sender of all providers that are configured.
 ///
 /// # Errors

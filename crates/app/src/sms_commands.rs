@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::{Subcommand, ValueEnum};
-use mobile_bind_domain::ports::{Clock, Purpose, Randomness, SmsSender, TextMessage, Trail};
+use mobile_bind_domain::ports::{Clock, Content, Randomness, SmsSender, TextMessage, Trail};
 use mobile_bind_domain::{Language, VerificationCode};
 use mobile_bind_sms::fake_provider::{FakeAccount, FakeProvider, Phones, Play};
 use mobile_bind_sms::{Deadline, Failover, Kind, Provider, Secret};
@@ -153,8 +153,7 @@ fn message(settings: &Settings, to: &str, language: LanguageName, randomness: &d
     let policy = settings.policy()?;
     Ok(TextMessage {
         mobile: policy.mobile_rule.parse(to).context("the number is not one that mobile_pattern takes")?,
-        code: VerificationCode::draw(randomness, policy.code_length),
-        purpose: Purpose::Bind,
+        content: Content::Code(VerificationCode::draw(randomness, policy.code_length)),
         language: match language {
             LanguageName::Zh => Language::Zh,
             LanguageName::En => Language::En,

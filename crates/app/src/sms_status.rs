@@ -28,7 +28,7 @@ pub(crate) async fn told(service: &Service, mobile: &str) -> Result<String> {
 fn one(message: &OutboxMessage) -> String {
     let MessageId(id) = message.key.id;
     let mut text = format!(
-        "{} to {}: {}, {}\n  for {}, asked by {}, in {:?}; queued {}, its code good until {}\n",
+        "{} to {}: {}, {}\n  for {}, asked by {}, in {:?}; queued {}, {} until {}\n",
         data_encoding::HEXLOWER.encode(&id),
         message.key.mobile.masked(),
         message.state.name(),
@@ -37,6 +37,7 @@ fn one(message: &OutboxMessage) -> String {
         client(&message.client),
         message.language,
         at(message.queued_at),
+        if message.purpose.brings_a_code() { "its code good" } else { "worth telling" },
         at(message.expires_at),
     );
     // Writing to a text cannot fail.

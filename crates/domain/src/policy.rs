@@ -183,6 +183,8 @@ pub struct NumberPolicy {
     pub cooling_off: Duration,
     /// Whether an account's sessions on other client types end when it takes another number.
     pub revoke_on_change: bool,
+    /// Whether the number that an account leaves is told so by a message.
+    pub tell_old_number: bool,
     /// What becomes of a recycled number.
     pub recycled: Recycled,
     /// How long a number's account was not used before the number counts as recycled; `None`: it never does.
@@ -195,6 +197,7 @@ impl Default for NumberPolicy {
             rebind: Rebind::Allow,
             cooling_off: Duration::ZERO,
             revoke_on_change: false,
+            tell_old_number: false,
             recycled: Recycled::Enter,
             // A number that was given back rests some weeks before somebody else gets it; its owner stays away as long.
             recycled_after: Some(Duration::from_secs(90 * DAY)),

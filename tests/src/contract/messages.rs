@@ -7,7 +7,7 @@ use mobile_bind_domain::outbox::{
     Attempt, AttemptOutcome, MessageId, MessageKey, MessageState, OutboxMessage, SealedCode,
 };
 use mobile_bind_domain::policy::OutboxPolicy;
-use mobile_bind_domain::ports::{CommitError, Purpose, SendFailure, Store};
+use mobile_bind_domain::ports::{CommitError, SendFailure, Store};
 use mobile_bind_domain::{Client, KeyId, Language, Revision, Timestamp, Versioned, Write};
 
 use super::records::{NOW, challenge, challenge_at, commit, ensure_conflict, key, mobile};
@@ -22,7 +22,7 @@ fn queued(number: &str, id: u8, after: u64) -> Result<OutboxMessage> {
     let sealed = SealedCode { key: KeyId::new("key").context("a key")?, bytes: [7, 0, 255].into() };
     let (client, lasts) = (key(number, "u")?.client, (at, at.after(Duration::from_secs(600))));
     let policy = OutboxPolicy::default();
-    Ok(OutboxMessage::queued(message, client, Purpose::Bind, Language::Spa, sealed, lasts, &policy))
+    Ok(OutboxMessage::with_code(message, client, Language::Spa, sealed, lasts, &policy))
 }
 
 fn write(expected: Revision, message: &OutboxMessage) -> Vec<Write> {
@@ -50,7 +50,11 @@ pub async fn a_message_is_read_as_it_was_stored(under_test: &dyn StoreUnderTest)
     let second = OutboxMessage { client: by_address, language: Language::En, ..queued(MOBILE, 2, 0)? };
     let second = accepted(&second, "p", "r\u{0}");
     let third = OutboxMessage { error: "odd \u{0}".into(), due_at: None, ..queued(MOBILE, 3, 0)? };
-    for message in [&first, &second, &third] {
+    let MessageKey { mobile, .. } = first.key.clone();
+    let key = MessageKey { mobile, id: MessageId::new(NOW, [4; 10]) };
+    let policy = OutboxPolicy::default();
+    let without_code = OutboxMessage::of_number_changed(key, first.client.clone(), Language::Cht, NOW, &policy);
+    for message in [&first, &second, &third, &without_code] {
         ensure!(store.message(&message.key).await?.is_none());
         let revision = commit(&*store, write(Revision::ABSENT, message)).await?;
         store = reopen(under_test, store).await?;

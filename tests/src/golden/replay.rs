@@ -74,7 +74,9 @@ async fn play(
         if sent_to.is_empty() { "nobody".to_owned() } else { sent_to.join(" and ") },
     );
     for sent in sent {
-        placeholders.add_code(sent.message.mobile.as_str(), sent.code().digits().to_owned());
+        if let Some(code) = sent.code() {
+            placeholders.add_code(sent.message.mobile.as_str(), code.digits().to_owned());
+        }
     }
     comparison.answer(&step.answer, &answer, server, placeholders);
     Ok(())

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use mobile_bind::settings::LimitMode;
 use mobile_bind::{App, Ports, Settings};
+use mobile_bind_sms::SentMessage;
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::Value;
@@ -192,8 +193,8 @@ impl TestServer {
     /// Where none did.
     pub fn last_code(&self, mobile: &str) -> Result<String> {
         let messages = self.app.sms.messages(Some(mobile));
-        let newest = messages.first().context("no code was sent")?;
-        Ok(newest.code().digits().to_owned())
+        let newest = messages.iter().find_map(SentMessage::code).context("no code was sent")?;
+        Ok(newest.digits().to_owned())
     }
 }
 

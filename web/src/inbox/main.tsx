@@ -104,9 +104,11 @@ function Received({ message }: { message: TextMessage }) {
         {message.mobile} · <time dateTime={message.sent_at}>{new Date(message.sent_at).toLocaleTimeString()}</time>
       </p>
       <p>{message.text}</p>
-      <button type="button" class="outline" onClick={copy}>
-        {message.code} <small aria-live="polite">{copied ? "Copied" : "Copy"}</small>
-      </button>
+      {message.code && (
+        <button type="button" class="outline" onClick={copy}>
+          {message.code} <small aria-live="polite">{copied ? "Copied" : "Copy"}</small>
+        </button>
+      )}
     </li>
   );
 }

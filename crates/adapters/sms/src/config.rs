@@ -113,6 +113,18 @@ impl ProviderConfig {
         }
     }
 
+    /// Whether it is there for messages of a purpose, and has the words for them. Vendors that keep the templates send
+    /// nothing else.
+    #[must_use]
+    pub fn serves(&self, purpose: Purpose) -> bool {
+        let of_purpose = self.templates.get(purpose.name());
+        let has_words = match self.kind {
+            Kind::Aliyun | Kind::Tencent => of_purpose.is_some_and(|templates| !templates.is_empty()),
+            Kind::Twilio | Kind::Webhook | Kind::Smpp => true,
+        };
+        has_words && (self.purposes.is_empty() || self.purposes.iter().any(|name| name == purpose.name()))
+    }
+
     /// Looks at everything that all kinds have, and at what this one must and must not have.
     fn check_keys(&self) -> Result<(), BadConfig> {
         self.callbacks.check(self.kind)?;

@@ -67,7 +67,7 @@ impl SmsSender for Failover {
     async fn send(&self, message: TextMessage) -> Result<Accepted, SendFailure> {
         let order = self.order(&message);
         if order.is_empty() {
-            warn!(mobile = %message.mobile, purpose = message.purpose.name(), "no provider serves this number");
+            warn!(mobile = %message.mobile, purpose = message.content.purpose().name(), "no provider serves this number");
             return Err(SendFailure::Refused);
         }
         let mut failure = SendFailure::Unavailable;

@@ -21,10 +21,10 @@ pub struct SentMessage {
 }
 
 impl SentMessage {
-    /// The code in it.
+    /// The code in it; `None` where it has none.
     #[must_use]
-    pub fn code(&self) -> &VerificationCode {
-        &self.message.code
+    pub fn code(&self) -> Option<&VerificationCode> {
+        self.message.content.code()
     }
 
     /// How it is worded.
@@ -154,7 +154,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use mobile_bind_domain::ports::{Clock, Purpose, SendFailure, SmsSender, TextMessage};
+    use mobile_bind_domain::ports::{Clock, Content, SendFailure, SmsSender, TextMessage};
     use mobile_bind_domain::{Language, Mobile, Timestamp, VerificationCode};
 
     use super::{Behaviour, FakeSms};
@@ -171,8 +171,7 @@ mod tests {
     fn message(mobile: &str) -> TextMessage {
         TextMessage {
             mobile: Mobile::restore(mobile).unwrap(),
-            code: VerificationCode::from_digits("0944").unwrap(),
-            purpose: Purpose::Bind,
+            content: Content::Code(VerificationCode::from_digits("0944").unwrap()),
             language: Language::En,
             lifetime: Duration::from_secs(600),
             trail: Default::default(),

@@ -183,9 +183,9 @@ impl Provider {
     #[must_use]
     pub fn serves(&self, message: &TextMessage) -> bool {
         let number = international(&message.mobile, &self.config.home);
-        let (countries, purposes) = (&self.config.countries, &self.config.purposes);
+        let countries = &self.config.countries;
         let country = countries.is_empty() || countries.iter().any(|code| number.starts_with(code.as_str()));
-        country && (purposes.is_empty() || purposes.iter().any(|name| name == message.purpose.name()))
+        country && self.config.serves(message.content.purpose())
     }
 
     /// What would be sent now, line by line, with what proves the sender's identity masked.

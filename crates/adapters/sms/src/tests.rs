@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use mobile_bind_domain::ports::{Clock, Purpose, Randomness, TextMessage};
+use mobile_bind_domain::ports::{Clock, Content, Randomness, TextMessage};
 use mobile_bind_domain::{Language, Mobile, Timestamp, VerificationCode};
 
 use crate::config::{Kind, ProviderConfig};
@@ -18,8 +18,7 @@ use crate::wording::Templates;
 pub(crate) fn message(mobile: &str) -> TextMessage {
     TextMessage {
         mobile: Mobile::restore(mobile).unwrap(),
-        code: VerificationCode::from_digits("0944").unwrap(),
-        purpose: Purpose::Bind,
+        content: Content::Code(VerificationCode::from_digits("0944").unwrap()),
         language: Language::En,
         lifetime: Duration::from_secs(600),
         trail: Default::default(),

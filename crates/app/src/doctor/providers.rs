@@ -7,7 +7,7 @@ use mobile_bind_domain::ports::{Clock, Randomness};
 
 use super::{Check, Finding};
 use crate::ambient::{SystemClock, SystemRandomness};
-use crate::providers;
+use crate::providers::{self, NOT_ASKED_TO_TELL};
 use crate::settings::Settings;
 
 pub(super) struct Providers;
@@ -28,7 +28,9 @@ impl Check for Providers {
         if all.providers().is_empty() {
             return vec![Finding::Well("no provider is configured: messages go to the fake sender".to_owned())];
         }
-        let mut findings = Vec::new();
+        let silent = settings.providers_that_do_not_tell().unwrap_or_default();
+        let silent = silent.into_iter().map(|name| Finding::Well(format!("{name}: {NOT_ASKED_TO_TELL}")));
+        let mut findings: Vec<_> = silent.collect();
         for provider in all.providers() {
             let told = |what: String| format!("{}: {what}", provider.name());
             findings.extend(provider.examine().await.into_iter().map(|found| {
@@ -49,7 +51,8 @@ mod tests {
     use super::Providers;
     use crate::ambient::SystemClock;
     use crate::doctor::{Check, Finding};
-    use crate::settings::{Settings, SmsProvider};
+    use crate::providers::NOT_ASKED_TO_TELL;
+    use crate::settings::{Settings, SmsProvider, SmsSenderName};
 
     #[tokio::test]
     async fn each_provider_is_looked_at() {
@@ -69,7 +72,11 @@ mod tests {
         let mut settings = Settings::default();
         settings.sms.providers.insert("right".to_owned(), provider("s3cret"));
         settings.sms.providers.insert("other".to_owned(), provider("s3kret"));
+        settings.sms.sender = SmsSenderName::Providers;
+        settings.numbers.tell_old_number = true;
+        settings.sms.providers.get_mut("other").unwrap().purposes = vec!["bind".to_owned()];
         let found = Providers.look(&settings).await;
+        assert_eq!(found[0], Finding::Well(format!("other: {NOT_ASKED_TO_TELL}")));
         let wrong: Vec<_> = found.iter().filter(|finding| matches!(finding, Finding::Wrong(_))).collect();
         assert!(
             matches!(&wrong[..], [Finding::Wrong(what)] if what.starts_with("other: credentials: the vendor refuses them (20003)")),

@@ -13,8 +13,8 @@ pub(crate) const DELIVERY: &str = "mobile_bind_sms_delivery_duration_seconds";
 pub(crate) fn describe_metrics() {
     metrics::describe_counter!(
         MESSAGES,
-        "Messages that came into a state, by state, provider, and calling code of the country. A message whose code was \
-         used counts as verified."
+        "Messages that came into a state, by state, provider, calling code of the country, and what they are for. A message \
+         whose code was used counts as verified."
     );
     metrics::describe_histogram!(DELIVERY, Unit::Seconds, "How long messages took from the provider to the phone.");
 }
@@ -53,6 +53,8 @@ impl Measures {
         let attempt = decisive(AttemptOutcome::Delivered).or_else(|| decisive(AttemptOutcome::Accepted));
         let provider = attempt.or(message.attempts.last()).map_or("", |attempt| &*attempt.provider).to_owned();
         let country = country(&message.key.mobile, &self.home);
-        counter!(MESSAGES, "state" => state, "provider" => provider, "country" => country).increment(1);
+        let purpose = message.purpose.name();
+        counter!(MESSAGES, "state" => state, "provider" => provider, "country" => country, "purpose" => purpose)
+            .increment(1);
     }
 }

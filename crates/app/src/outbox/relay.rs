@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mobile_bind_domain::ports::{AnswerSlot, Outgoing, ProviderFacts, Relay, SendFailure};
-use mobile_bind_domain::{ChallengeKey, Outbox};
+use mobile_bind_domain::{ChallengeKey, Outbox, OutboxMessage};
 use mobile_bind_sms::{Health, Provider};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tracing::warn;
@@ -112,7 +112,9 @@ impl Relay for BackgroundRelay {
         drop(tokio::spawn(async move {
             match outbox.store.messages_to(&key.mobile, LATEST).await {
                 Ok(messages) => {
-                    let own = messages.iter().find(|message| message.value.client == key.client);
+                    let is_own =
+                        |message: &OutboxMessage| message.client == key.client && message.purpose.brings_a_code();
+                    let own = messages.iter().find(|message| is_own(&message.value));
                     own.iter().for_each(|message| measures.verified(&message.value));
                 }
                 Err(error) => warn!(%error, "which message a code came by could not be looked up"),

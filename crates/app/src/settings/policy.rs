@@ -92,6 +92,7 @@ impl Settings {
             },
             cooling_off: Duration::from_secs(numbers.cooling_off_s),
             revoke_on_change: numbers.revoke_on_change,
+            tell_old_number: numbers.tell_old_number,
             recycled: match numbers.recycled {
                 Recycled::Enter => policy::Recycled::Enter,
                 Recycled::Detach => policy::Recycled::Detach,

@@ -233,6 +233,7 @@ section! {
         rebind: Rebind = Rebind::Allow,
         cooling_off_s: u64 = 0,
         revoke_on_change: bool = false,
+        tell_old_number: bool = false,
         recycled: Recycled = Recycled::Enter,
         recycled_after_days: u32 = 90,
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use mobile_bind_domain::ports::Purpose;
 use mobile_bind_sms::{AddressRange, CallbackConfig, Kind, ProviderConfig, Secret};
 
 use super::{Environment, Settings, SmsProvider, SmsSenderName};
@@ -35,7 +36,28 @@ impl Settings {
             let config = self.sms_provider(name, provider);
             Ok((name.clone(), config.with_context(|| format!("sms.providers.{name} cannot be used"))?))
         };
-        self.sms.providers.iter().map(one).collect()
+        let providers: Vec<_> = self.sms.providers.iter().map(one).collect::<Result<_>>()?;
+        if self.tells_old_numbers() && !providers.iter().any(|(_, provider)| provider.serves(Purpose::NumberChanged)) {
+            bail!(
+                "numbers.tell_old_number needs a provider that does: set templates.number_changed in [sms.providers.NAME]"
+            );
+        }
+        Ok(providers)
+    }
+
+    /// The providers that are not asked to tell old numbers, although that is wanted.
+    ///
+    /// # Errors
+    /// With the name of the setting that cannot be used.
+    pub(crate) fn providers_that_do_not_tell(&self) -> Result<Vec<String>> {
+        let silent =
+            |(name, provider): (String, ProviderConfig)| (!provider.serves(Purpose::NumberChanged)).then_some(name);
+        let providers = if self.tells_old_numbers() { self.sms_providers()? } else { Vec::new() };
+        Ok(providers.into_iter().filter_map(silent).collect())
+    }
+
+    fn tells_old_numbers(&self) -> bool {
+        self.numbers.tell_old_number && self.sms.sender == SmsSenderName::Providers
     }
 
     fn sms_provider(&self, name: &str, provider: &SmsProvider) -> Result<ProviderConfig> {
@@ -161,6 +183,31 @@ mod tests {
         let without = SmsProvider { from: String::new(), ..twilio() };
         assert!(refusal(&with("main", without)).ends_with("sms.providers.main cannot be used: from is missing"));
         assert!(refusal(&with("Main", twilio())).contains("the name must be"));
+    }
+
+    #[test]
+    fn old_numbers_are_told_by_providers_that_have_the_words() {
+        let approved = SmsProvider {
+            kind: "aliyun".to_owned(),
+            templates: [("bind".to_owned(), [("zh".to_owned(), "SMS_1".to_owned())].into())].into(),
+            parameters: vec!["code={code}".to_owned()],
+            ..twilio()
+        };
+        let mut settings = with("main", approved.clone());
+        assert!(settings.sms_providers().is_ok() && settings.providers_that_do_not_tell().unwrap().is_empty());
+        settings.numbers.tell_old_number = true;
+        assert!(refusal(&settings).contains("templates.number_changed"), "nobody could");
+        settings.sms.providers.insert("spare".to_owned(), twilio());
+        assert_eq!(settings.providers_that_do_not_tell().unwrap(), ["main"]);
+        settings
+            .sms
+            .providers
+            .insert("spare".to_owned(), SmsProvider { purposes: vec!["bind".to_owned()], ..twilio() });
+        assert!(refusal(&settings).contains("templates.number_changed"), "the spare one is not there for it");
+        let mut with_template = approved;
+        with_template.templates.insert("number_changed".to_owned(), [("zh".to_owned(), "SMS_2".to_owned())].into());
+        settings.sms.providers.insert("main".to_owned(), with_template);
+        assert_eq!(settings.providers_that_do_not_tell().unwrap(), ["spare"]);
     }
 
     #[test]

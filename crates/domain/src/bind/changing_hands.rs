@@ -7,7 +7,7 @@ use super::tries::RightCode;
 use crate::account::Account;
 use crate::challenge::VerifiedMobile;
 use crate::policy::{Rebind, Recycled};
-use crate::{Change, Guard, Mobile, Refusal, Timestamp, Versioned, Write};
+use crate::{Change, Guard, MessageKey, Mobile, OutboxMessage, Refusal, Revision, Timestamp, Versioned, Write};
 
 impl Situation<'_> {
     /// Whether an account may take another number than it has, and what changes with that. An account without one may take
@@ -31,7 +31,17 @@ impl Situation<'_> {
         if rules.revoke_on_change {
             change.writes.push(self.end_other_sessions(account));
         }
+        change.writes.extend(self.told(former));
         Ok((change, observed))
+    }
+
+    /// Word to the number that an account leaves. None goes to a number for tests.
+    fn told(self, former: &Mobile) -> Option<Write> {
+        let id = self.fresh.notice.filter(|_| !self.policy.test_numbers.contains_key(former))?;
+        let (key, requester) = (MessageKey { mobile: former.clone(), id }, &self.command.requester);
+        let (client, language) = (requester.client(), requester.language);
+        let message = OutboxMessage::of_number_changed(key, client, language, self.now, &self.policy.outbox);
+        Some(Write::Message { expected: Revision::ABSENT, message: Box::new(message) })
     }
 
     fn old_code(self, former: &Mobile) -> Result<RightCode, Unplaced> {

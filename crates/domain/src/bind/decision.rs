@@ -7,6 +7,7 @@ use super::tries::RightCode;
 use super::vouched::Vouched;
 use crate::account::{Account, AccountId};
 use crate::challenge::VerifiedMobile;
+use crate::outbox::MessageId;
 use crate::ports::{BindSnapshot, OpenedSession, PlatformFailure};
 use crate::{Change, CodeKeys, Expectation, Guard, Operation, Policy, Refusal, Session, Timestamp, Write};
 
@@ -44,6 +45,8 @@ pub struct Fresh {
     pub account: Option<AllottedAccount>,
     /// For the new session.
     pub session: OpenedSession,
+    /// For the message to an account's old number, where such messages are sent.
+    pub notice: Option<MessageId>,
 }
 
 /// A successful bind.

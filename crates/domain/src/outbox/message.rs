@@ -1,6 +1,7 @@
 //! A message and its way: queued, handed over, accepted, delivered; or failed, or unknown.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::{Attempt, AttemptOutcome, DeliveryReceipt, DeliveryState};
 use crate::policy::OutboxPolicy;
@@ -116,6 +117,13 @@ pub struct OutboxMessage {
     pub keep_until: Timestamp,
 }
 
+/// For how long it is worth telling a number that its account has another one.
+const WORTH_TELLING: Duration = Duration::from_secs(24 * 3600);
+
+/// When a message without a code is offered again that no provider took. Carriers limit the messages to a number by the
+/// minute and by the hour, and a code may just have gone there.
+const TOLD_AGAIN_AFTER: Duration = Duration::from_secs(600);
+
 /// What is to be done about a message that is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Due {
@@ -126,14 +134,38 @@ pub enum Due {
 }
 
 impl OutboxMessage {
-    /// A message that waits to be sent by the node that queues it.
+    /// A message with a code that waits to be sent by the node that queues it.
     #[must_use]
-    pub fn queued(
+    pub fn with_code(
+        key: MessageKey,
+        client: Client,
+        language: Language,
+        sealed: SealedCode,
+        (now, expires_at): (Timestamp, Timestamp),
+        policy: &OutboxPolicy,
+    ) -> Self {
+        let due_at = Some(now.after(policy.lease));
+        let queued = Self::queued(key, client, Purpose::Bind, language, (now, expires_at), policy);
+        Self { sealed: Some(sealed), due_at, ..queued }
+    }
+
+    /// Word to a number that its account has another one. Nobody waits for it, so it is sent by whichever node comes first.
+    #[must_use]
+    pub fn of_number_changed(
+        key: MessageKey,
+        client: Client,
+        language: Language,
+        now: Timestamp,
+        policy: &OutboxPolicy,
+    ) -> Self {
+        Self::queued(key, client, Purpose::NumberChanged, language, (now, now.after(WORTH_TELLING)), policy)
+    }
+
+    fn queued(
         key: MessageKey,
         client: Client,
         purpose: Purpose,
         language: Language,
-        sealed: SealedCode,
         (now, expires_at): (Timestamp, Timestamp),
         policy: &OutboxPolicy,
     ) -> Self {
@@ -144,12 +176,12 @@ impl OutboxMessage {
             language,
             state: MessageState::Queued,
             error: "".into(),
-            sealed: Some(sealed),
+            sealed: None,
             attempts: Vec::new(),
             queued_at: now,
             changed_at: now,
             expires_at,
-            due_at: Some(now.after(policy.lease)),
+            due_at: Some(now),
             keep_until: now.after(policy.keep),
         }
     }
@@ -178,11 +210,16 @@ impl OutboxMessage {
         let asked_again = |known: &Attempt| asked.iter().any(|new| new.provider == known.provider);
         message.attempts.retain(|known| !(known.may_be_tried_again() && asked_again(known)));
         message.attempts.extend(asked);
+        if message.may_be_told_later(now) {
+            message = message.into_state(MessageState::HandedOver, now);
+            message.due_at = Some(now.after(TOLD_AGAIN_AFTER));
+            return message;
+        }
         let state = message.outcome();
         message = message.into_state(state, now);
         match (message.state, policy.receipt_within) {
             (MessageState::Accepted | MessageState::Unknown, Some(within))
-                if message.sealed.is_some() && !nobody_is_left =>
+                if message.has_its_content() && !nobody_is_left =>
             {
                 message.due_at = Some(now.after(within));
             }
@@ -226,7 +263,7 @@ impl OutboxMessage {
     /// What is to be done about it, now that it is due.
     #[must_use]
     pub fn due(&self, now: Timestamp, policy: &OutboxPolicy) -> Due {
-        let worth_sending = now.after(policy.worth_sending) <= self.expires_at && self.sealed.is_some();
+        let worth_sending = now.after(policy.worth_sending) <= self.expires_at && self.has_its_content();
         let lease = Some(now.after(policy.lease));
         let mut message = self.clone();
         match self.state {
@@ -239,8 +276,19 @@ impl OutboxMessage {
                 message.error = "expired".into();
                 Due::Settle(message.into_state(MessageState::Failed, now).done())
             }
+            MessageState::HandedOver if self.waits_to_be_told() => {
+                if !worth_sending {
+                    message.error = "expired".into();
+                    return Due::Settle(message.into_state(MessageState::Failed, now).done());
+                }
+                message.attempts.push(Attempt::begun(now));
+                message.due_at = lease;
+                Due::Send(message)
+            }
             MessageState::HandedOver => {
-                message.attempts.push(Attempt::begun(self.changed_at));
+                if !self.attempts.last().is_some_and(Attempt::is_unnamed) {
+                    message.attempts.push(Attempt::begun(self.changed_at));
+                }
                 message = message.into_state(MessageState::Unknown, now);
                 match policy.receipt_within {
                     Some(within) if worth_sending => {
@@ -273,6 +321,23 @@ impl OutboxMessage {
         } else {
             MessageState::Failed
         }
+    }
+
+    /// Whether there is all that is needed to send it.
+    fn has_its_content(&self) -> bool {
+        self.sealed.is_some() || !self.purpose.brings_a_code()
+    }
+
+    /// Nobody asks again for a message without a code: where no provider takes it for now, it is offered again later.
+    fn may_be_told_later(&self, now: Timestamp) -> bool {
+        self.state <= MessageState::HandedOver
+            && self.waits_to_be_told()
+            && now.after(TOLD_AGAIN_AFTER) <= self.expires_at
+    }
+
+    fn waits_to_be_told(&self) -> bool {
+        let turned_away = !self.attempts.is_empty() && self.attempts.iter().all(Attempt::may_be_tried_again);
+        !self.purpose.brings_a_code() && turned_away
     }
 
     /// A provider was asked anew, and the node that asked is gone: it stays at that.

@@ -22,7 +22,7 @@ pub use guard::{Captcha, CaptchaResponse, CaptchaUnavailable, GuardWatch, Pause}
 pub use platforms::{NoPlatforms, NumberEvidence, PlatformFailure, PlatformUser, Platforms, VouchedNumber};
 pub use relay::{AnswerSlot, Outgoing, ProviderFacts, Relay};
 pub use sealing::{CodeSealer, SealError};
-pub use sms::{Accepted, Purpose, SendFailure, SmsSender, TextMessage, Trail};
+pub use sms::{Accepted, Content, Purpose, SendFailure, SmsSender, TextMessage, Trail};
 pub(crate) use store::callers_mobile;
 pub use store::{
     BindQuery, BindSnapshot, CallerQuery, CommitError, Contested, EarlierBind, Evidence, EvidenceQuery, LogInQuery,

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use tracing::Span;
 
-use super::SendFailure;
+use super::{Content, SendFailure};
 use crate::send::Permission;
-use crate::{ChallengeKey, OutboxMessage, Revision, VerificationCode};
+use crate::{ChallengeKey, OutboxMessage, Revision};
 
 /// A message that is stored, and in this node's hands.
 #[derive(Debug)]
@@ -16,8 +16,8 @@ pub struct Outgoing {
     pub message: OutboxMessage,
     /// The revision that it has there.
     pub revision: Revision,
-    /// Its code.
-    pub code: VerificationCode,
+    /// What it tells.
+    pub content: Content,
     /// What to take back where it is certain that it was not sent: where it goes out for the first time.
     pub permission: Option<Arc<Permission>>,
     /// The span that asked for it; none where nobody waits.

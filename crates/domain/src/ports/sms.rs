@@ -12,35 +12,83 @@ use crate::{Language, Mobile, Timestamp, VerificationCode};
 /// What a message is for. Providers may have a template for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Purpose {
-    /// Binding a mobile number.
+    /// Binding a mobile number: the message brings a code.
     Bind,
+    /// Telling a number that its account has another one from now on. There is no code in it.
+    NumberChanged,
 }
 
 impl Purpose {
     /// Every purpose.
-    pub const ALL: [Self; 1] = [Self::Bind];
+    pub const ALL: [Self; 2] = [Self::Bind, Self::NumberChanged];
 
     /// The name that settings know it by.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Bind => "bind",
+            Self::NumberChanged => "number_changed",
+        }
+    }
+
+    /// Whether its messages bring a code.
+    #[must_use]
+    pub const fn brings_a_code(self) -> bool {
+        match self {
+            Self::Bind => true,
+            Self::NumberChanged => false,
         }
     }
 }
 
-/// A message with a code in it. The sender words it.
+/// What a message tells. The sender words it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A code to bind a number with.
+    Code(VerificationCode),
+    /// That an account has another number than this one from now on.
+    NumberChanged,
+}
+
+impl Content {
+    /// What a message for a purpose tells; `None` where it would bring a code, and there is none.
+    #[must_use]
+    pub fn of(purpose: Purpose, code: Option<VerificationCode>) -> Option<Self> {
+        match purpose {
+            Purpose::Bind => code.map(Self::Code),
+            Purpose::NumberChanged => Some(Self::NumberChanged),
+        }
+    }
+
+    /// What it is for.
+    #[must_use]
+    pub const fn purpose(&self) -> Purpose {
+        match self {
+            Self::Code(_) => Purpose::Bind,
+            Self::NumberChanged => Purpose::NumberChanged,
+        }
+    }
+
+    /// The code in it.
+    #[must_use]
+    pub const fn code(&self) -> Option<&VerificationCode> {
+        match self {
+            Self::Code(code) => Some(code),
+            Self::NumberChanged => None,
+        }
+    }
+}
+
+/// A message on its way.
 #[derive(Clone, Debug)]
 pub struct TextMessage {
     /// Where it goes.
     pub mobile: Mobile,
-    /// The code.
-    pub code: VerificationCode,
-    /// What the code is for.
-    pub purpose: Purpose,
+    /// What it tells.
+    pub content: Content,
     /// The language to word it in.
     pub language: Language,
-    /// How long the code is good.
+    /// How long it is worth having: how long its code is good.
     pub lifetime: Duration,
     /// Who was asked to send it.
     pub trail: Trail,

@@ -43,7 +43,8 @@ impl Service {
         for _ in 0..self.policy.attempts {
             let snapshot = self.store.load_bind(query).await.map_err(|error| not_stored(Operation::Bind, &error))?;
             let now = self.clock.now();
-            let fresh = Fresh { account: None, session: self.open_session(Operation::Bind)? };
+            let notice = self.policy.numbers.tell_old_number.then(|| self.message_id(now));
+            let fresh = Fresh { account: None, session: self.open_session(Operation::Bind)?, notice };
             let decide =
                 |fresh: &Fresh| trace_span!(target: SPANS, "decide").in_scope(|| decide(&snapshot, fresh, now));
             let mut decision = decide(&fresh);

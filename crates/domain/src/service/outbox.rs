@@ -12,7 +12,7 @@ use super::{SPANS, error_text};
 use crate::outbox::{Attempt, DeliveryReceipt, Due, MessageState};
 use crate::policy::OutboxPolicy;
 use crate::ports::{
-    AnswerSlot, Clock, CodeSealer, CommitError, Outgoing, Relay, SendFailure, SmsSender, Store, StoreError,
+    AnswerSlot, Clock, CodeSealer, CommitError, Content, Outgoing, Relay, SendFailure, SmsSender, Store, StoreError,
     TextMessage, Trail,
 };
 use crate::{Change, OutboxMessage, Revision, Versioned, Write};
@@ -48,7 +48,7 @@ impl Outbox {
     /// Sends a message, and answers whoever waits as soon as the outcome is known. Returns the message as it is stored then;
     /// `None` where it is in other hands, or its outcome could not be stored.
     pub async fn deliver(&self, outgoing: Outgoing, waiting: &AnswerSlot) -> Option<OutboxMessage> {
-        let Outgoing { message, revision, code, permission, span } = outgoing;
+        let Outgoing { message, revision, content, permission, span } = outgoing;
         let now = self.clock.now();
         if message.due_at.is_none_or(|due| due <= now) {
             // This node was too slow: somebody else may be sending it.
@@ -56,8 +56,7 @@ impl Outbox {
         }
         let text = TextMessage {
             mobile: message.key.mobile.clone(),
-            code,
-            purpose: message.purpose,
+            content,
             language: message.language,
             lifetime: message.expires_at.since(now),
             trail: Trail::after(&message.attempts),
@@ -113,14 +112,15 @@ impl Outbox {
             let code = value.sealed.as_ref().and_then(|sealed| self.sealer.open(&value.key, sealed));
             // One whose key is gone cannot be sent any more.
             let readable = OutboxMessage { sealed: value.sealed.clone().filter(|_| code.is_some()), ..value };
+            let content = Content::of(readable.purpose, code);
             let (message, sends) = match readable.due(self.clock.now(), &self.policy) {
                 Due::Send(message) => (message, true),
                 Due::Settle(message) => (message, false),
             };
             match self.store.commit(write(revision, message.clone(), Vec::new())).await {
-                Ok(revision) => match code {
-                    Some(code) if sends => {
-                        to_send.push(Outgoing { message, revision, code, permission: None, span: Span::none() })
+                Ok(revision) => match content {
+                    Some(content) if sends => {
+                        to_send.push(Outgoing { message, revision, content, permission: None, span: Span::none() })
                     }
                     _ => settled.push(message),
                 },

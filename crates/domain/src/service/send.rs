@@ -9,7 +9,7 @@ use super::{SPANS, Service, error_text, not_stored};
 use crate::audit::{self, AuditAction};
 use crate::conversion::Conversions;
 use crate::outbox::{MessageId, MessageKey};
-use crate::ports::{CaptchaResponse, CommitError, Outgoing, Purpose, SendFailure};
+use crate::ports::{CaptchaResponse, CommitError, Content, Outgoing, SendFailure};
 use crate::send::{self, CaptchaState, Circumstances, Earlier, Permission, Send, SendParameters};
 use crate::{Change, Operation, OutboxMessage, Refusal, Requester, Revision, Timestamp, VerificationCode, Write};
 
@@ -88,7 +88,8 @@ impl Service {
                     let relayed = match message {
                         Some(message) => {
                             let (permission, span) = (Some(Arc::clone(&permission)), Span::current());
-                            self.relay.relay(Outgoing { message, revision, code, permission, span }).await
+                            let content = Content::Code(code);
+                            self.relay.relay(Outgoing { message, revision, content, permission, span }).await
                         }
                         None => Ok(()),
                     };
@@ -151,13 +152,17 @@ impl Service {
 
     fn queued(&self, command: &Send, code: &VerificationCode) -> Result<OutboxMessage, Refusal> {
         let now: Timestamp = self.clock.now();
-        let mut random = [0; 10];
-        self.randomness.fill(&mut random);
-        let key = MessageKey { mobile: command.key.mobile.clone(), id: MessageId::new(now, random) };
+        let key = MessageKey { mobile: command.key.mobile.clone(), id: self.message_id(now) };
         let sealed = self.sealer.seal(&key, code).map_err(|error| not_stored(Operation::Send, &error))?;
         let (client, language) = (command.key.client.clone(), command.requester.language);
         let lasts = (now, now.after(self.policy.code_lifetime));
-        Ok(OutboxMessage::queued(key, client, Purpose::Bind, language, sealed, lasts, &self.policy.outbox))
+        Ok(OutboxMessage::with_code(key, client, language, sealed, lasts, &self.policy.outbox))
+    }
+
+    pub(super) fn message_id(&self, now: Timestamp) -> MessageId {
+        let mut random = [0; 10];
+        self.randomness.fill(&mut random);
+        MessageId::new(now, random)
     }
 
     /// Commits what the answer does not depend on.

@@ -3,7 +3,7 @@
 use super::{Service, not_stored};
 use crate::bind::is_empty;
 use crate::outbox::SendStatus;
-use crate::{Operation, Refusal, Requester};
+use crate::{Operation, OutboxMessage, Refusal, Requester};
 
 /// Among how many of a number's messages the client's own is looked for: more than go to a number while a code lives.
 const LATEST: usize = 32;
@@ -27,7 +27,9 @@ impl Service {
         }
         let messages = self.store.messages_to(&mobile, LATEST).await;
         let messages = messages.map_err(|error| not_stored(Operation::Status, &error))?;
-        let own = messages.into_iter().map(|found| found.value).find(|message| message.client == client);
+        let with_code = |message: &OutboxMessage| message.purpose.brings_a_code();
+        let own =
+            messages.into_iter().map(|found| found.value).filter(with_code).find(|message| message.client == client);
         own.filter(|message| now < message.expires_at).map(|message| message.send_status()).ok_or(Refusal::CodeExpired)
     }
 }

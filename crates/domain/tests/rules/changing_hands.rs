@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use mobile_bind_domain::audit::AuditAction;
-use mobile_bind_domain::bind::BindParameters;
-use mobile_bind_domain::policy::{NumberPolicy, Rebind, Recycled};
+use mobile_bind_domain::bind::{BindParameters, Decision};
+use mobile_bind_domain::outbox::MessageState;
+use mobile_bind_domain::policy::{NumberPolicy, Rebind, Recycled, TestNumber};
+use mobile_bind_domain::ports::Purpose;
 use mobile_bind_domain::tally::Meter;
 use mobile_bind_domain::{
-    Account, AccountStatus, Challenge, ChallengeKey, ClientType, Expectation, LimitMode, Quota, Refusal, Revision,
-    Subject, Tally, Timestamp, VerificationCode, Versioned, Write,
+    Account, AccountStatus, Challenge, ChallengeKey, ClientType, Expectation, LimitMode, MessageKey, OutboxMessage,
+    Quota, Refusal, Revision, Subject, Tally, Timestamp, VerificationCode, Versioned, Write,
 };
 use proptest::prelude::*;
 
-use crate::support::scene::{ACCOUNT_REVISION, CHALLENGE_REVISION, NEW_ACCOUNT, Scene, challenge_key};
+use crate::support::scene::{ACCOUNT_REVISION, CHALLENGE_REVISION, NEW_ACCOUNT, NOTICE, Scene, challenge_key};
 use crate::support::{
     BIND, CODE, MINI_BIND, MOBILE, NOW, OPENID, Person, WEIXIN, account_id, client, keys, mobile, person, weixin_of,
 };
@@ -148,6 +150,33 @@ fn sessions_end_with_a_change_where_that_is_set() {
     assert!(!first.change.writes.iter().any(ends_sessions), "a first number is no change");
 }
 
+/// The message to an old number that a decision stores.
+fn told(decision: &Decision) -> Vec<&OutboxMessage> {
+    let message = |write| match write {
+        &Write::Message { expected: Revision::ABSENT, ref message } => Some(&**message),
+        _ => None,
+    };
+    decision.change.writes.iter().filter_map(message).collect()
+}
+
+#[test]
+fn the_number_that_an_account_leaves_is_told_and_nobody_waits_for_it() {
+    let mut scene = mover(Rebind::Allow, DAY);
+    assert!(told(&scene.decide(&BIND)).is_empty(), "not unless it is set");
+    scene.policy.numbers.tell_old_number = true;
+    let decision = scene.decide(&BIND);
+    let [message] = told(&decision)[..] else { panic!("{:?}", decision.change) };
+    assert_eq!(
+        (&message.key, message.purpose),
+        (&MessageKey { mobile: mobile(OLD), id: NOTICE }, Purpose::NumberChanged)
+    );
+    assert_eq!((message.state, &message.sealed, message.due_at), (MessageState::Queued, &None, Some(NOW)));
+
+    let number = TestNumber { code: VerificationCode::from_digits("8246").unwrap(), until: NOW };
+    scene.policy.test_numbers.insert(mobile(OLD), number);
+    assert!(told(&scene.decide(&BIND)).is_empty(), "no message goes to a number for tests");
+}
+
 fn ends_sessions(write: &Write) -> bool {
     matches!(write, Write::EndSessions { .. })
 }
@@ -257,6 +286,29 @@ proptest! {
                 prop_assert!(decision.change.writes.is_empty());
             }
         }
+    }
+
+    /// An old number is told exactly where the bind takes it from its account: never on a refusal, a first number or a log-in.
+    #[test]
+    fn a_number_is_told_exactly_when_its_account_leaves_it(
+        owner in prop_oneof![Just(None), Just(Some(OLD)), Just(Some(MOBILE))],
+        by_token: bool,
+        rebind in prop_oneof![Just(Rebind::Allow), Just(Rebind::Deny), Just(Rebind::OldCode)],
+        verify in prop_oneof![Just(CODE), Just("0000")],
+    ) {
+        let account = |number: Option<&str>| number.map_or_else(|| person(1), |number| person(1).mobile(number));
+        let mut scene = Scene::new(ClientType::H5);
+        if by_token {
+            scene = scene.logged_in(account(owner));
+        }
+        if owner == Some(MOBILE) {
+            scene = scene.number_held_by(account(owner));
+        }
+        scene.policy.numbers = NumberPolicy { rebind, tell_old_number: true, ..NumberPolicy::default() };
+        let decision = scene.decide(&BindParameters { verify, ..BIND });
+        let leaves = decision.answer.is_ok() && by_token && owner == Some(OLD);
+        let told: Vec<_> = told(&decision).iter().map(|message| message.key.mobile.clone()).collect();
+        prop_assert_eq!(told, if leaves { vec![mobile(OLD)] } else { Vec::new() });
     }
 
     /// Under `old_code` nobody changes his number who does not know both codes, and whoever does, does.

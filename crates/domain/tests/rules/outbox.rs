@@ -7,13 +7,13 @@ use mobile_bind_domain::outbox::{
     Attempt, AttemptOutcome, DeliveryReceipt, DeliveryState, Due, MessageState, SendStatus,
 };
 use mobile_bind_domain::policy::OutboxPolicy;
-use mobile_bind_domain::ports::{Outgoing, Relay, SendFailure, Store, Trail};
+use mobile_bind_domain::ports::{Content, Outgoing, Purpose, Relay, SendFailure, Store, Trail};
 use mobile_bind_domain::service::Heard;
 use mobile_bind_domain::{ClientType, OutboxMessage, Refusal, Timestamp};
 use proptest::prelude::*;
 
 use crate::support::world::{World, ready};
-use crate::support::{BIND, MOBILE, NOW, mobile};
+use crate::support::{BIND, MOBILE, NOW, mobile, requester};
 
 const RECEIPT_WITHIN: Duration = Duration::from_secs(30);
 
@@ -44,7 +44,15 @@ fn sweep(world: &World) -> (usize, usize) {
 }
 
 fn sent(world: &World) -> Vec<String> {
-    world.ambience.outbox.lock().unwrap().iter().map(|message| message.code.digits().to_owned()).collect()
+    world
+        .ambience
+        .outbox
+        .lock()
+        .unwrap()
+        .iter()
+        .filter_map(|message| message.content.code())
+        .map(|code| code.digits().to_owned())
+        .collect()
 }
 
 /// A message in each state that asking providers can leave it in.
@@ -173,7 +181,7 @@ fn a_node_that_was_too_slow_leaves_a_message_to_others() {
     let outgoing = Outgoing {
         message: found.value,
         revision: found.revision,
-        code,
+        content: Content::Code(code),
         permission: None,
         span: tracing::Span::none(),
     };
@@ -211,6 +219,75 @@ fn a_refused_message_is_failed_and_gives_its_place_back() {
     assert_eq!(world.send(MOBILE, "u"), Ok(()));
 }
 
+/// A world in which an account has left [`MOBILE`] for another number, and nobody has told it yet.
+fn number_left() -> World {
+    let mut world = World::new();
+    world.service.policy.numbers.tell_old_number = true;
+    let first = world.send_and_bind(ClientType::H5, "u", &BIND).unwrap();
+    world.advance(60);
+    let token = first.token.expose().to_owned();
+    world.send_and_bind(ClientType::H5, "u", &BindParameters { mobile: OTHER, token: &token, ..BIND }).unwrap();
+    world
+}
+
+fn notices(world: &World) -> usize {
+    let outbox = world.ambience.outbox.lock().unwrap();
+    outbox.iter().filter(|message| message.content == Content::NumberChanged).count()
+}
+
+const OTHER: &str = "13500135000";
+
+#[test]
+fn an_old_number_is_told_once_by_whoever_comes_first() {
+    let world = number_left();
+    assert_eq!((last(&world).purpose, notices(&world)), (Purpose::NumberChanged, 0), "the bind waits for nothing");
+    world.answer_with_reference("p", "r");
+    assert_eq!(sweep(&world), (1, 0));
+    assert_eq!((last(&world).state, notices(&world)), (MessageState::Accepted, 1));
+    assert!(matches!(hear(&world, DeliveryState::Delivered), Heard::Advanced(_)), "receipts find it");
+    world.advance(24 * 3600);
+    assert_eq!((sweep(&world), notices(&world)), ((0, 0), 1));
+}
+
+#[test]
+fn an_old_number_is_told_later_where_no_provider_takes_it_for_now() {
+    let world = number_left();
+    *world.ambience.failure.lock().unwrap() = Some(SendFailure::Limited);
+    for _ in 0..3 {
+        assert_eq!(sweep(&world), (1, 0));
+        assert_eq!((last(&world).state, last(&world).attempts.len()), (MessageState::HandedOver, 1));
+        assert_eq!(sweep(&world), (0, 0), "not at once");
+        world.advance(600);
+    }
+    *world.ambience.failure.lock().unwrap() = None;
+    assert_eq!((sweep(&world), last(&world).state, notices(&world)), ((1, 0), MessageState::Accepted, 1));
+}
+
+#[test]
+fn an_old_number_is_not_told_after_a_day_nor_where_the_number_was_refused() {
+    let world = number_left();
+    *world.ambience.failure.lock().unwrap() = Some(SendFailure::Unavailable);
+    sweep(&world);
+    world.advance(24 * 3600);
+    assert_eq!(sweep(&world), (0, 1));
+    assert_eq!((last(&world).state, &*last(&world).error), (MessageState::Failed, "expired"));
+
+    let world = number_left();
+    *world.ambience.failure.lock().unwrap() = Some(SendFailure::Refused);
+    sweep(&world);
+    assert_eq!((last(&world).state, last(&world).due_at), (MessageState::Failed, None));
+}
+
+#[test]
+fn what_an_old_number_is_told_is_nothing_that_its_client_asked_for() {
+    let world = number_left();
+    sweep(&world);
+    let status = ready(world.service.send_status(&requester(ClientType::H5, "u"), MOBILE));
+    assert_eq!(status, Ok(SendStatus::Accepted), "that of the code");
+    let elsewhere = ready(world.service.send_status(&requester(ClientType::H5, "v"), MOBILE));
+    assert_eq!(elsewhere, Err(Refusal::CodeExpired));
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Asked(Result<(), SendFailure>),
@@ -234,13 +311,17 @@ proptest! {
     /// Whatever happens in whatever order: what was delivered stays so; what is accepted is not sent again, unless receipts
     /// are waited for; and a code is kept only where it may still be sent.
     #[test]
-    fn a_message_never_goes_back(steps in prop::collection::vec(step(), 1..12), waits: bool) {
+    fn a_message_never_goes_back(steps in prop::collection::vec(step(), 1..12), waits: bool, has_code: bool) {
         let policy = if waits { waits_for_receipts() } else { OutboxPolicy::default() };
         let mut world = World::new();
         world.set_outbox(policy);
         world.forget_to_relay();
         world.send(MOBILE, "u").unwrap();
         let mut message = last(&world);
+        if !has_code {
+            let OutboxMessage { key, client, language, .. } = message;
+            message = OutboxMessage::of_number_changed(key, client, language, NOW, &policy);
+        }
         for step in steps {
             let before = message.clone();
             match step.clone() {
@@ -252,7 +333,7 @@ proptest! {
                     let now: Timestamp = NOW.after(Duration::from_secs(after));
                     match message.due(now, &policy) {
                         Due::Send(next) => {
-                            prop_assert!(before.sealed.is_some());
+                            prop_assert_eq!(before.sealed.is_some(), has_code);
                             let known = matches!(before.state, MessageState::Accepted | MessageState::Unknown);
                             prop_assert!(!known || waits, "{:?}", before);
                             prop_assert!(now < before.expires_at);
@@ -276,6 +357,7 @@ proptest! {
             let final_state = matches!(message.state, MessageState::Failed | MessageState::Delivered);
             prop_assert!(!final_state || message.sealed.is_none() && message.due_at.is_none(), "{:?}", message);
             prop_assert!(message.sealed.is_none() || message.due_at.is_some());
+            prop_assert!(message.state >= before.state);
         }
         let kept = accepted(&message, &policy);
         prop_assert!(kept.sealed.is_none() || waits);

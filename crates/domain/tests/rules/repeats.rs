@@ -56,7 +56,7 @@ fn another_request_under_the_same_key_is_refused_and_anothers_key_is_his_own() {
     assert_eq!(send(&world, "v", "13500135000", &key), Ok(()));
     let code = world.last_code();
     // A bind's keys are not a send's.
-    let right = world.ambience.outbox.lock().unwrap()[0].code.digits().to_owned();
+    let right = world.ambience.outbox.lock().unwrap()[0].content.code().unwrap().digits().to_owned();
     assert_ne!(code, right);
     assert!(bind(&world, &right, &key).is_ok());
     assert_eq!(bind(&world, "0000", &key).unwrap_err(), Refusal::IdempotencyKeyReused);

@@ -47,7 +47,7 @@ pub struct DevelopmentMessage {
     pub mobile: String,
     /// Its words.
     pub text: String,
-    /// The code in it.
+    /// The code in it; empty where it has none.
     pub code: String,
     /// When.
     pub sent_at: Timestamp,

@@ -316,11 +316,10 @@ impl Development for Shop {
     fn messages(&self, mobile: Option<&str>) -> Vec<DevelopmentMessage> {
         let sent = self.sent.lock().unwrap();
         let wanted = sent.iter().rev().filter(|message| mobile.is_none_or(|mobile| mobile == message.mobile.as_str()));
-        let told = |message: &TextMessage| DevelopmentMessage {
-            mobile: message.mobile.as_str().to_owned(),
-            text: format!("code {}", message.code.digits()),
-            code: message.code.digits().to_owned(),
-            sent_at: self.now(),
+        let told = |message: &TextMessage| {
+            let code = message.content.code().unwrap().digits();
+            let (mobile, text) = (message.mobile.as_str().to_owned(), format!("code {code}"));
+            DevelopmentMessage { mobile, text, code: code.to_owned(), sent_at: self.now() }
         };
         wanted.map(told).collect()
     }

@@ -10,7 +10,7 @@ use mobile_bind_domain::audit::{Actor, AuditAction, AuditMark, Checkpoint};
 use mobile_bind_domain::bind::BindReceipt;
 use mobile_bind_domain::outbox::{Attempt, MessageId, SealedCode};
 use mobile_bind_domain::policy::OutboxPolicy;
-use mobile_bind_domain::ports::{BindQuery, CallerQuery, EvidenceQuery, LogInQuery, Purpose, SendQuery};
+use mobile_bind_domain::ports::{BindQuery, CallerQuery, EvidenceQuery, LogInQuery, SendQuery};
 use mobile_bind_domain::referrer::ReferrerName;
 use mobile_bind_domain::{
     Account, AccountId, AppId, AuditEvent, AuditNode, Challenge, ChallengeKey, Change, Client as Asking, ClientType,
@@ -62,7 +62,7 @@ fn queued() -> OutboxMessage {
     let sealed = SealedCode { key: KeyId::new("key").unwrap(), bytes: [0; 32].into() };
     let (client, now) = (self::key().client, Timestamp::default());
     let policy = OutboxPolicy::default();
-    let queued = OutboxMessage::queued(key, client, Purpose::Bind, Language::Zh, sealed, (now, now), &policy);
+    let queued = OutboxMessage::with_code(key, client, Language::Zh, sealed, (now, now), &policy);
     queued.asked(vec![Attempt::new("p", Ok("r"), now)], now, &policy)
 }
 

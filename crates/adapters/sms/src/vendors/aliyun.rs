@@ -11,7 +11,7 @@ use crate::exchange::{Answer, Fault, OutgoingRequest, Stamp, Standing, Vendor};
 use crate::number::international;
 use crate::secret::Secret;
 use crate::signing::{hmac_sha256, percent_encoded, sha256_hex};
-use crate::wording::{Templates, filled};
+use crate::wording::{Templates, filled, parameters};
 
 /// Where the API is.
 pub(crate) const URL: &str = "https://dysmsapi.aliyuncs.com";
@@ -42,10 +42,10 @@ impl Vendor for Aliyun {
         let number = international(&message.mobile, &self.home);
         // Numbers of the mainland go without their calling code, all others with it.
         let number = number.strip_prefix("86").map_or(number.clone(), str::to_owned);
-        let parameters = self.parameters.iter();
+        let parameters = parameters(&self.parameters, message).iter();
         let parameters: serde_json::Map<_, _> =
             parameters.map(|(name, value)| (name.clone(), filled(value, message).into())).collect();
-        let template = self.templates.find(message.purpose, message.language).unwrap_or_default();
+        let template = self.templates.find(message.content.purpose(), message.language).unwrap_or_default();
         let parameters = serde_json::Value::Object(parameters).to_string();
         self.signed(
             "SendSms",
@@ -174,7 +174,7 @@ impl SignedParts<'_> {
 #[cfg(test)]
 mod tests {
     use mobile_bind_domain::Timestamp;
-    use mobile_bind_domain::ports::SendFailure;
+    use mobile_bind_domain::ports::{Content, SendFailure, TextMessage};
 
     use super::{Aliyun, SignedParts, VERSION};
     use crate::exchange::{Answer, Stamp, Vendor};
@@ -227,6 +227,16 @@ mod tests {
         assert!(!authorization.contains("secret"));
         let abroad = aliyun().request(&message("+85261234567"), &stamp);
         assert!(abroad.url.contains("PhoneNumbers=85261234567&"));
+    }
+
+    #[test]
+    fn a_message_without_a_code_fills_in_nothing() {
+        let mut aliyun = aliyun();
+        aliyun.templates.0.insert("number_changed".to_owned(), [("zh".to_owned(), "SMS_9".to_owned())].into());
+        let stamp = Stamp { at: Timestamp::from_seconds(1_700_000_000), nonce: "n".to_owned() };
+        let changed = TextMessage { content: Content::NumberChanged, ..message("17602128368") };
+        let request = aliyun.request(&changed, &stamp);
+        assert!(request.url.ends_with("&TemplateCode=SMS_9&TemplateParam=%7B%7D"), "{}", request.url);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::exchange::{Answer, Fault, OutgoingRequest, Stamp, Standing, Vendor};
 use crate::number::international;
 use crate::secret::Secret;
 use crate::signing::{hmac_sha256, sha256_hex};
-use crate::wording::{Templates, filled};
+use crate::wording::{Templates, filled, parameters};
 
 /// Where the API is.
 pub(crate) const URL: &str = "https://sms.tencentcloudapi.com";
@@ -52,12 +52,13 @@ struct Parameters<'a> {
 
 impl Vendor for Tencent {
     fn request(&self, message: &TextMessage, stamp: &Stamp) -> OutgoingRequest {
+        let values = parameters(&self.parameters, message);
         let parameters = Parameters {
             phone_number_set: [format!("+{}", international(&message.mobile, &self.home))],
             sms_sdk_app_id: &self.app_id,
             sign_name: &self.sign_name,
-            template_id: self.templates.find(message.purpose, message.language).unwrap_or_default(),
-            template_param_set: self.parameters.iter().map(|value| filled(value, message)).collect(),
+            template_id: self.templates.find(message.content.purpose(), message.language).unwrap_or_default(),
+            template_param_set: values.iter().map(|value| filled(value, message)).collect(),
         };
         // Text and lists of text are always JSON.
         self.signed("SendSms", serde_json::to_vec(&parameters).unwrap_or_default(), stamp)
@@ -209,7 +210,7 @@ impl SignedParts<'_> {
 #[cfg(test)]
 mod tests {
     use mobile_bind_domain::Timestamp;
-    use mobile_bind_domain::ports::SendFailure;
+    use mobile_bind_domain::ports::{Content, SendFailure, TextMessage};
 
     use super::{SignedParts, Tencent};
     use crate::exchange::{Answer, Stamp, Vendor};
@@ -266,6 +267,16 @@ mod tests {
             authorization.starts_with("TC3-HMAC-SHA256 Credential=id/2019-02-25/sms/tc3_request, "),
             "{authorization}"
         );
+    }
+
+    #[test]
+    fn a_message_without_a_code_fills_in_nothing() {
+        let mut tencent = tencent();
+        tencent.templates.0.insert("number_changed".to_owned(), [("zh".to_owned(), "9".to_owned())].into());
+        let stamp = Stamp { at: Timestamp::from_seconds(1_551_113_065), nonce: String::new() };
+        let changed = TextMessage { content: Content::NumberChanged, ..message("17602128368") };
+        let body: serde_json::Value = serde_json::from_slice(&tencent.request(&changed, &stamp).body).unwrap();
+        assert_eq!((&body["TemplateId"], &body["TemplateParamSet"]), (&"9".into(), &serde_json::json!([])));
     }
 
     #[test]

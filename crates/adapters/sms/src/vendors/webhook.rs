@@ -1,11 +1,13 @@
 //! A provider of the operator's own, told by a webhook that is signed as Standard Webhooks has it:
 //! <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
 //!
-//! The body is `{"type": "sms.send", "timestamp", "data": {"to", "text", "code", "purpose", "language", "lifetime_s"}}`.
+//! The body is `{"type": "sms.send", "timestamp", "data": {"to", "text", "code", "purpose", "language", "lifetime_s"}}`;
+//! a message without a code has no `code`.
 //! 2xx accepts, and may name the message: `{"id": "…"}`. 422 refuses the number for good, 429 and 503 refuse for now, any
 //! other 4xx says that this receiver cannot send; everything else leaves open what became of the message.
 
 use data_encoding::BASE64;
+use mobile_bind_domain::VerificationCode;
 use mobile_bind_domain::ports::{SendFailure, TextMessage};
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
@@ -89,7 +91,9 @@ struct Body<'a> {
 struct Data<'a> {
     to: String,
     text: String,
-    code: &'a str,
+    /// Absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
     purpose: &'static str,
     language: &'static str,
     lifetime_s: u64,
@@ -104,8 +108,8 @@ impl Vendor for Webhook {
             data: Data {
                 to: format!("+{}", international(&message.mobile, &self.home)),
                 text: self.texts.text(message),
-                code: message.code.digits(),
-                purpose: message.purpose.name(),
+                code: message.content.code().map(VerificationCode::digits),
+                purpose: message.content.purpose().name(),
                 language: language_name(message.language),
                 lifetime_s: message.lifetime.as_secs(),
             },

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use mobile_bind_domain::ports::{Clock, Purpose, Randomness, TextMessage};
+use mobile_bind_domain::ports::{Clock, Content, Randomness, TextMessage};
 use mobile_bind_domain::{Language, Mobile, Timestamp, VerificationCode};
 use mobile_bind_sms::{Kind, ProviderConfig, Secret};
 
@@ -26,8 +26,7 @@ fn fetch(command: &mut Command, cure: &str) {
 fn message(mobile: &str) -> TextMessage {
     TextMessage {
         mobile: Mobile::restore(mobile).unwrap(),
-        code: VerificationCode::from_digits("0944").unwrap(),
-        purpose: Purpose::Bind,
+        content: Content::Code(VerificationCode::from_digits("0944").unwrap()),
         language: Language::Zh,
         lifetime: Duration::from_secs(600),
         trail: Default::default(),

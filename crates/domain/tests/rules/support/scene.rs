@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mobile_bind_domain::bind::{self, AllottedAccount, Bind, BindParameters, Bound, Decision, Fresh};
+use mobile_bind_domain::outbox::MessageId;
 use mobile_bind_domain::ports::{BindSnapshot, OpenedSession, SessionSnapshot};
 use mobile_bind_domain::{
     Account, AccountId, Challenge, ChallengeKey, ClientType, CodeKey, CodeKeys, Expectation, KeyId, PlatformProof,
@@ -15,6 +16,7 @@ use super::{CODE, MOBILE, NOW, account_id, client, keys, mobile, requester};
 pub(crate) const CHALLENGE_REVISION: Revision = Revision(40);
 pub(crate) const ACCOUNT_REVISION: Revision = Revision(30);
 pub(crate) const NEW_ACCOUNT: u64 = 9;
+pub(crate) const NOTICE: MessageId = MessageId([11; 16]);
 
 /// Where a bind is decided: at [`NOW`], by the client `u`, to which [`CODE`] was sent a minute ago.
 #[derive(Clone)]
@@ -114,7 +116,8 @@ impl Scene {
     ) -> Decision {
         let session =
             OpenedSession { seed: SessionSeed([9; 16]), id: SessionId([10; 16]), key: KeyId::new("k").unwrap() };
-        let fresh = Fresh { account, session };
+        let notice = self.policy.numbers.tell_old_number.then_some(NOTICE);
+        let fresh = Fresh { account, session, notice };
         bind::decide(&self.snapshot(parameters), &self.command(parameters), &fresh, keys, &self.policy, self.now)
     }
 

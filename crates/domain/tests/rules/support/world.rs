@@ -197,7 +197,16 @@ impl World {
 
     /// The code of the last message.
     pub(crate) fn last_code(&self) -> String {
-        self.ambience.outbox.lock().unwrap().last().unwrap().code.digits().to_owned()
+        self.ambience
+            .outbox
+            .lock()
+            .unwrap()
+            .iter()
+            .rev()
+            .find_map(|message| message.content.code())
+            .unwrap()
+            .digits()
+            .to_owned()
     }
 
     pub(crate) fn bind(
