@@ -7,9 +7,13 @@
 #![expect(dead_code, reason = "the store on top of it comes next")]
 
 mod address;
+mod allotment;
 mod connect;
 mod fault;
+mod keys;
 mod options;
+mod purge;
+mod records;
 mod schema;
 mod tables;
 

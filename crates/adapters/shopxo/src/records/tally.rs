@@ -1,0 +1,130 @@
+//! Tallies: one row for each subject, counted in under its lock by the domain's own rules.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use mobile_bind_domain::tally::Meter;
+use mobile_bind_domain::{Quota, Subject, Tally, Timestamp};
+use mysql_async::{Conn, Value};
+
+use super::{Columns, execute, execute_on_one, one};
+use crate::fault::{Fault, Rejection};
+
+const KIND: &str = "tally";
+
+const FIND: &str = "SELECT meters FROM mb_tallies WHERE subject = ?";
+const LOCK: &str = "SELECT meters FROM mb_tallies WHERE subject = ? FOR UPDATE";
+const WRITE: &str = "UPDATE mb_tallies SET meters = ?, ends_at = ? WHERE subject = ?";
+
+/// Of two that count a subject for the first time, one waits here for the other. A row that counts nothing has ended.
+const MAKE: &str =
+    "INSERT INTO mb_tallies (subject, meters, ends_at) VALUES (?, '[]', 0) ON DUPLICATE KEY UPDATE subject = subject";
+
+/// A subject as a key, distinct for distinct subjects.
+fn stored_subject(subject: &Subject) -> Value {
+    let key = match subject {
+        Subject::SendsTo(mobile) => format!("sends_to:{}", mobile.as_str()),
+        Subject::SendsBy(installation) => format!("sends_by:{}", installation.as_str()),
+        Subject::SendsFrom(block) => format!("sends_from:{}", block.first()),
+        Subject::SendsOf(account) => format!("sends_of:{}", account.get()),
+        Subject::Sends => "sends".to_owned(),
+        Subject::FailuresOn(mobile) => format!("failures_on:{}", mobile.as_str()),
+        Subject::SendsToRange(range) => format!("sends_to_range:{}", range.as_str()),
+        Subject::FailuresBy(client) => format!("failures_by:{client}"),
+    };
+    key.into()
+}
+
+/// A meter: its window in milliseconds, and its slots, each with how many there are in it.
+type StoredMeter = (u64, Vec<(u64, u32)>);
+
+fn take(columns: &mut Columns) -> Result<Tally, Fault> {
+    let stored: Vec<u8> = columns.take()?;
+    let meters: Vec<StoredMeter> = serde_json::from_slice(&stored).map_err(|_| Fault::Unreadable(KIND))?;
+    let meter = |(window, events): StoredMeter| Meter {
+        window: Duration::from_millis(window),
+        events: events.into_iter().map(|(at, count)| (Timestamp::from_millis(at), count)).collect(),
+    };
+    Ok(Tally { meters: meters.into_iter().map(meter).collect() })
+}
+
+fn stored(tally: &Tally) -> Result<Vec<u8>, Fault> {
+    let meter = |meter: &Meter| {
+        let whole = meter.window.subsec_nanos().is_multiple_of(1_000_000);
+        let window = u64::try_from(meter.window.as_millis()).ok().filter(|_| whole)?;
+        let events: Vec<(u64, u32)> = meter.events.iter().map(|&(at, count)| (at.as_millis(), count)).collect();
+        Some((window, events))
+    };
+    let meters: Option<Vec<StoredMeter>> = tally.meters.iter().map(meter).collect();
+    serde_json::to_vec(&meters.ok_or(Fault::Unwritable(KIND))?).map_err(|_| Fault::Unwritable(KIND))
+}
+
+/// The tallies of the subjects that were ever counted.
+pub(crate) async fn find(
+    conn: &mut Conn,
+    subjects: impl IntoIterator<Item = Subject>,
+) -> Result<HashMap<Subject, Tally>, Fault> {
+    let mut found = HashMap::new();
+    for subject in subjects {
+        let tally = one(conn, KIND, FIND, vec![stored_subject(&subject)], take).await?;
+        found.extend(tally.map(|tally| (subject, tally)));
+    }
+    Ok(found)
+}
+
+/// The subject's tally, which nobody else writes until the change is committed.
+async fn locked(conn: &mut Conn, subject: &Subject) -> Result<Option<Tally>, Rejection> {
+    Ok(one(conn, KIND, LOCK, vec![stored_subject(subject)], take).await?)
+}
+
+async fn write(conn: &mut Conn, subject: &Subject, tally: &Tally) -> Result<(), Rejection> {
+    let values = vec![stored(tally)?.into(), tally.spent_at().as_millis().into(), stored_subject(subject)];
+    execute_on_one(conn, WRITE, values).await
+}
+
+/// Counts an event; a kept quota that has no room left is a conflict.
+pub(crate) async fn count(
+    conn: &mut Conn,
+    subject: &Subject,
+    at: Timestamp,
+    kept: &[Quota],
+    watched: &[Quota],
+) -> Result<(), Rejection> {
+    let mut tally = match locked(conn, subject).await? {
+        Some(tally) => tally,
+        None => {
+            execute(conn, MAKE, vec![stored_subject(subject)]).await?;
+            locked(conn, subject).await?.ok_or(Rejection::Conflict)?
+        }
+    };
+    if tally.wait(kept, at).is_some() {
+        return Err(Rejection::Conflict);
+    }
+    tally.add(kept.iter().chain(watched), at);
+    write(conn, subject, &tally).await
+}
+
+/// Holds where the quotas have room for one event more; nobody counts until the change is committed.
+pub(crate) async fn expect_room(
+    conn: &mut Conn,
+    subject: &Subject,
+    at: Timestamp,
+    kept: &[Quota],
+) -> Result<(), Rejection> {
+    let tally = locked(conn, subject).await?.unwrap_or_default();
+    if tally.wait(kept, at).is_none() { Ok(()) } else { Err(Rejection::Conflict) }
+}
+
+/// Forgets what was counted for one length of window.
+pub(crate) async fn forget(conn: &mut Conn, subject: &Subject, window: Duration) -> Result<(), Rejection> {
+    let Some(mut tally) = locked(conn, subject).await? else { return Ok(()) };
+    tally.forget(window);
+    write(conn, subject, &tally).await
+}
+
+/// Takes back one event.
+pub(crate) async fn uncount(conn: &mut Conn, subject: &Subject, at: Timestamp) -> Result<(), Rejection> {
+    let Some(mut tally) = locked(conn, subject).await? else { return Ok(()) };
+    tally.remove(at);
+    write(conn, subject, &tally).await
+}
