@@ -8,8 +8,12 @@ CREATE TABLE IF NOT EXISTS mb_accounts (
     user_id int unsigned NOT NULL PRIMARY KEY,
     revision bigint unsigned NOT NULL,
     fingerprint bigint unsigned NOT NULL,
+    -- The number that mobile_since is about: the shop may have put another in its place.
+    mobile varbinary(120) NOT NULL,
     mobile_since bigint unsigned NULL,
-    seen_at bigint unsigned NULL
+    seen_at bigint unsigned NULL,
+    -- The app that each openid is of, where mobile-bind has written it: platform, zero, app, zero.
+    apps varbinary(2000) NOT NULL
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARSET = utf8mb4;
 
 -- What belongs to one live account alone: 1 number, 2 openid (with platform and app), 3 unionid (with platform), 4 member code.

@@ -15,8 +15,11 @@ mod options;
 mod purge;
 mod records;
 mod schema;
+mod shop;
 mod tables;
+mod tokens;
 
 pub use crate::fault::OpenError;
 pub use crate::options::Options;
 pub use crate::schema::{install, uninstall};
+pub use crate::tokens::ShopTokens;

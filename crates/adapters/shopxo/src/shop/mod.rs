@@ -1,0 +1,12 @@
+//! The shop's side: accounts, what belongs to one of them alone, and sessions, in the shop's own tables.
+
+pub(crate) mod account;
+pub(crate) mod allotment;
+pub(crate) mod claims;
+mod columns;
+mod companion;
+mod fingerprint;
+pub(crate) mod session;
+
+#[cfg(test)]
+mod tests;
