@@ -8,6 +8,10 @@ mod postgres {
     mobile_bind_tests::store_contract!(mobile_bind_tests::contract::postgres::PostgresSchema);
 }
 
+mod shopxo {
+    mobile_bind_tests::store_contract!(mobile_bind_tests::contract::shopxo::ShopDatabase);
+}
+
 mod in_memory {
     mobile_bind_tests::store_contract!(mobile_bind_tests::contract::memory::Memory);
 }

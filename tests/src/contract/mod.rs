@@ -16,6 +16,7 @@ pub mod proofs;
 pub mod races;
 pub mod records;
 pub mod sessions;
+pub mod shopxo;
 pub mod sled;
 
 use std::ops::RangeInclusive;

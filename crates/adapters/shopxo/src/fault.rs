@@ -33,6 +33,8 @@ pub(crate) enum Fault {
     Contested(Box<str>),
     #[error("the database takes no changes: it is a replica, or was made read-only")]
     ReadOnly,
+    #[error("others were at the same rows")]
+    Lost,
     #[error("no account id is left")]
     Exhausted,
     #[error("the store is closed")]
@@ -105,6 +107,16 @@ pub(crate) enum Rejection {
     Conflict,
     /// Whether it was written is unknown.
     Fault(Fault),
+}
+
+impl Rejection {
+    /// Of what has no one to begin anew: that somebody else went first is a fault like others.
+    pub(crate) fn into_fault(self) -> Fault {
+        match self {
+            Self::Conflict => Fault::Lost,
+            Self::Fault(fault) => fault,
+        }
+    }
 }
 
 impl From<Fault> for Rejection {

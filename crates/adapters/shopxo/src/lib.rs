@@ -4,22 +4,243 @@
 //! MySQL 5.7 or later, MariaDB 10.3 or later, or a system that speaks their protocol. No gap lock is relied on, and no lock in
 //! this process; any number of nodes may use one database. The tables of mobile-bind's own stand in `migrations/`.
 
-#![expect(dead_code, reason = "the store on top of it comes next")]
+#![expect(dead_code, reason = "what goes through a whole database, and the shop's cache, come next")]
+
+/// Uses a connection: the wait for one and what is done with it take no longer than the timeout, together.
+macro_rules! using {
+    ($inner:expr, $conn:ident => $work:expr) => {
+        using!($inner, $inner.options.timeout, $conn => $work)
+    };
+    ($inner:expr, $within:expr, $conn:ident => $work:expr) => {{
+        let had = AtomicBool::new(false);
+        let work = async {
+            let mut held = Held::of(&$inner.pool).await?;
+            had.store(true, Ordering::Relaxed);
+            let $conn = held.conn()?;
+            let result = $work.await;
+            held.done(result)
+        };
+        let late = |_| if had.load(Ordering::Relaxed) { Fault::Timeout } else { Fault::NoConnection };
+        timeout($within, work).await.unwrap_or_else(|elapsed| Err(late(elapsed).into()))
+    }};
+}
+
+/// Reads by a connection. One that was cut while it was idle is only found out when it is used, so it is tried once more.
+macro_rules! read {
+    ($inner:expr, $conn:ident => $work:expr) => {{
+        let mut last = false;
+        loop {
+            match using!($inner, $conn => $work) {
+                Err(Fault::Connection(_)) if !last => last = true,
+                found => break Ok(found?),
+            }
+        }
+    }};
+}
 
 mod address;
 mod allotment;
+mod commit;
 mod connect;
 mod fault;
 mod keys;
+mod load;
 mod options;
+mod probe;
 mod purge;
 mod records;
 mod schema;
 mod shop;
+mod store;
 mod tables;
 mod tokens;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use mobile_bind_domain::ports::StoreError;
+use mobile_bind_domain::{AccountId, AuditNode, Change, Revision, Timestamp, Write};
+use tokio::time::timeout;
+
+use crate::allotment::Allotment;
+use crate::connect::{Held, Pool};
+use crate::fault::{Fault, Rejection};
+use crate::shop::session;
+use crate::tables::Tables;
 
 pub use crate::fault::OpenError;
 pub use crate::options::Options;
 pub use crate::schema::{install, uninstall};
 pub use crate::tokens::ShopTokens;
+
+/// How many revisions a node takes at a time. What it has not used when it stops is lost.
+const REVISIONS: u64 = 1 << 20;
+
+/// A store in one shop's database.
+#[derive(Clone)]
+pub struct ShopxoStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pool: Pool,
+    options: Options,
+    tables: Tables,
+    /// This node's number, which no other node has had.
+    node: u64,
+    account_ids: Allotment,
+    revisions: Allotment,
+    /// Held by each change while it is under way.
+    changing: tokio::sync::RwLock<()>,
+    closed: AtomicBool,
+}
+
+impl ShopxoStore {
+    /// Connects, and makes mobile-bind's own tables or brings them up to date where the options say so.
+    ///
+    /// # Errors
+    /// Where the database cannot be reached or used, or is no shop's.
+    pub async fn open(options: Options) -> Result<Self, OpenError> {
+        let (pool, tables) = connect::pool(&options)?;
+        let mut held = Held::of(&pool).await?;
+        let conn = held.conn()?;
+        schema::check_shop(conn, &tables).await?;
+        if options.migrate {
+            schema::migrate(conn).await?;
+        } else {
+            schema::check(conn).await?;
+        }
+        probe::warn_of_durability(conn).await?;
+        let numbered = allotment::fetch(conn, "node", 1).await.map_err(Rejection::into_fault);
+        let node = held.done(numbered)?.next;
+        tracing::info!(node, "this node has a number in the database");
+        let inner = Inner {
+            pool,
+            options,
+            tables,
+            node,
+            account_ids: Allotment::default(),
+            revisions: Allotment::default(),
+            changing: tokio::sync::RwLock::default(),
+            closed: AtomicBool::new(false),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// This node's number in the database, which no other node has had.
+    #[must_use]
+    pub fn node(&self) -> u64 {
+        self.inner.node
+    }
+
+    /// The server's keys for a purpose, as they were stored; `None` where there are none.
+    ///
+    /// # Errors
+    /// Where the database cannot be asked.
+    pub async fn keys(&self, purpose: &str) -> Result<Option<String>, StoreError> {
+        read!(self.inner, conn => keys::find(conn, purpose))
+    }
+
+    /// Stores the keys for a purpose in place of those that were read; `false` where others were stored meanwhile.
+    ///
+    /// # Errors
+    /// Where the database cannot be changed.
+    pub async fn replace_keys(&self, purpose: &str, known: Option<&str>, keys: &str) -> Result<bool, StoreError> {
+        match using!(self.inner, conn => keys::replace(conn, purpose, known, keys)) {
+            Ok(()) => Ok(true),
+            Err(Rejection::Conflict) => Ok(false),
+            Err(rejection) => Err(rejection.into_fault().into()),
+        }
+    }
+}
+
+impl Inner {
+    fn open(&self) -> Result<(), Fault> {
+        if self.closed.load(Ordering::SeqCst) { Err(Fault::Closed) } else { Ok(()) }
+    }
+
+    /// This node, as the audit knows it.
+    fn audit_node(&self) -> AuditNode {
+        AuditNode(u32::try_from(self.node).unwrap_or_default())
+    }
+
+    async fn next_revision(&self) -> Result<Revision, Fault> {
+        let fetch = || async {
+            let fetched = using!(self, conn => allotment::fetch(conn, "revision", REVISIONS));
+            Ok(vec![fetched.map_err(Rejection::into_fault)?])
+        };
+        self.revisions.next(fetch).await.map(Revision)
+    }
+
+    async fn next_account_id(&self) -> Result<AccountId, Fault> {
+        self.open()?;
+        let fetch = || async { using!(self, conn => shop::allotment::take(conn, &self.tables)) };
+        let id = self.account_ids.next(fetch).await?;
+        AccountId::new(id).ok_or(Fault::Exhausted)
+    }
+
+    async fn commit(&self, change: &Change) -> Result<Revision, Rejection> {
+        let _under_way = self.changing.read().await;
+        self.open()?;
+        let revision = self.next_revision().await?;
+        if change.is_empty() {
+            return Ok(revision);
+        }
+        let place = commit::Place { tables: &self.tables, node: self.audit_node(), revision };
+        let mut committed = self.try_commit(&place, change).await;
+        if let Err(Attempt::NotBegun(Fault::Connection(_))) = committed {
+            // The connection was cut while it was idle: nothing was written.
+            committed = self.try_commit(&place, change).await;
+        }
+        match committed {
+            Ok(()) => Ok(revision),
+            Err(Attempt::NotBegun(fault)) => Err(fault.into()),
+            Err(Attempt::Rejected(rejection)) => {
+                if matches!(rejection, Rejection::Conflict) && makes_account(change) {
+                    // It may be the id that is taken.
+                    self.account_ids.give_up();
+                }
+                Err(rejection)
+            }
+        }
+    }
+
+    async fn try_commit(&self, place: &commit::Place<'_>, change: &Change) -> Result<(), Attempt> {
+        let begun = AtomicBool::new(false);
+        let work = async |conn: &mut mysql_async::Conn| {
+            commit::begin(conn).await?;
+            begun.store(true, Ordering::Relaxed);
+            commit::run(conn, place, change).await
+        };
+        match using!(self, conn => work(conn)) {
+            Ok(_ended) => Ok(()),
+            Err(Rejection::Fault(fault)) if !begun.load(Ordering::Relaxed) => Err(Attempt::NotBegun(fault)),
+            Err(rejection) => Err(Attempt::Rejected(rejection)),
+        }
+    }
+
+    async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, Fault> {
+        self.open()?;
+        let swept: Result<usize, Rejection> = using!(self, conn => async {
+            if !purge::take_lease(conn, self.node).await? {
+                return Ok(0);
+            }
+            let swept = purge::sweep(conn, now, limit).await?;
+            let left = limit.saturating_sub(swept);
+            let sessions = if left > 0 { session::purge(conn, &self.tables, sessions_before, left).await? } else { 0 };
+            Ok(swept + sessions)
+        });
+        swept.map_err(Rejection::into_fault)
+    }
+}
+
+/// Why a change was not committed.
+enum Attempt {
+    /// Nothing was written.
+    NotBegun(Fault),
+    Rejected(Rejection),
+}
+
+fn makes_account(change: &Change) -> bool {
+    change.writes.iter().any(|write| matches!(write, Write::Account { expected: Revision::ABSENT, .. }))
+}
