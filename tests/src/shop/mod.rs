@@ -132,14 +132,19 @@ impl Shop {
         Ok(id)
     }
 
-    /// Leaves the database as it was when it was made; tables that are not the shop's stay, empty, but for the list of the
-    /// migrations that made them.
+    /// Leaves the database as it was when it was made; mobile-bind's tables stay, as new ones are.
     async fn clear(&self) -> Result<()> {
         let mut connection = self.connect().await?;
         let tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = ?";
         let tables: Vec<String> = connection.exec(tables, (&self.name,)).await?;
-        for table in tables.iter().filter(|table| !table.ends_with("migrations")) {
-            connection.query_drop(format!("DELETE FROM {table}")).await?;
+        for table in &tables {
+            let statement = match table.as_str() {
+                "mb_schema_versions" => continue,
+                "mb_counters" => "UPDATE mb_counters SET value = 0".to_owned(),
+                "mb_leases" => "UPDATE mb_leases SET node = 0, ends_at = '1970-01-02 00:00:00'".to_owned(),
+                other => format!("DELETE FROM {other}"),
+            };
+            connection.query_drop(statement).await?;
         }
         connection.query_drop("ALTER TABLE sxo_user AUTO_INCREMENT = 1").await?;
         Ok(connection.disconnect().await?)

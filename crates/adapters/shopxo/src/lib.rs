@@ -51,7 +51,9 @@ mod purge;
 mod records;
 mod schema;
 mod shop;
+mod shop_settings;
 mod store;
+mod survey;
 mod tables;
 mod tokens;
 
@@ -71,6 +73,8 @@ use crate::tables::Tables;
 pub use crate::fault::OpenError;
 pub use crate::options::Options;
 pub use crate::schema::{install, uninstall};
+pub use crate::shop_settings::{ShopSettings, ShopSettingsReader};
+pub use crate::survey::{Survey, survey};
 pub use crate::tokens::ShopTokens;
 
 /// How many revisions a node takes at a time. What it has not used when it stops is lost.
