@@ -17,6 +17,7 @@ use crate::fill::fill;
 use crate::keys::{self, KeyPlace, Purpose};
 use crate::providers::NOT_ASKED_TO_TELL;
 use crate::settings::{Environment, Overrides, Settings, SmsSenderName, load, refuse_unsafe};
+use crate::shopxo_commands::{self, ShopxoCommand};
 use crate::sms_commands::{self, SmsCommand};
 use crate::stores::OpenStore;
 use crate::{App, Ports, Telemetry, logging, operators, store_commands, stores};
@@ -68,6 +69,9 @@ enum Command {
     /// Looks after the database.
     #[command(subcommand)]
     Db(DbCommand),
+    /// Looks after a shop's own database.
+    #[command(subcommand)]
+    Shopxo(ShopxoCommand),
     /// Looks after the operators' console.
     #[command(subcommand)]
     Console(ConsoleCommand),
@@ -172,6 +176,7 @@ impl CommandLine {
                 print(&toml::to_string(&Settings { store, ..settings })?)
             }
             Command::Db(DbCommand::Migrate) => print(&runtime()?.block_on(stores::migrate(&load(&overrides)?))?),
+            Command::Shopxo(command) => runtime()?.block_on(shopxo_commands::run(&load(&overrides)?, command)),
             Command::Console(ConsoleCommand::Token { name }) => print(&operators::new_token(&name, &SystemRandomness)?),
             Command::Keys(KeysCommand::Change { purpose }) => {
                 runtime()?.block_on(change_key(&load(&overrides)?, purpose))

@@ -29,6 +29,7 @@ mod orders;
 mod outbox;
 mod providers;
 pub mod settings;
+mod shopxo_commands;
 mod sms_commands;
 mod sms_status;
 mod store_commands;

@@ -125,6 +125,34 @@ fn postgres_options(settings: &Settings, address: &str) -> Result<mobile_bind_po
     })
 }
 
+/// The options of a store in a shop's own database.
+///
+/// # Errors
+/// Where the settings name another store, or cannot be used.
+pub(crate) fn shopxo_options(settings: &Settings) -> Result<mobile_bind_shopxo::Options> {
+    let address = settings.store_address()?;
+    ensure!(
+        scheme(&address) == "shopxo",
+        "the store is no shop's database: name one with --store shopxo:… or store_file"
+    );
+    let set = &settings.shopxo;
+    ensure!(set.connections > 0, "shopxo.connections must be at least 1");
+    let millis = |value: u64, name: &str| {
+        ensure!(value > 0, "shopxo.{name} must be at least 1");
+        Ok(Duration::from_millis(value))
+    };
+    let certificates = &set.root_certificates;
+    Ok(mobile_bind_shopxo::Options {
+        address,
+        connections: set.connections,
+        timeout: millis(set.timeout_ms, "timeout_ms")?,
+        lock_timeout: millis(set.lock_timeout_ms, "lock_timeout_ms")?,
+        connect_timeout: millis(set.connect_timeout_ms, "connect_timeout_ms")?,
+        root_certificates: (!certificates.is_empty()).then(|| PathBuf::from(certificates)),
+        migrate: set.migrate == Migrate::Auto,
+    })
+}
+
 /// Brings the database's schema up to date; says what it did.
 ///
 /// # Errors

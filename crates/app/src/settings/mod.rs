@@ -18,7 +18,7 @@ pub use secret::SecretText;
 pub use shape::{
     Audit, Captcha, Code, ConsoleSettings, Cors, Dev, Environment, ForwardedHeader, LimitMode, Limits, Log, LogFormat,
     Metrics, Migrate, Numbers, Pages, PlatformSource, Platforms, PostgresSettings, ProofSetting, Rebind, Recycled,
-    Referrer, Register, Server, Session, Settings, Shop, SledSettings, Sms, SmsProvider, SmsSenderName, Telemetry,
-    TestNumber, TokenAlgorithm, TokenFormat, Tokens,
+    Referrer, Register, Server, Session, Settings, Shop, ShopxoSettings, SledSettings, Sms, SmsProvider, SmsSenderName,
+    Telemetry, TestNumber, TokenAlgorithm, TokenFormat, Tokens,
 };
 pub(crate) use tracing::Tracing;

@@ -182,6 +182,8 @@ pub struct Settings {
     pub telemetry: Telemetry,
     pub sled: SledSettings,
     pub postgres: PostgresSettings,
+    /// The store in a shop's own database.
+    pub shopxo: ShopxoSettings,
     pub log: Log,
     pub dev: Dev,
 }
@@ -445,6 +447,17 @@ section! {
     }
 }
 section! {
+    /// The store in a shop's own database.
+    ShopxoSettings {
+        connections: usize = 16,
+        timeout_ms: u64 = 3_000,
+        lock_timeout_ms: u64 = 1_000,
+        connect_timeout_ms: u64 = 1_000,
+        root_certificates: String = String::new(),
+        migrate: Migrate = Migrate::Auto,
+    }
+}
+section! {
     /// Logs.
     Log { level: String = "info".to_owned(), format: LogFormat = LogFormat::Auto }
 }
@@ -486,6 +499,7 @@ impl Default for Settings {
             telemetry: Telemetry::default(),
             sled: SledSettings::default(),
             postgres: PostgresSettings::default(),
+            shopxo: ShopxoSettings::default(),
             log: Log::default(),
             dev: Dev::default(),
         }
