@@ -272,6 +272,9 @@ impl App {
         if let Err(error) = self.service.finish_audit().await {
             warn!(%error, "the last refusals are not in the audit");
         }
+        if let Err(error) = self.service.store_conversions().await {
+            warn!(%error, "the last shares of verified messages are not stored");
+        }
         self.service.store.close().await.map_err(|error| anyhow!(error).context("the store could not be closed"))?;
         served.and(others_served)?;
         info!("stopped");
@@ -300,6 +303,9 @@ async fn purge(service: Arc<Service>) {
                 warn!(%error, "what has ended could not be cleared away");
                 break;
             }
+        }
+        if let Err(error) = service.store_conversions().await {
+            warn!(%error, "shares of verified messages could not be stored");
         }
         if let Err(error) = service.keep_audit().await {
             warn!(%error, "the audit could not be kept");

@@ -128,6 +128,17 @@ pub enum Write {
         /// Quotas of other windows that are counted for, and may be overrun.
         watched: Vec<Quota>,
     },
+    /// Counts events, many at once, for quotas that may be overrun.
+    CountMany {
+        /// What is counted.
+        subject: Subject,
+        /// When they happened.
+        at: Timestamp,
+        /// How many.
+        events: u32,
+        /// The quotas of the windows that are counted for.
+        watched: Vec<Quota>,
+    },
     /// Forgets what was counted of a subject for one length of window.
     Forget {
         /// What was counted.

@@ -1,10 +1,13 @@
 //! The share of messages that end in a verified code. Somebody who pumps messages to numbers of his own never types a code:
 //! the share falls well below what it was, for a country or for an address, long before a quota is reached.
+//!
+//! What was sent and verified is counted in the store, for all nodes. Each node adds it up for a moment first: a count that all
+//! binds share would have each wait for the one before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use crate::{AddressBlock, Guard, Timestamp};
+use crate::{AddressBlock, Change, Guard, Quota, Subject, Tally, Timestamp, Write};
 
 /// When the share counts as fallen.
 #[derive(Clone, Copy, Debug)]
@@ -23,223 +26,234 @@ impl Default for ConversionPolicy {
     }
 }
 
-/// What was sent, and what of it was verified.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Share {
-    sent: f64,
-    verified: f64,
+/// How far the past goes back from what is lately.
+const PAST: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Whose share it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// Everybody's with numbers of a country, by its calling code.
+    Country(Box<str>),
+    /// Everybody's at an address.
+    Address(AddressBlock),
 }
 
-impl Share {
-    fn add(&mut self, other: Self) {
-        self.sent += other.sent;
-        self.verified += other.verified;
-    }
-
-    fn times(self, factor: f64) -> Self {
-        Self { sent: self.sent * factor, verified: self.verified * factor }
-    }
-}
-
-/// Of each period that passes, so much of the past is forgotten: after a week of hours a fifth of it is left.
-const KEPT_OF_THE_PAST: f64 = 0.99;
-
-/// One country or address: this period and the one before are lately, what was before them is its past.
-#[derive(Clone, Copy, Debug, Default)]
-struct History {
-    period: u64,
-    now: Share,
-    last: Share,
-    past: Share,
-}
-
-impl History {
-    fn turn(&mut self, period: u64) {
-        // Whoever comes back after a year has the same past as after a month.
-        for _ in 0..period.saturating_sub(self.period).min(1000) {
-            self.past = self.past.times(KEPT_OF_THE_PAST);
-            self.past.add(self.last);
-            self.last = std::mem::take(&mut self.now);
+impl Source {
+    const fn guard(&self) -> Guard {
+        match self {
+            Self::Country(_) => Guard::CountryConversion,
+            Self::Address(_) => Guard::AddressConversion,
         }
-        self.period = self.period.max(period);
     }
 
-    fn has_fallen(&self, policy: &ConversionPolicy) -> bool {
-        let mut lately = self.last;
-        lately.add(self.now);
-        let least = f64::from(policy.least);
-        lately.sent >= least
-            && self.past.sent >= least
-            && lately.verified * self.past.sent * 100.0 < self.past.verified * lately.sent * f64::from(policy.percent)
+    /// What is counted of it: messages, and those that were verified.
+    pub(crate) fn subjects(&self) -> [Subject; 2] {
+        [Subject::Sent(self.clone()), Subject::Verified(self.clone())]
     }
 }
 
-/// How many addresses are remembered; of the rest those that were quiet longest are forgotten.
-const MOST_ADDRESSES: usize = 10_000;
-
-/// What became of the messages of this process, by country and by address.
-#[derive(Debug, Default)]
-pub struct Conversions {
-    countries: BTreeMap<Box<str>, History>,
-    addresses: BTreeMap<AddressBlock, History>,
-}
-
-impl Conversions {
-    /// A message leaves.
-    pub fn sent(&mut self, country: &str, from: AddressBlock, now: Timestamp, policy: &ConversionPolicy) {
-        self.note(country, from, now, policy, Share { sent: 1.0, verified: 0.0 });
-    }
-
-    /// A message was taken back.
-    pub fn unsent(&mut self, country: &str, from: AddressBlock, now: Timestamp, policy: &ConversionPolicy) {
-        self.note(country, from, now, policy, Share { sent: -1.0, verified: 0.0 });
-    }
-
-    /// A code was typed in.
-    pub fn verified(&mut self, country: &str, from: AddressBlock, now: Timestamp, policy: &ConversionPolicy) {
-        self.note(country, from, now, policy, Share { sent: 0.0, verified: 1.0 });
+impl ConversionPolicy {
+    /// Lately, and all of the past with it. They limit nothing.
+    fn windows(&self) -> [Quota; 2] {
+        [self.recent, self.recent.saturating_add(PAST)].map(|window| Quota { limit: u32::MAX, window, reserved: 0 })
     }
 
     /// Which shares have fallen.
     #[must_use]
-    pub fn fallen(
-        &mut self,
-        country: &str,
-        from: AddressBlock,
-        now: Timestamp,
-        policy: &ConversionPolicy,
-    ) -> Vec<Guard> {
-        let period = period(now, policy);
-        let fallen = |history: Option<&mut History>| {
-            history.is_some_and(|history| {
-                history.turn(period);
-                history.has_fallen(policy)
-            })
-        };
-        let mut guards = Vec::new();
-        if fallen(self.addresses.get_mut(&from)) {
-            guards.push(Guard::AddressConversion);
-        }
-        if fallen(self.countries.get_mut(country)) {
-            guards.push(Guard::CountryConversion);
-        }
-        guards
+    pub fn fallen(&self, sources: &[Source], tallies: &HashMap<Subject, Tally>, now: Timestamp) -> Vec<Guard> {
+        let fallen = sources.iter().filter(|source| self.has_fallen(source, tallies, now));
+        fallen.map(Source::guard).collect()
     }
 
-    fn note(&mut self, country: &str, from: AddressBlock, now: Timestamp, policy: &ConversionPolicy, share: Share) {
-        let period = period(now, policy);
-        if !self.countries.contains_key(country) {
-            self.countries.insert(country.into(), History { period, ..History::default() });
-        }
-        if self.addresses.len() >= MOST_ADDRESSES && !self.addresses.contains_key(&from) {
-            self.forget_quiet_addresses();
-        }
-        let address = self.addresses.entry(from).or_insert(History { period, ..History::default() });
-        for history in self.countries.get_mut(country).into_iter().chain([address]) {
-            history.turn(period);
-            history.now.add(share);
-        }
-    }
-
-    /// Half of them at once, so that it is seldom done.
-    fn forget_quiet_addresses(&mut self) {
-        let mut periods: Vec<u64> = self.addresses.values().map(|history| history.period).collect();
-        periods.sort_unstable();
-        let middle = periods.get(periods.len() / 2).copied().unwrap_or_default();
-        let mut excess = periods.len() / 2;
-        self.addresses.retain(|_, history| {
-            let goes = excess > 0 && history.period <= middle;
-            excess -= usize::from(goes);
-            !goes
+    fn has_fallen(&self, source: &Source, tallies: &HashMap<Subject, Tally>, now: Timestamp) -> bool {
+        let [recent, all] = self.windows();
+        let counted = source.subjects().map(|subject| {
+            let used = |quota| tallies.get(&subject).map_or(0, |tally| tally.used(quota, now));
+            let lately = used(&recent);
+            (u128::from(lately), u128::from(used(&all).saturating_sub(lately)))
         });
+        let [(sent, sent_before), (verified, verified_before)] = counted;
+        let least = u128::from(self.least.max(1));
+        sent >= least
+            && sent_before >= least
+            && verified * sent_before * 100 < verified_before * sent * u128::from(self.percent)
     }
 }
 
-fn period(now: Timestamp, policy: &ConversionPolicy) -> u64 {
-    let length = u64::try_from(policy.recent.as_millis()).unwrap_or(u64::MAX).max(1);
-    now.as_millis() / length
+/// How many subjects are added up at once; what is more goes uncounted until they are stored.
+const MOST_SUBJECTS: usize = 10_000;
+
+/// How many subjects are stored in one change.
+const SUBJECTS_A_CHANGE: usize = 256;
+
+/// What was sent and verified here, and is not in the store yet.
+#[derive(Debug, Default)]
+pub struct Conversions(BTreeMap<Subject, u32>);
+
+impl Conversions {
+    /// A message left, of all these sources.
+    pub fn sent(&mut self, sources: impl IntoIterator<Item = Source>) {
+        sources.into_iter().for_each(|source| self.add(Subject::Sent(source), 1));
+    }
+
+    /// A code was typed in, of all these sources.
+    pub fn verified(&mut self, sources: impl IntoIterator<Item = Source>) {
+        sources.into_iter().for_each(|source| self.add(Subject::Verified(source), 1));
+    }
+
+    /// What to store of it, change by change. What cannot be stored is to be put back.
+    #[must_use]
+    pub fn take(&mut self, now: Timestamp, policy: &ConversionPolicy) -> Vec<Change> {
+        let count = |(subject, events)| Write::CountMany { subject, at: now, events, watched: policy.windows().into() };
+        let writes: Vec<Write> = std::mem::take(&mut self.0).into_iter().map(count).collect();
+        let change = |writes: &[Write]| Change { expectations: Vec::new(), writes: writes.to_vec() };
+        writes.chunks(SUBJECTS_A_CHANGE).map(change).collect()
+    }
+
+    /// Puts back what could not be stored.
+    pub fn put_back(&mut self, change: Change) {
+        for write in change.writes {
+            if let Write::CountMany { subject, events, .. } = write {
+                self.add(subject, events);
+            }
+        }
+    }
+
+    fn add(&mut self, subject: Subject, events: u32) {
+        if self.0.len() < MOST_SUBJECTS || self.0.contains_key(&subject) {
+            let counted = self.0.entry(subject).or_default();
+            *counted = counted.saturating_add(events);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
     use std::net::IpAddr;
+    use std::time::Duration;
 
     use proptest::prelude::*;
 
-    use super::{ConversionPolicy, Conversions, MOST_ADDRESSES};
-    use crate::{AddressBlock, Guard, Timestamp};
+    use super::{ConversionPolicy, Conversions, MOST_SUBJECTS, Source};
+    use crate::{Guard, Subject, Tally, Timestamp, Write};
 
-    const POLICY: ConversionPolicy =
-        ConversionPolicy { recent: std::time::Duration::from_secs(3600), least: 10, percent: 30 };
+    const POLICY: ConversionPolicy = ConversionPolicy { recent: Duration::from_secs(3600), least: 10, percent: 30 };
 
-    fn address(last: u8) -> AddressBlock {
-        IpAddr::from([192, 0, 2, last]).into()
+    fn address(last: u32) -> Source {
+        Source::Address(IpAddr::from((0xC000_0200 + last).to_be_bytes()).into())
     }
 
-    fn hour(hour: u64) -> Timestamp {
+    fn country(code: &str) -> Source {
+        Source::Country(code.into())
+    }
+
+    fn at(hour: u64) -> Timestamp {
         Timestamp::from_seconds(1_800_000_000 + hour * 3600)
     }
 
-    /// `sent` messages in an hour, of which `verified` are.
-    fn go(conversions: &mut Conversions, at: u64, from: u8, sent: u32, verified: u32) {
-        (0..sent).for_each(|_| conversions.sent("86", address(from), hour(at), &POLICY));
-        (0..verified).for_each(|_| conversions.verified("86", address(from), hour(at), &POLICY));
+    /// A store, and a node over it.
+    #[derive(Default)]
+    struct Counted(HashMap<Subject, Tally>, Conversions);
+
+    impl Counted {
+        /// `sent` messages in an hour, of which `verified` are.
+        fn go(&mut self, hour: u64, from: u32, sent: u32, verified: u32) {
+            (0..sent).for_each(|_| self.1.sent([country("86"), address(from)]));
+            (0..verified).for_each(|_| self.1.verified([country("86"), address(from)]));
+            for change in self.1.take(at(hour), &POLICY) {
+                for write in change.writes {
+                    let Write::CountMany { subject, at, events, watched } = write else { panic!("{write:?}") };
+                    self.0.entry(subject).or_default().add_many(watched.iter(), at, events);
+                }
+            }
+        }
+
+        fn fallen(&self, hour: u64, from: u32) -> Vec<Guard> {
+            POLICY.fallen(&[address(from), country("86")], &self.0, at(hour))
+        }
     }
 
     #[test]
     fn a_share_that_falls_is_seen_and_one_that_does_not_is_not() {
-        let mut conversions = Conversions::default();
-        for at in 0..24 {
-            go(&mut conversions, at, 1, 10, 8);
-            go(&mut conversions, at, 2, 10, 8);
+        let mut counted = Counted::default();
+        for hour in 0..24 {
+            counted.go(hour, 1, 10, 8);
+            counted.go(hour, 2, 10, 8);
         }
-        assert!(conversions.fallen("86", address(1), hour(23), &POLICY).is_empty());
-        for at in 24..27 {
-            go(&mut conversions, at, 1, 10, 7);
-            go(&mut conversions, at, 2, 100, 0);
+        assert!(counted.fallen(23, 1).is_empty());
+        for hour in 24..27 {
+            counted.go(hour, 1, 10, 7);
+            counted.go(hour, 2, 100, 0);
         }
-        assert_eq!(conversions.fallen("86", address(1), hour(26), &POLICY), [Guard::CountryConversion]);
-        let both = [Guard::AddressConversion, Guard::CountryConversion];
-        assert_eq!(conversions.fallen("86", address(2), hour(26), &POLICY), both);
-        assert!(conversions.fallen("49", address(3), hour(26), &POLICY).is_empty());
+        assert_eq!(counted.fallen(26, 1), [Guard::CountryConversion]);
+        assert_eq!(counted.fallen(26, 2), [Guard::AddressConversion, Guard::CountryConversion]);
+        assert!(POLICY.fallen(&[address(3), country("49")], &counted.0, at(26)).is_empty());
     }
 
     #[test]
     fn nobody_is_judged_without_a_past() {
-        let mut conversions = Conversions::default();
-        go(&mut conversions, 0, 1, 500, 0);
-        assert!(conversions.fallen("86", address(1), hour(0), &POLICY).is_empty());
+        let mut counted = Counted::default();
+        counted.go(0, 1, 500, 0);
+        assert!(counted.fallen(0, 1).is_empty());
     }
 
     #[test]
     fn a_bad_hour_is_over_some_time() {
-        let mut conversions = Conversions::default();
-        (0..10).for_each(|at| go(&mut conversions, at, 1, 10, 8));
-        go(&mut conversions, 11, 1, 100, 0);
-        assert!(!conversions.fallen("86", address(1), hour(11), &POLICY).is_empty());
-        assert!(conversions.fallen("86", address(1), hour(13), &POLICY).is_empty());
+        let mut counted = Counted::default();
+        (0..10).for_each(|hour| counted.go(hour, 1, 10, 8));
+        counted.go(11, 1, 100, 0);
+        assert!(!counted.fallen(11, 1).is_empty());
+        assert!(counted.fallen(13, 1).is_empty());
     }
 
     #[test]
-    fn addresses_are_so_many() {
+    fn a_past_is_forgotten_after_a_week() {
+        let mut counted = Counted::default();
+        counted.go(0, 1, 100, 80);
+        counted.go(24 * 6, 1, 100, 0);
+        assert!(!counted.fallen(24 * 6, 1).is_empty());
+        counted.go(24 * 9, 1, 100, 0);
+        assert!(counted.fallen(24 * 9, 1).is_empty(), "what is left of the past has no better share");
+    }
+
+    #[test]
+    fn what_cannot_be_stored_is_kept_and_has_an_end() {
         let mut conversions = Conversions::default();
-        for number in 0..u32::try_from(MOST_ADDRESSES).unwrap() * 2 {
-            let from = IpAddr::from(number.to_be_bytes()).into();
-            conversions.sent("86", from, hour(u64::from(number) / 1000), &POLICY);
+        for from in 0..u32::try_from(MOST_SUBJECTS).unwrap() + 9 {
+            conversions.sent([address(from)]);
         }
-        assert!(conversions.addresses.len() <= MOST_ADDRESSES);
-        let newest = IpAddr::from((u32::try_from(MOST_ADDRESSES).unwrap() * 2 - 1).to_be_bytes()).into();
-        assert!(conversions.addresses.contains_key(&newest));
+        let changes = conversions.take(at(0), &POLICY);
+        assert_eq!(changes.iter().map(|change| change.writes.len()).sum::<usize>(), MOST_SUBJECTS);
+        assert!(conversions.take(at(0), &POLICY).is_empty());
+        conversions.sent([address(0)]);
+        conversions.put_back(changes[0].clone());
+        let again = conversions.take(at(1), &POLICY).remove(0);
+        assert_eq!(again.writes.len(), changes[0].writes.len());
+        assert!(matches!(again.writes[0], Write::CountMany { events: 2, .. }), "{:?}", again.writes[0]);
     }
 
     proptest! {
         /// Whoever verifies as many of his messages as ever is never suspected.
         #[test]
         fn a_steady_share_never_falls(hours in prop::collection::vec(1_u32..40, 2..60)) {
-            let mut conversions = Conversions::default();
-            for (at, verified) in (0..).zip(hours) {
-                go(&mut conversions, at, 1, verified * 2, verified);
-                prop_assert!(conversions.fallen("86", address(1), hour(at), &POLICY).is_empty());
+            let mut counted = Counted::default();
+            for (hour, verified) in (0..).zip(hours) {
+                counted.go(hour, 1, verified * 2, verified);
+                prop_assert!(counted.fallen(hour, 1).is_empty());
+            }
+        }
+
+        /// Many events at once are what they would be one by one.
+        #[test]
+        fn counting_many_is_counting_each(batches in prop::collection::vec((0_u64..200, 1_u32..20), 1..20)) {
+            let windows = POLICY.windows();
+            let (mut at_once, mut one_by_one, mut hour) = (Tally::default(), Tally::default(), 0);
+            for (after, events) in batches {
+                hour += after;
+                at_once.add_many(windows.iter(), at(hour), events);
+                (0..events).for_each(|_| one_by_one.add(windows.iter(), at(hour)));
+                prop_assert_eq!(&at_once, &one_by_one);
             }
         }
     }

@@ -118,7 +118,7 @@ pub struct Guards {
     pub captcha: Option<Arc<dyn Captcha>>,
     /// Lets a moment pass.
     pub pause: Arc<dyn Pause>,
-    /// Which messages ended in a verified code.
+    /// Which messages ended in a verified code, as far as the store has not heard of it.
     pub conversions: Arc<Mutex<Conversions>>,
 }
 

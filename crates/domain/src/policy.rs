@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
-use crate::conversion::ConversionPolicy;
+use crate::conversion::{ConversionPolicy, Source};
 use crate::mobile::DEFAULT_PATTERN;
 use crate::{
     AddressBlock, AddressRange, AppId, CodeLength, Mobile, MobileRule, Platform, Quota, Refusal, Timestamp,
@@ -342,6 +342,16 @@ impl Policy {
             Some(number) if now >= number.until => Err(Refusal::TestNumberExpired),
             number => Ok(number),
         }
+    }
+
+    /// Whose shares of verified messages a message counts for; nobody's where they are not watched.
+    pub(crate) fn sources(&self, mobile: &Mobile, from: AddressBlock) -> Vec<Source> {
+        let watched = self.limits.conversion_mode.at_most(self.limits.mode) != LimitMode::Off;
+        // No message goes to a number for tests.
+        if !watched || self.test_numbers.contains_key(mobile) {
+            return Vec::new();
+        }
+        vec![Source::Address(from), Source::Country(self.mobile_rule.country(mobile).into())]
     }
 
     /// The app configured for a platform; the empty id where none is.

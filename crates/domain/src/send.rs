@@ -64,12 +64,13 @@ impl Send {
 
     /// What the decision needs.
     #[must_use]
-    pub fn query(&self) -> SendQuery {
+    pub fn query(&self, policy: &Policy) -> SendQuery {
         SendQuery {
             key: self.key.clone(),
             address: self.requester.address,
             session: self.session,
             idempotency: self.repeatable.as_ref().map(|repeatable| repeatable.name),
+            sources: policy.sources(&self.key.mobile, self.requester.address),
         }
     }
 }
@@ -121,11 +122,9 @@ pub enum CaptchaState {
 
 /// What the snapshot does not know.
 #[derive(Clone, Copy, Debug)]
-pub struct Circumstances<'a> {
+pub struct Circumstances {
     /// Whether a captcha was solved.
     pub captcha: CaptchaState,
-    /// The shares of verified messages that have fallen.
-    pub fallen: &'a [Guard],
     /// When.
     pub now: Timestamp,
 }
@@ -194,7 +193,7 @@ pub fn decide(
     command: &Send,
     mac: CodeMac,
     policy: &Policy,
-    circumstances: &Circumstances<'_>,
+    circumstances: &Circumstances,
 ) -> Result<Permission, Refusal> {
     let now = circumstances.now;
     policy.test_number(&command.key.mobile, now)?;
@@ -205,7 +204,8 @@ pub fn decide(
         return Err(Refusal::SendTooSoon { wait });
     }
     let counted = counted(snapshot, command, policy, circumstances);
-    let observed = judge(snapshot, &counted, policy, circumstances)?;
+    let fallen = fallen(snapshot, command, policy, circumstances);
+    let observed = judge(snapshot, &counted, &fallen, policy, circumstances)?;
     let previous = snapshot.challenge.as_ref();
     let mut challenge = Challenge::issue(mac, now, policy.code_lifetime);
     let live = previous.filter(|previous| now < previous.value.expires_at);
@@ -256,7 +256,7 @@ struct Count {
 }
 
 /// Who is counted, and for which quotas. Where quotas are off nobody is, but the number, for its interval.
-fn counted(snapshot: &SendSnapshot, command: &Send, policy: &Policy, circumstances: &Circumstances<'_>) -> Vec<Count> {
+fn counted(snapshot: &SendSnapshot, command: &Send, policy: &Policy, circumstances: &Circumstances) -> Vec<Count> {
     let limits = &policy.limits;
     let mode = limits.mode;
     let mobile = &command.key.mobile;
@@ -300,18 +300,15 @@ fn counted(snapshot: &SendSnapshot, command: &Send, policy: &Policy, circumstanc
 fn judge(
     snapshot: &SendSnapshot,
     counted: &[Count],
+    fallen: &[Guard],
     policy: &Policy,
-    circumstances: &Circumstances<'_>,
+    circumstances: &Circumstances,
 ) -> Result<Vec<Guard>, Refusal> {
     let wait = |count: &Count| snapshot.tallies.get(&count.subject)?.wait(&count.quotas, circumstances.now);
     let mut over: Vec<(Guard, LimitMode, Duration)> =
         counted.iter().filter_map(|count| Some((count.guard, count.mode, wait(count)?))).collect();
     let conversion = policy.limits.conversion_mode.at_most(policy.limits.mode);
-    // Whoever solves a captcha is a person, whatever others from there do.
-    if conversion != LimitMode::Off && circumstances.captcha != CaptchaState::Solved {
-        let fallen = circumstances.fallen.iter();
-        over.extend(fallen.map(|&guard| (guard, conversion, policy.limits.conversion.recent)));
-    }
+    over.extend(fallen.iter().map(|&guard| (guard, conversion, policy.limits.conversion.recent)));
     let enforced = over.iter().filter(|(_, mode, _)| *mode == LimitMode::Enforce);
     let captcha = circumstances.captcha == CaptchaState::Open;
     // What a captcha does not help with comes first; of several the one that holds longest.
@@ -321,6 +318,16 @@ fn judge(
         Some(&(guard, _, wait)) => Err(Refusal::SendLimit { guard, wait }),
         None => Ok(over.into_iter().map(|(guard, ..)| guard).collect()),
     }
+}
+
+/// The shares of verified messages that have fallen, where that is held against the caller.
+fn fallen(snapshot: &SendSnapshot, command: &Send, policy: &Policy, circumstances: &Circumstances) -> Vec<Guard> {
+    // Whoever solves a captcha is a person, whatever others from there do.
+    if circumstances.captcha == CaptchaState::Solved {
+        return Vec::new();
+    }
+    let sources = policy.sources(&command.key.mobile, command.requester.address);
+    policy.limits.conversion.fallen(&sources, &snapshot.tallies, circumstances.now)
 }
 
 fn budget(snapshot: &SendSnapshot, policy: &Policy, now: Timestamp) -> Vec<BudgetUse> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::conversion::Source;
 use crate::{AccountId, AddressBlock, Client, Installation, Mobile, NumberRange, Timestamp};
 
 /// At most `limit` events within any `window`.
@@ -69,6 +70,10 @@ pub enum Subject {
     FailuresOn(Mobile),
     /// Tries of a client that had no code to try.
     FailuresBy(Client),
+    /// Messages of a source whose share of verified ones is watched.
+    Sent(Source),
+    /// Those of them whose code was typed in.
+    Verified(Source),
 }
 
 /// Events of one subject, for one length of window.
@@ -96,10 +101,10 @@ impl Meter {
         self.events.retain(|&(at, _)| at.after(window) > now);
     }
 
-    fn add(&mut self, slot: Timestamp) {
+    fn add(&mut self, slot: Timestamp, events: u32) {
         match self.events.iter_mut().find(|(at, _)| *at == slot) {
-            Some((_, count)) => *count = count.saturating_add(1),
-            None => self.events.push((slot, 1)),
+            Some((_, count)) => *count = count.saturating_add(events),
+            None => self.events.push((slot, events)),
         }
         if self.events.len() > Self::MAX_SLOTS {
             let (_, folded) = self.events.remove(0);
@@ -144,6 +149,11 @@ impl Tally {
 
     /// Counts an event for every quota, and forgets what counts no more.
     pub fn add<'a>(&mut self, quotas: impl Iterator<Item = &'a Quota> + Clone, at: Timestamp) {
+        self.add_many(quotas, at, 1);
+    }
+
+    /// Counts events for every quota, and forgets what counts no more.
+    pub fn add_many<'a>(&mut self, quotas: impl Iterator<Item = &'a Quota> + Clone, at: Timestamp, events: u32) {
         self.meters.retain(|meter| quotas.clone().any(|quota| quota.window == meter.window));
         for quota in quotas {
             let known = self.meters.iter_mut().position(|meter| meter.window == quota.window);
@@ -153,7 +163,7 @@ impl Tally {
             });
             if let Some(meter) = self.meters.get_mut(index) {
                 meter.drop_expired(at);
-                meter.add(quota.slot(at));
+                meter.add(quota.slot(at), events);
             }
         }
     }

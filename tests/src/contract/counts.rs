@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use mobile_bind_domain::conversion::Source;
 use mobile_bind_domain::ports::{SendQuery, Store};
 use mobile_bind_domain::{AddressBlock, Client, ClientType, Installation, Quota, Subject, Tally, Timestamp, Write};
 
@@ -70,6 +71,25 @@ pub async fn an_event_is_taken_back(under_test: &dyn StoreUnderTest) -> Result<(
     Ok(())
 }
 
+/// As one by one, beside what is counted of the same subject meanwhile; nothing limits them.
+pub async fn many_events_are_counted_at_once(under_test: &dyn StoreUnderTest) -> Result<()> {
+    let store = under_test.open().await?;
+    let subject = Subject::FailuresOn(mobile(MOBILE)?);
+    let watched = vec![HOUR, Quota::new(1_000, 3600 * 24)];
+    let mut expected = Tally::default();
+    for (second, events) in [(0, 7), (0, 1), (1, 1_000_000), (3_599, 2), (7_200, 3)] {
+        let (subject, watched) = (subject.clone(), watched.clone());
+        commit(&*store, vec![Write::CountMany { subject, at: at(second), events, watched: watched.clone() }]).await?;
+        expected.add_many(watched.iter(), at(second), events);
+        let found = failures_on(&*store, MOBILE).await?;
+        for quota in &watched {
+            let (found, expected) = (found.used(quota, at(second)), expected.used(quota, at(second)));
+            ensure!(found == expected, "{second}: {found} and not {expected}");
+        }
+    }
+    Ok(())
+}
+
 /// Each kind of subject, and each subject of a kind.
 pub async fn subjects_are_counted_apart(under_test: &dyn StoreUnderTest) -> Result<()> {
     let store = under_test.open().await?;
@@ -91,6 +111,11 @@ pub async fn subjects_are_counted_apart(under_test: &dyn StoreUnderTest) -> Resu
         Subject::FailuresBy(Client::Address(block(1))),
         Subject::SendsToRange(mobile(MOBILE)?.range()),
         Subject::SendsToRange(mobile("17602138368")?.range()),
+        Subject::Sent(Source::Country("86".into())),
+        Subject::Sent(Source::Country("852".into())),
+        Subject::Sent(Source::Address(block(1))),
+        Subject::Verified(Source::Country("86".into())),
+        Subject::Verified(Source::Address(block(1))),
     ];
     let count =
         |subject: &Subject| Write::Count { subject: subject.clone(), at: NOW, kept: vec![MINUTE], watched: Vec::new() };
@@ -112,14 +137,22 @@ pub async fn a_send_loads_what_is_counted_for_it(under_test: &dyn StoreUnderTest
     commit(&*store, vec![Write::OpenSession(opened.clone())]).await?;
     let key = key(MOBILE, "u")?;
     let address = std::net::IpAddr::from([192, 0, 2, 1]).into();
-    let mut subjects = SendQuery { key: key.clone(), address, session: None, idempotency: None }.subjects();
+    let mut query = SendQuery {
+        key: key.clone(),
+        address,
+        session: None,
+        idempotency: None,
+        sources: vec![Source::Country("86".into()), Source::Address(address)],
+    };
+    let mut subjects = query.subjects();
     subjects.push(Subject::SendsOf(id(1)?));
     let count =
         |subject: &Subject| Write::Count { subject: subject.clone(), at: NOW, kept: vec![HOUR], watched: vec![MINUTE] };
     commit(&*store, subjects.iter().map(count).collect()).await?;
     let mut expected = Tally::default();
     expected.add([HOUR, MINUTE].iter(), NOW);
-    let snapshot = send_snapshot(&*store, &key, Some(opened.id)).await?;
+    query.session = Some(opened.id);
+    let snapshot = store.load_send(&query).await?;
     for subject in &subjects {
         let found = snapshot.tallies.get(subject).with_context(|| format!("{subject:?}"))?;
         ensure!(found == &expected, "{subject:?}: {found:?}");

@@ -28,7 +28,8 @@ fn write(expected: Revision, record: Option<IdempotencyRecord>) -> Vec<Write> {
 
 async fn before_send(store: &dyn Store, name: IdempotencyName) -> Result<Option<Versioned<IdempotencyRecord>>> {
     let address = std::net::IpAddr::from([192, 0, 2, 1]).into();
-    let query = SendQuery { key: key(MOBILE, "u")?, address, session: None, idempotency: Some(name) };
+    let query =
+        SendQuery { key: key(MOBILE, "u")?, address, session: None, idempotency: Some(name), sources: Vec::new() };
     Ok(store.load_send(&query).await?.earlier)
 }
 

@@ -127,6 +127,7 @@ macro_rules! store_contract {
             counts::a_kept_quota_without_room_is_a_conflict
             counts::a_watched_quota_may_be_overrun
             counts::an_event_is_taken_back
+            counts::many_events_are_counted_at_once
             counts::subjects_are_counted_apart
             counts::a_send_loads_what_is_counted_for_it
             audit::events_stand_in_the_order_of_their_changes

@@ -185,7 +185,9 @@ pub async fn bind_snapshot(store: &dyn Store, key: &ChallengeKey) -> Result<Bind
 /// Where the store fails.
 pub async fn send_snapshot(store: &dyn Store, key: &ChallengeKey, session: Option<SessionId>) -> Result<SendSnapshot> {
     let address = std::net::IpAddr::from([192, 0, 2, 1]).into();
-    Ok(store.load_send(&SendQuery { key: key.clone(), address, session, idempotency: None }).await?)
+    Ok(store
+        .load_send(&SendQuery { key: key.clone(), address, session, idempotency: None, sources: Vec::new() })
+        .await?)
 }
 
 /// A client's challenge for a number.

@@ -38,6 +38,42 @@ async fn a_range_of_numbers() {
     assert!(refused.ends_with(r#","data":[],"captcha":{"provider":"fake","site_key":"key"}}"#), "{refused}");
 }
 
+/// Messages to numbers of his own all over the country, each from an address of its own, within all limits: nobody types the
+/// codes. What honest clients did before is known across the restart between.
+async fn pumped_without_typing_codes(mode: LimitMode) -> usize {
+    let server = server(|settings| {
+        settings.limits.conversion_mode = mode;
+        settings.limits.conversion_least = 20;
+        settings.server.trusted_proxies = vec!["127.0.0.1".to_owned()];
+    })
+    .await;
+    for number in 0..30_u32 {
+        let (mobile, from) = (format!("139{number:04}0000"), format!("192.0.2.{number}"));
+        let path = format!("/user/appmobilebindverifysend?uuid=honest-{number}");
+        post(&server, &path, &[("x-forwarded-for", &from)], &format!("mobile={mobile}")).await;
+        let form = format!("mobile={mobile}&verify={}", server.last_code(&mobile).unwrap());
+        let path = format!("/user/appmobilebind?uuid=honest-{number}");
+        assert_eq!(post(&server, &path, &[("x-forwarded-for", &from)], &form).await.code(), Some(0));
+    }
+    let server = server.restart().await.unwrap();
+    server.clock.advance(Duration::from_secs(2 * 3600));
+    for number in 0..100_u32 {
+        let path = format!("/user/appmobilebindverifysend?uuid=client-{number}");
+        let from = format!("198.51.100.{number}");
+        post(&server, &path, &[("x-forwarded-for", &from)], &format!("mobile=138{number:04}0000")).await;
+        // As each node does once a second.
+        server.app.service.store_conversions().await.unwrap();
+    }
+    messages(&server, None)
+}
+
+#[tokio::test]
+async fn a_country_whose_codes_nobody_types() {
+    assert_eq!(pumped_without_typing_codes(LimitMode::Off).await, 100);
+    assert_eq!(pumped_without_typing_codes(LimitMode::Shadow).await, 100, "watched alone");
+    assert_eq!(pumped_without_typing_codes(LimitMode::Enforce).await, 20);
+}
+
 #[tokio::test]
 async fn whoever_solves_the_captcha_goes_on_once() {
     let server = server(|settings| {

@@ -83,6 +83,7 @@ impl State {
             | Write::AuditCopy(_)
             | Write::DropSegment { .. }
             | Write::Receipt(..)
+            | Write::CountMany { .. }
             | Write::Forget { .. }
             | Write::Uncount { .. }
             | Write::Proof(..)
@@ -123,6 +124,9 @@ impl State {
             }
             Write::Count { subject, at, kept, watched } => {
                 self.tallies.entry(subject).or_default().add(kept.iter().chain(&watched), at);
+            }
+            Write::CountMany { subject, at, events, watched } => {
+                self.tallies.entry(subject).or_default().add_many(watched.iter(), at, events);
             }
             Write::Forget { subject, window } => {
                 if let Some(tally) = self.tallies.get_mut(&subject) {

@@ -127,6 +127,11 @@ pub(crate) fn steps(change: &Change, revision: Revision, node: AuditNode) -> Res
                     steps.others.push((AFTER, tally::count(subject, *at, quota, false)?));
                 }
             }
+            Write::CountMany { subject, at, events, watched } => {
+                for quota in watched {
+                    steps.others.push((AFTER, tally::count_many(subject, *at, quota, *events)?));
+                }
+            }
             Write::Forget { subject, window } => steps.others.push((AFTER, tally::forget(subject, *window)?)),
             Write::Uncount { subject, at } => steps.others.push((AFTER, tally::uncount(subject, *at))),
             Write::Proof(id, kept) => steps.others.push((AFTER + 1, proof::write(*id, kept))),

@@ -63,6 +63,7 @@ fn apply_write(scratch: &mut Scratch<'_>, write: &Write) -> Result<(), Rejection
         Write::Receipt(key, receipt) => scratch.put(layout::receipt(key), receipt)?,
         Write::Idempotency { expected, name, record } => put_idempotency(scratch, *expected, *name, record.as_ref())?,
         Write::Count { subject, at, kept, watched } => count(scratch, subject, *at, kept, watched)?,
+        Write::CountMany { subject, at, events, watched } => count_many(scratch, subject, *at, *events, watched)?,
         Write::Forget { subject, window } => change_tally(scratch, subject, |tally| tally.forget(*window))?,
         Write::Uncount { subject, at } => change_tally(scratch, subject, |tally| tally.remove(*at))?,
         Write::Proof(id, proof) => scratch.put(layout::proof(*id), proof)?,
@@ -201,6 +202,19 @@ fn count(
     tally.add(kept.iter().chain(watched), at);
     put_tally(scratch, key, &tally)?;
     Ok(())
+}
+
+fn count_many(
+    scratch: &mut Scratch<'_>,
+    subject: &Subject,
+    at: Timestamp,
+    events: u32,
+    watched: &[Quota],
+) -> Result<(), Fault> {
+    let key = layout::tally(subject);
+    let mut tally = scratch.record::<Tally>(&key)?.map(|found| found.value).unwrap_or_default();
+    tally.add_many(watched.iter(), at, events);
+    put_tally(scratch, key, &tally)
 }
 
 /// Changes what was counted of a subject, if there is anything.

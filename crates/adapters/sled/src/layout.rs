@@ -52,6 +52,7 @@
 use std::net::IpAddr;
 use std::ops::{Range, RangeInclusive};
 
+use mobile_bind_domain::conversion::Source;
 use mobile_bind_domain::{
     AccountId, AddressBlock, AuditNode, ChallengeKey, Client, ClientType, IdempotencyName, Identity, MemberCode,
     MessageKey, Mobile, Platform, ProofId, SessionId, SpentMark, Subject, Timestamp, UnionId,
@@ -218,6 +219,10 @@ pub(crate) fn tally(subject: &Subject) -> Key {
         Subject::FailuresOn(mobile) => key.byte(6).part(mobile.as_str()),
         Subject::FailuresBy(client) => key.byte(7).client(client),
         Subject::SendsToRange(range) => key.byte(8).part(range.as_str()),
+        Subject::Sent(Source::Country(code)) => key.byte(9).part(code),
+        Subject::Sent(Source::Address(block)) => key.byte(10).address(*block),
+        Subject::Verified(Source::Country(code)) => key.byte(11).part(code),
+        Subject::Verified(Source::Address(block)) => key.byte(12).address(*block),
     }
 }
 
@@ -364,6 +369,7 @@ pub(crate) fn client_type_of(number: u8) -> Option<ClientType> {
 mod tests {
     use std::net::IpAddr;
 
+    use mobile_bind_domain::conversion::Source;
     use mobile_bind_domain::{
         AccountId, AppId, AuditNode, ChallengeKey, Client, ClientType, IdempotencyName, Identity, Installation,
         MemberCode, Mobile, OpenId, Platform, ProofId, SessionId, SpentMark, Subject, UnionId,
@@ -422,6 +428,12 @@ mod tests {
         let mobile = || text().prop_map(|text| Mobile::restore(&text).unwrap());
         let installation = || text().prop_map(|text| Installation::new(&text).unwrap());
         let platform = || prop::sample::select(&Platform::ALL[..]);
+        let source = || {
+            prop_oneof![
+                text().prop_map(|code| Source::Country(code.into())),
+                address().prop_map(|address| Source::Address(address.into())),
+            ]
+        };
         let client = move || {
             prop_oneof![
                 installation().prop_map(Client::Installation),
@@ -443,6 +455,8 @@ mod tests {
             mobile().prop_map(Subject::FailuresOn),
             client().prop_map(Subject::FailuresBy),
             "[0-9]{4,7}".prop_map(|text| Subject::SendsToRange(Mobile::restore(&text).unwrap().range())),
+            source().prop_map(Subject::Sent),
+            source().prop_map(Subject::Verified),
         ];
         prop_oneof![
             id().prop_map(Named::Account),

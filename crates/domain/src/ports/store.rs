@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use super::audit::AuditTrail;
 use super::facts::StoreFacts;
 use crate::bind::BindReceipt;
+use crate::conversion::Source;
 use crate::referrer::ReferrerName;
 use crate::{
     Account, AccountId, AddressBlock, Challenge, ChallengeKey, Change, Client, IdempotencyName, IdempotencyRecord,
@@ -41,6 +42,8 @@ pub struct SendQuery {
     pub session: Option<SessionId>,
     /// The request's idempotency key.
     pub idempotency: Option<IdempotencyName>,
+    /// Whose shares of verified messages are judged.
+    pub sources: Vec<Source>,
 }
 
 impl SendQuery {
@@ -56,6 +59,7 @@ impl SendQuery {
         if let Client::Installation(installation) = &self.key.client {
             subjects.push(Subject::SendsBy(installation.clone()));
         }
+        subjects.extend(self.sources.iter().flat_map(Source::subjects));
         subjects
     }
 }

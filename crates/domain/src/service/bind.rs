@@ -1,12 +1,11 @@
 //! Binding a number.
 
-use std::sync::PoisonError;
-
 use tracing::trace_span;
 
 use super::{LoggedIn, SPANS, Service, not_stored};
 use crate::audit;
 use crate::bind::{self, Bind, BindParameters, Bound, Decision, Fresh};
+use crate::conversion::Conversions;
 use crate::ports::{BindQuery, BindSnapshot, CommitError, OpenedSession};
 use crate::{ChallengeKey, Change, Operation, Refusal, Requester, SessionSeed, Ticket, Timestamp, Write};
 
@@ -67,7 +66,7 @@ impl Service {
                     self.audit.sum(summed);
                     self.guards.observed(&decision.observed);
                     if decision.verified {
-                        self.note_verified(command);
+                        self.note_conversion(&command.key.mobile, &command.requester, Conversions::verified);
                     }
                     used.into_iter().for_each(|key| self.relay.verified(key));
                     return answer;
@@ -77,13 +76,6 @@ impl Service {
             }
         }
         Err(Refusal::NotStored(Operation::Bind))
-    }
-
-    fn note_verified(&self, command: &Bind) {
-        let mut conversions = self.guards.conversions.lock().unwrap_or_else(PoisonError::into_inner);
-        let country = self.policy.mobile_rule.country(&command.key.mobile);
-        let policy = &self.policy.limits.conversion;
-        conversions.verified(country, command.requester.address, self.clock.now(), policy);
     }
 
     pub(super) fn open_session(&self, operation: Operation) -> Result<OpenedSession, Refusal> {

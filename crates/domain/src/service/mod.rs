@@ -3,6 +3,7 @@
 mod accounts;
 mod audit;
 mod bind;
+mod conversion;
 mod mini_program;
 mod outbox;
 mod send;

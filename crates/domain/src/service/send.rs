@@ -1,6 +1,6 @@
 //! Sending a code: the quotas, the commit, the message, in this order.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{Span, trace_span, warn};
@@ -44,7 +44,7 @@ impl Service {
             }
         };
         let mac = self.keys.seal(&command.key, &code);
-        let query = command.query();
+        let query = command.query(&self.policy);
         let mut captcha = if self.guards.captcha.is_some() { CaptchaState::Open } else { CaptchaState::Unavailable };
         let mut response = response;
         let mut attempts = 0;
@@ -66,8 +66,7 @@ impl Service {
                     Err(CommitError::Store(error)) => return Err(not_stored(Operation::Send, &error)),
                 },
             }
-            let fallen = self.with_conversions(command, Conversions::fallen);
-            let circumstances = Circumstances { captcha, fallen: &fallen, now };
+            let circumstances = Circumstances { captcha, now };
             let decide = || send::decide(&snapshot, command, mac.clone(), &self.policy, &circumstances);
             let permission = match trace_span!(target: SPANS, "decide").in_scope(decide) {
                 Err(Refusal::CaptchaWanted { .. }) if response.is_some() => {
@@ -84,7 +83,7 @@ impl Service {
             change.writes.extend(message.clone().map(queued));
             match self.store.commit(change).await {
                 Ok(revision) => {
-                    self.note_sending(&permission, command);
+                    self.note_sending(&permission);
                     let relayed = match message {
                         Some(message) => {
                             let (permission, span) = (Some(Arc::clone(&permission)), Span::current());
@@ -93,8 +92,8 @@ impl Service {
                         }
                         None => Ok(()),
                     };
-                    if relayed.is_err_and(|failure| failure != SendFailure::Unknown) {
-                        self.with_conversions(command, Conversions::unsent);
+                    if matches!(relayed, Ok(()) | Err(SendFailure::Unknown)) {
+                        self.note_conversion(&command.key.mobile, &command.requester, Conversions::sent);
                     }
                     let outcome = relayed.map_err(refusal);
                     if let Some(change) = permission.concluded(revision, &outcome) {
@@ -131,23 +130,12 @@ impl Service {
         }
     }
 
-    fn note_sending(&self, permission: &Permission, command: &Send) {
+    fn note_sending(&self, permission: &Permission) {
         self.guards.observed(&permission.observed);
         let now = self.clock.now();
         for &used in &permission.budget {
             self.guards.watch.budget(used, now);
         }
-        self.with_conversions(command, Conversions::sent);
-    }
-
-    fn with_conversions<T>(
-        &self,
-        command: &Send,
-        note: impl FnOnce(&mut Conversions, &str, crate::AddressBlock, crate::Timestamp, &crate::ConversionPolicy) -> T,
-    ) -> T {
-        let mut conversions = self.guards.conversions.lock().unwrap_or_else(PoisonError::into_inner);
-        let country = self.policy.mobile_rule.country(&command.key.mobile);
-        note(&mut conversions, country, command.requester.address, self.clock.now(), &self.policy.limits.conversion)
     }
 
     fn queued(&self, command: &Send, code: &VerificationCode) -> Result<OutboxMessage, Refusal> {

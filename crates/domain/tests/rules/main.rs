@@ -11,6 +11,7 @@ mod changing_hands;
 mod checks;
 mod codes;
 mod contested;
+mod conversion;
 mod guards;
 mod outbox;
 mod proofs;

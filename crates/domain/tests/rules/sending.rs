@@ -30,23 +30,14 @@ fn policy(mode: LimitMode) -> Policy {
 }
 
 fn decide(snapshot: &SendSnapshot, policy: &Policy, now: Timestamp) -> Result<Permission, Refusal> {
-    decide_with(snapshot, policy, CaptchaState::Unavailable, &[], now)
+    let command = Send::parse(requester(ClientType::H5, "u"), &parameters(MOBILE), None, policy, &keys()).unwrap();
+    let mac = keys().seal(&challenge_key(), &VerificationCode::from_digits("1234").unwrap());
+    let circumstances = Circumstances { captcha: CaptchaState::Unavailable, now };
+    send::decide(snapshot, &command, mac, policy, &circumstances)
 }
 
 fn parameters(mobile: &str) -> SendParameters<'_> {
     SendParameters { mobile, ..SendParameters::default() }
-}
-
-fn decide_with(
-    snapshot: &SendSnapshot,
-    policy: &Policy,
-    captcha: CaptchaState,
-    fallen: &[Guard],
-    now: Timestamp,
-) -> Result<Permission, Refusal> {
-    let command = Send::parse(requester(ClientType::H5, "u"), &parameters(MOBILE), None, policy, &keys()).unwrap();
-    let mac = keys().seal(&challenge_key(), &VerificationCode::from_digits("1234").unwrap());
-    send::decide(snapshot, &command, mac, policy, &Circumstances { captcha, fallen, now })
 }
 
 /// What is counted for, each with the quotas that must have room and those that may be overrun.

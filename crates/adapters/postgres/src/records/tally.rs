@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use mobile_bind_domain::conversion::Source;
 use mobile_bind_domain::tally::Meter;
 use mobile_bind_domain::{Quota, Subject, Tally, Timestamp};
 
@@ -23,6 +24,15 @@ pub(crate) fn stored_subject(subject: &Subject) -> String {
         Subject::FailuresOn(mobile) => format!("{FAILURES_ON}{}", stored_text(mobile.as_str())),
         Subject::SendsToRange(range) => format!("sends_to_range:{}", stored_text(range.as_str())),
         Subject::FailuresBy(client) => format!("failures_by:{}", stored_client(client)),
+        Subject::Sent(source) => format!("sent:{}", stored_source(source)),
+        Subject::Verified(source) => format!("verified:{}", stored_source(source)),
+    }
+}
+
+fn stored_source(source: &Source) -> String {
+    match source {
+        Source::Country(code) => format!("country:{}", stored_text(code)),
+        Source::Address(block) => format!("address:{}", block.first()),
     }
 }
 
@@ -58,12 +68,12 @@ pub(crate) fn take(
     Ok(subjects.into_iter().filter_map(found).collect())
 }
 
-/// Counts an event, and forgets what counts no more. `ON CONFLICT DO UPDATE` waits for whoever counts at the same moment and
-/// then sees what he counted, so that the last parameter, how many there may be before, holds against all. More slots than
+/// Counts events, and forgets what counts no more. `ON CONFLICT DO UPDATE` waits for whoever counts at the same moment and
+/// then sees what he counted, so that the fifth parameter, how many there may be before, holds against all. More slots than
 /// 256, which only come where a quota is not kept, are forgotten from the oldest on: it takes fewer to fill any quota.
 const COUNT: &str = "WITH counted AS (
     INSERT INTO meters AS m (subject, window_ms, slots, counts, ends_at)
-    SELECT $1::text, $2::bigint, ARRAY[$3::bigint], ARRAY[1::bigint], $3 + $2
+    SELECT $1::text, $2::bigint, ARRAY[$3::bigint], ARRAY[$6::bigint], $3 + $2
     WHERE $5::bigint IS NULL OR $5 > 0
     ON CONFLICT (subject, window_ms) DO UPDATE SET
         (slots, counts) = (
@@ -73,7 +83,7 @@ const COUNT: &str = "WITH counted AS (
                 FROM (
                     SELECT known.slot, known.events FROM unnest(m.slots, m.counts) AS known (slot, events)
                     WHERE known.slot + $2 > $4::bigint
-                    UNION ALL SELECT $3, 1
+                    UNION ALL SELECT $3, $6
                 ) AS event
                 GROUP BY event.slot ORDER BY event.slot DESC LIMIT 256
             ) AS kept
@@ -89,12 +99,28 @@ SELECT 1 / count(*) FROM counted";
 
 /// Counts one event for one quota; where it is kept and has no room, the change fails.
 pub(crate) fn count(subject: &Subject, at: Timestamp, quota: &Quota, kept: bool) -> Result<Statement, Fault> {
+    counting(subject, at, quota, kept.then_some(i64::from(quota.room())), 1)
+}
+
+/// Counts events for a quota that may be overrun.
+pub(crate) fn count_many(subject: &Subject, at: Timestamp, quota: &Quota, events: u32) -> Result<Statement, Fault> {
+    counting(subject, at, quota, None, events)
+}
+
+fn counting(
+    subject: &Subject,
+    at: Timestamp,
+    quota: &Quota,
+    room: Option<i64>,
+    events: u32,
+) -> Result<Statement, Fault> {
     let parameters = vec![
         parameter(stored_subject(subject)),
         parameter(window(quota.window)?),
         parameter(millis(quota.slot(at))),
         parameter(millis(at)),
-        parameter(kept.then_some(i64::from(quota.room()))),
+        parameter(room),
+        parameter(i64::from(events)),
     ];
     Ok(Statement::new(COUNT, parameters))
 }

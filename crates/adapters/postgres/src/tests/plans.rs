@@ -140,12 +140,12 @@ fn statements() -> Vec<(String, Statement)> {
     for session in [None, Some(SessionId([1; 16]))] {
         let address = std::net::IpAddr::from([192, 0, 2, 1]).into();
         let name = if session.is_some() { "a session" } else { "nobody" };
-        let query = SendQuery { key: key(), address, session, idempotency: None };
+        let query = SendQuery { key: key(), address, session, idempotency: None, sources: Vec::new() };
         all.push((format!("load a send by {name}"), question(load::send_question(&query))));
     }
     let idempotency = Some(IdempotencyName([1; 32]));
     let address = std::net::IpAddr::from([192, 0, 2, 1]).into();
-    let query = SendQuery { key: key(), address, session: None, idempotency };
+    let query = SendQuery { key: key(), address, session: None, idempotency, sources: Vec::new() };
     all.push(("load a send with an idempotency key".to_owned(), question(load::send_question(&query))));
     let query =
         BindQuery { idempotency, former: true, holder_use: true, ..BindQuery::new(key(), CallerQuery::Session(None)) };

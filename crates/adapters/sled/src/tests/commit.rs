@@ -119,7 +119,7 @@ async fn quotas_are_kept_at_the_commit() {
     assert!(conflicts(commit(&store, [count(120, &[minute, hour], &[])]).await));
     commit(&store, [count(120, &[minute], &[hour])]).await.unwrap();
 
-    let query = SendQuery { key: key(1), address: address(), session: None, idempotency: None };
+    let query = SendQuery { key: key(1), address: address(), session: None, idempotency: None, sources: Vec::new() };
     let tallies = store.load_send(&query).await.unwrap().tallies;
     assert_eq!(tallies[&Subject::Sends].wait(&[hour], at(121)).map(|wait| wait.as_secs()), Some(3539));
     for second in [0, 60, 120] {

@@ -234,6 +234,7 @@ impl World {
     pub(crate) fn send_snapshot(&self, number: &str, uuid: &str) -> SendSnapshot {
         let key = ChallengeKey { mobile: mobile(number), client: client(uuid) };
         let address = requester(ClientType::H5, uuid).address;
-        ready(self.store.load_send(&SendQuery { key, address, session: None, idempotency: None })).unwrap()
+        ready(self.store.load_send(&SendQuery { key, address, session: None, idempotency: None, sources: Vec::new() }))
+            .unwrap()
     }
 }
