@@ -35,7 +35,9 @@ impl Step<'_> {
             Self::Write(Write::UseSession(..)) => 6,
             Self::Write(Write::Receipt(..)) => 7,
             Self::Expect(Expectation::Room { .. })
-            | Self::Write(Write::Count { .. } | Write::Forget { .. } | Write::Uncount { .. }) => 8,
+            | Self::Write(
+                Write::Count { .. } | Write::CountMany { .. } | Write::Forget { .. } | Write::Uncount { .. },
+            ) => 8,
             Self::Write(Write::Proof(..) | Write::UseProof(..)) => 9,
             Self::Write(Write::Spend(..)) => 10,
             Self::Write(Write::Message { .. }) => 11,
@@ -122,6 +124,9 @@ async fn write(conn: &mut Conn, place: &Place<'_>, write: &Write) -> Result<Vec<
             idempotency::write(conn, *expected, *name, record.as_ref(), revision).await?;
         }
         Write::Count { subject, at, kept, watched } => tally::count(conn, subject, *at, kept, watched).await?,
+        Write::CountMany { subject, at, events, watched } => {
+            tally::count_many(conn, subject, *at, *events, watched).await?;
+        }
         Write::Forget { subject, window } => tally::forget(conn, subject, *window).await?,
         Write::Uncount { subject, at } => tally::uncount(conn, subject, *at).await?,
         Write::Proof(id, kept) => proof::write(conn, *id, kept).await?,

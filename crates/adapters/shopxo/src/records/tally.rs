@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use mobile_bind_domain::conversion::Source;
 use mobile_bind_domain::tally::Meter;
 use mobile_bind_domain::{Quota, Subject, Tally, Timestamp};
 use mysql_async::{Conn, Value};
@@ -31,8 +32,17 @@ fn stored_subject(subject: &Subject) -> Value {
         Subject::FailuresOn(mobile) => format!("failures_on:{}", mobile.as_str()),
         Subject::SendsToRange(range) => format!("sends_to_range:{}", range.as_str()),
         Subject::FailuresBy(client) => format!("failures_by:{client}"),
+        Subject::Sent(source) => format!("sent:{}", stored_source(source)),
+        Subject::Verified(source) => format!("verified:{}", stored_source(source)),
     };
     key.into()
+}
+
+fn stored_source(source: &Source) -> String {
+    match source {
+        Source::Country(code) => format!("country:{code}"),
+        Source::Address(block) => format!("address:{}", block.first()),
+    }
 }
 
 /// A meter: its window in milliseconds, and its slots, each with how many there are in it.
@@ -82,6 +92,15 @@ async fn write(conn: &mut Conn, subject: &Subject, tally: &Tally) -> Result<(), 
     execute_on_one(conn, WRITE, values).await
 }
 
+/// The same, made where it is not there.
+async fn made(conn: &mut Conn, subject: &Subject) -> Result<Tally, Rejection> {
+    if let Some(tally) = locked(conn, subject).await? {
+        return Ok(tally);
+    }
+    execute(conn, MAKE, vec![stored_subject(subject)]).await?;
+    locked(conn, subject).await?.ok_or(Rejection::Conflict)
+}
+
 /// Counts an event; a kept quota that has no room left is a conflict.
 pub(crate) async fn count(
     conn: &mut Conn,
@@ -90,17 +109,24 @@ pub(crate) async fn count(
     kept: &[Quota],
     watched: &[Quota],
 ) -> Result<(), Rejection> {
-    let mut tally = match locked(conn, subject).await? {
-        Some(tally) => tally,
-        None => {
-            execute(conn, MAKE, vec![stored_subject(subject)]).await?;
-            locked(conn, subject).await?.ok_or(Rejection::Conflict)?
-        }
-    };
+    let mut tally = made(conn, subject).await?;
     if tally.wait(kept, at).is_some() {
         return Err(Rejection::Conflict);
     }
     tally.add(kept.iter().chain(watched), at);
+    write(conn, subject, &tally).await
+}
+
+/// Counts events for quotas that may be overrun.
+pub(crate) async fn count_many(
+    conn: &mut Conn,
+    subject: &Subject,
+    at: Timestamp,
+    events: u32,
+    watched: &[Quota],
+) -> Result<(), Rejection> {
+    let mut tally = made(conn, subject).await?;
+    tally.add_many(watched.iter(), at, events);
     write(conn, subject, &tally).await
 }
 
