@@ -56,6 +56,7 @@ mod store;
 mod survey;
 mod tables;
 mod tokens;
+mod verify;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -76,6 +77,7 @@ pub use crate::schema::{install, uninstall};
 pub use crate::shop_settings::{ShopSettings, ShopSettingsReader};
 pub use crate::survey::{Survey, survey};
 pub use crate::tokens::ShopTokens;
+pub use crate::verify::{ContestedBy, Findings, verify};
 
 /// How many revisions a node takes at a time. What it has not used when it stops is lost.
 const REVISIONS: u64 = 1 << 20;

@@ -49,8 +49,13 @@ impl Stored {
     }
 
     /// Whether nobody but mobile-bind has written the account since mobile-bind did.
-    fn is_as_written(&self) -> bool {
+    pub(super) fn is_as_written(&self) -> bool {
         self.companion.as_ref().is_some_and(|companion| companion.revision == self.revision())
+    }
+
+    /// The app that the openid on a platform is of, as far as that is known.
+    pub(super) fn app(&self, platform: Platform) -> Option<&AppId> {
+        self.companion.as_ref()?.apps.get(&platform)
     }
 
     fn has_platform(&self, name: &str) -> bool {

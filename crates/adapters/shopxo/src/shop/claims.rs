@@ -25,7 +25,7 @@ pub(crate) enum Claim {
 
 impl Claim {
     /// What an account holds.
-    fn of(account: &Account) -> BTreeSet<Self> {
+    pub(super) fn of(account: &Account) -> BTreeSet<Self> {
         let mobile = account.held_mobile().cloned().map(Self::Mobile);
         let code = account.held_member_code().cloned().map(Self::MemberCode);
         let unionids = account.held_unionids().map(|(platform, unionid)| Self::UnionId(platform, unionid.clone()));
@@ -43,7 +43,7 @@ impl Claim {
     }
 
     /// Its key in `mb_claims`.
-    pub(crate) fn key(&self) -> (u8, Vec<u8>) {
+    pub(crate) fn key(&self) -> Key {
         match self {
             Self::Mobile(mobile) => (1, mobile.as_str().into()),
             Self::Identity(Identity { platform, app, openid }) => {
@@ -117,8 +117,11 @@ async fn let_go(conn: &mut Conn, user: AccountId, freed: &[&Claim]) -> Result<()
     execute(conn, &statement, values).await.map(|_| ())
 }
 
+/// A claim's key in `mb_claims`: its kind, and what is claimed.
+pub(crate) type Key = (u8, Vec<u8>);
+
 /// A claim's key, and whose it is.
-type Claimed = ((u8, Vec<u8>), AccountId);
+pub(crate) type Claimed = (Key, AccountId);
 
 fn claimed(columns: &mut Columns) -> Result<Claimed, Fault> {
     Ok(((columns.take()?, columns.take()?), columns.account()?))
@@ -175,8 +178,15 @@ async fn take_over(conn: &mut Conn, user: AccountId, stale: &[&Claim]) -> Result
     execute(conn, &statement, values).await.map(|_| ())
 }
 
+/// What users have claimed.
+pub(super) async fn of_users(conn: &mut Conn, users: &[AccountId]) -> Result<Vec<Claimed>, Fault> {
+    let places = vec!["?"; users.len()].join(", ");
+    let question = format!("SELECT kind, value, user_id FROM mb_claims WHERE user_id IN ({places})");
+    all(conn, KIND, &question, users.iter().map(|user| user.get().into()).collect(), claimed).await
+}
+
 /// A page of claims, in the order of their keys.
-pub(crate) async fn page(conn: &mut Conn, after: Option<(u8, Vec<u8>)>, limit: usize) -> Result<Vec<Claimed>, Fault> {
+pub(crate) async fn page(conn: &mut Conn, after: Option<Key>, limit: usize) -> Result<Vec<Claimed>, Fault> {
     let (kind, value) = after.unwrap_or_default();
     let question = "SELECT kind, value, user_id FROM mb_claims WHERE kind > ? OR (kind = ? AND value > ?) \
          ORDER BY kind, value LIMIT ?";

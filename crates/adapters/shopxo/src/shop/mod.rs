@@ -5,6 +5,7 @@ pub(crate) mod allotment;
 pub(crate) mod claims;
 mod columns;
 mod companion;
+pub(crate) mod examination;
 mod fingerprint;
 pub(crate) mod session;
 

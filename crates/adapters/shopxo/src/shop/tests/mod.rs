@@ -2,6 +2,7 @@
 
 mod accounts;
 mod sessions;
+mod verify;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
