@@ -10,4 +10,5 @@ pub mod harness;
 pub mod model;
 pub mod nodes;
 pub mod proxy;
+pub mod races;
 pub mod shop;
