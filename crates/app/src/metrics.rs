@@ -98,6 +98,7 @@ fn install() -> Result<PrometheusHandle> {
     mobile_bind_http::describe_metrics();
     mobile_bind_platforms::describe_metrics();
     mobile_bind_sms::describe_metrics();
+    mobile_bind_shopxo::describe_metrics();
     crate::guards::describe_metrics();
     crate::audit_metrics::describe_metrics();
     crate::outbox::describe_metrics();

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Subcommand;
-use mobile_bind_shopxo::Survey;
+use mobile_bind_shopxo::{CacheOptions, Survey};
 
 use crate::cli::print;
 use crate::settings::Settings;
@@ -30,8 +30,9 @@ pub(crate) async fn run(settings: &Settings, command: ShopxoCommand) -> Result<(
     let options = shopxo_options(settings)?;
     match command {
         ShopxoCommand::Check => {
-            let found =
-                mobile_bind_shopxo::survey(&options).await.context("the shop's database cannot be looked at")?;
+            let looked = mobile_bind_shopxo::survey(&options).await;
+            let mut found = looked.context("the shop's database cannot be looked at")?;
+            look_at_cache(options.cache.as_ref(), &mut found).await;
             print(&told(&found))?;
             let obstacles = found.obstacles.len();
             ensure!(obstacles == 0, "things that stand in the way: {obstacles}");
@@ -55,6 +56,21 @@ pub(crate) async fn run(settings: &Settings, command: ShopxoCommand) -> Result<(
                 tables => format!("removed: {}\n", tables.join(", ")),
             })
         }
+    }
+}
+
+async fn look_at_cache(cache: Option<&CacheOptions>, found: &mut Survey) {
+    let Some(cache) = cache else {
+        found.remarks.push(
+            "no cache of the shop's is named (shopxo.cache_url): where it caches, it knows a token that ended here until its own \
+             entry goes"
+                .to_owned(),
+        );
+        return;
+    };
+    match mobile_bind_shopxo::check_cache(cache).await {
+        Ok(()) => found.facts.push("the shop's cache in Redis answers".to_owned()),
+        Err(error) => found.obstacles.push(error.to_string()),
     }
 }
 

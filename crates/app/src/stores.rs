@@ -150,7 +150,25 @@ pub(crate) fn shopxo_options(settings: &Settings) -> Result<mobile_bind_shopxo::
         connect_timeout: millis(set.connect_timeout_ms, "connect_timeout_ms")?,
         root_certificates: (!certificates.is_empty()).then(|| PathBuf::from(certificates)),
         migrate: set.migrate == Migrate::Auto,
+        cache: shop_cache(settings)?,
     })
+}
+
+/// The shop's cache, where it is in Redis.
+///
+/// # Errors
+/// Where its address is given twice, or its file cannot be read.
+fn shop_cache(settings: &Settings) -> Result<Option<mobile_bind_shopxo::CacheOptions>> {
+    let (set, file) = (&settings.shopxo, &settings.shopxo.cache_url_file);
+    let url = if file.as_os_str().is_empty() {
+        set.cache_url.0.expose().to_owned()
+    } else {
+        ensure!(set.cache_url.0.is_empty(), "shopxo.cache_url and shopxo.cache_url_file are both given");
+        let text = std::fs::read_to_string(file);
+        text.with_context(|| format!("shopxo.cache_url_file {} cannot be read", file.display()))?.trim().to_owned()
+    };
+    let prefix = set.cache_prefix.clone();
+    Ok((!url.is_empty()).then_some(mobile_bind_shopxo::CacheOptions { url, prefix }))
 }
 
 /// Brings the database's schema up to date; says what it did.

@@ -2,6 +2,7 @@
 
 pub mod nginx;
 mod php_writer;
+pub mod redis;
 pub mod stand_in;
 
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -181,6 +181,14 @@ pub enum OpenError {
     /// The machine has no root certificates.
     #[error("there are no root certificates to trust a server by: name a file of them")]
     NoCertificates,
+    /// The cache's address is not of the form `redis://host:port`.
+    #[error(
+        "the address of the shop's cache cannot be read: write it as redis://:password@host:6379, or unix:///path/to/socket"
+    )]
+    CacheAddress,
+    /// The shop's cache does not answer.
+    #[error("the shop's cache in Redis does not answer")]
+    Cache,
     /// The connections cannot be pooled.
     #[error("connections cannot be kept")]
     Pool,

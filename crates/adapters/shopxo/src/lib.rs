@@ -40,6 +40,7 @@ macro_rules! read {
 
 mod address;
 mod allotment;
+mod cache;
 mod commit;
 mod connect;
 mod fault;
@@ -66,11 +67,13 @@ use mobile_bind_domain::{AccountId, AuditNode, Change, Revision, Timestamp, Writ
 use tokio::time::timeout;
 
 use crate::allotment::Allotment;
+use crate::cache::Cache;
 use crate::connect::{Held, Pool};
 use crate::fault::{Fault, Rejection};
 use crate::shop::session;
 use crate::tables::Tables;
 
+pub use crate::cache::{CacheOptions, check_cache, describe_metrics};
 pub use crate::fault::OpenError;
 pub use crate::options::Options;
 pub use crate::schema::{install, uninstall};
@@ -99,6 +102,8 @@ struct Inner {
     /// Held by each change while it is under way.
     changing: tokio::sync::RwLock<()>,
     closed: AtomicBool,
+    /// The shop's cache, in which the entries of ended tokens are deleted.
+    cache: Option<Cache>,
 }
 
 impl ShopxoStore {
@@ -120,6 +125,7 @@ impl ShopxoStore {
         let numbered = allotment::fetch(conn, "node", 1).await.map_err(Rejection::into_fault);
         let node = held.done(numbered)?.next;
         tracing::info!(node, "this node has a number in the database");
+        let cache = options.cache.as_ref().map(Cache::new).transpose()?;
         let inner = Inner {
             pool,
             options,
@@ -129,6 +135,7 @@ impl ShopxoStore {
             revisions: Allotment::default(),
             changing: tokio::sync::RwLock::default(),
             closed: AtomicBool::new(false),
+            cache,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -219,7 +226,12 @@ impl Inner {
             commit::run(conn, place, change).await
         };
         match using!(self, conn => work(conn)) {
-            Ok(_ended) => Ok(()),
+            Ok(ended) => {
+                if let Some(cache) = &self.cache {
+                    cache.forget(ended);
+                }
+                Ok(())
+            }
             Err(Rejection::Fault(fault)) if !begun.load(Ordering::Relaxed) => Err(Attempt::NotBegun(fault)),
             Err(rejection) => Err(Attempt::Rejected(rejection)),
         }

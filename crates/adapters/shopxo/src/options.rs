@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::cache::CacheOptions;
+
 /// The options of a store.
 #[derive(Clone)]
 pub struct Options {
@@ -21,6 +23,8 @@ pub struct Options {
     pub root_certificates: Option<PathBuf>,
     /// Whether the tables of mobile-bind's own are made and brought up to date when the store is opened.
     pub migrate: bool,
+    /// The shop's cache, where it is in Redis.
+    pub cache: Option<CacheOptions>,
 }
 
 impl Options {
@@ -35,6 +39,7 @@ impl Options {
             connect_timeout: Duration::from_secs(1),
             root_certificates: None,
             migrate: true,
+            cache: None,
         }
     }
 }

@@ -131,6 +131,9 @@ impl Store for ShopxoStore {
         // Where it fails, the lease ends by itself.
         let _: Result<(), Rejection> = using!(self.inner, conn => purge::leave(conn, self.inner.node));
         self.inner.pool.close();
+        if let Some(cache) = &self.inner.cache {
+            cache.close().await;
+        }
         Ok(())
     }
 }

@@ -455,6 +455,9 @@ section! {
         connect_timeout_ms: u64 = 1_000,
         root_certificates: String = String::new(),
         migrate: Migrate = Migrate::Auto,
+        cache_url: SecretText = SecretText::default(),
+        cache_url_file: PathBuf = PathBuf::new(),
+        cache_prefix: String = "redis_shopxo".to_owned(),
     }
 }
 section! {
