@@ -1,8 +1,11 @@
 //! Mobile numbers.
 
 use std::fmt;
+use std::sync::Arc;
 
 use regex::{Regex, RegexBuilder};
+
+use crate::ports::{InternationalNumber, NumberPlans};
 
 /// The contract's number pattern: eleven digits of mainland China, starting 13 to 19.
 pub const DEFAULT_PATTERN: &str = r"^1[3-9]\d{9}$";
@@ -91,8 +94,34 @@ impl fmt::Display for Mobile {
 }
 
 /// Which texts are mobile numbers.
-#[derive(Clone, Debug)]
-pub struct MobileRule(Regex);
+#[derive(Clone)]
+pub struct MobileRule {
+    /// Numbers that name no country.
+    pattern: Regex,
+    /// The calling code of theirs.
+    home: Box<str>,
+    /// The calling codes of the other countries whose numbers are taken.
+    abroad: Box<[Box<str>]>,
+    plans: Option<Arc<dyn NumberPlans>>,
+}
+
+impl fmt::Debug for MobileRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pattern, home, abroad, plans: _ } = self;
+        f.debug_struct("MobileRule").field("pattern", pattern).field("home", home).field("abroad", abroad).finish()
+    }
+}
+
+/// The digits of a number that names its country with `+` or `00`, however they are grouped.
+fn international_digits(text: &str) -> Option<String> {
+    let rest = text.strip_prefix('+').or_else(|| text.strip_prefix("00"))?;
+    let is_separator = |c: &char| matches!(c, ' ' | '-' | '.' | '(' | ')');
+    let digits: String = rest.chars().filter(|c| !is_separator(c)).collect();
+    (digits.len() <= MOST_DIGITS && digits.bytes().all(|digit| digit.is_ascii_digit())).then_some(digits)
+}
+
+/// ITU-T E.164: the most digits that a number has, its country's code among them.
+const MOST_DIGITS: usize = 15;
 
 /// The configured number pattern is no regular expression.
 #[derive(Debug, thiserror::Error)]
@@ -106,31 +135,53 @@ impl MobileRule {
     /// # Errors
     /// Where the pattern does not compile.
     pub fn new(pattern: &str) -> Result<Self, MobileRuleError> {
-        RegexBuilder::new(pattern).unicode(false).build().map(Self).map_err(MobileRuleError)
+        let pattern = RegexBuilder::new(pattern).unicode(false).build().map_err(MobileRuleError)?;
+        Ok(Self { pattern, home: HOME.into(), abroad: Box::default(), plans: None })
     }
 
-    /// Reads a number; `None` where it is malformed.
+    /// The same, where numbers that name no country are of the one with this calling code.
+    #[must_use]
+    pub fn at_home_in(self, country: &str) -> Self {
+        Self { home: country.into(), ..self }
+    }
+
+    /// The same, with numbers of other countries, by their calling codes.
+    #[must_use]
+    pub fn with_abroad(self, countries: &[String], plans: Arc<dyn NumberPlans>) -> Self {
+        Self { abroad: countries.iter().map(|code| code.as_str().into()).collect(), plans: Some(plans), ..self }
+    }
+
+    /// Reads a number; `None` where it is malformed, or of a country whose numbers are not taken. However it is written, it is
+    /// kept in one way: without its country where that is the rule's own, else as E.164 with `+`.
     #[must_use]
     pub fn parse(&self, text: &str) -> Option<Mobile> {
-        if self.0.is_match(text) { Mobile::restore(text) } else { None }
+        if self.pattern.is_match(text) {
+            return Mobile::restore(text);
+        }
+        let digits = international_digits(text)?;
+        if let Some(national) = digits.strip_prefix(&*self.home).filter(|national| self.pattern.is_match(national)) {
+            return Mobile::restore(national);
+        }
+        self.abroad.iter().find(|code| digits.starts_with(&***code))?;
+        let InternationalNumber { country, national } = self.plans.as_ref()?.read(&digits)?;
+        let is_taken = self.abroad.iter().any(|code| **code == *country);
+        if is_taken { Mobile::restore(&format!("+{country}{national}")) } else { None }
     }
 
     /// The country calling code of a number that the rule has read.
     #[must_use]
-    pub fn country<'a>(&'a self, _: &'a Mobile) -> &'a str {
-        HOME
-    }
-
-    /// The pattern, as configured.
-    #[must_use]
-    pub fn pattern(&self) -> &str {
-        self.0.as_str()
+    pub fn country(&self, mobile: &Mobile) -> &str {
+        let digits = mobile.as_str().strip_prefix('+').unwrap_or_default();
+        self.abroad.iter().find(|code| digits.starts_with(&***code)).unwrap_or(&self.home)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::{DEFAULT_PATTERN, MobileRule};
+    use crate::ports::{InternationalNumber, NumberPlans};
     use proptest::prelude::*;
 
     fn rule() -> MobileRule {
@@ -155,6 +206,65 @@ mod tests {
         }
     }
 
+    /// Countries whose mobile numbers are eight digits that begin with 5.
+    struct Eight;
+
+    impl NumberPlans for Eight {
+        fn read(&self, digits: &str) -> Option<InternationalNumber> {
+            let (country, national) = digits.split_at_checked(3)?;
+            let fits = national.len() == 8 && national.starts_with('5');
+            fits.then(|| InternationalNumber { country: country.to_owned(), national: national.to_owned() })
+        }
+    }
+
+    fn abroad() -> MobileRule {
+        rule().with_abroad(&["852".to_owned()], Arc::new(Eight))
+    }
+
+    #[test]
+    fn a_number_of_home_is_one_however_it_is_written() {
+        for rule in [rule(), abroad()] {
+            for text in [
+                "17602128368",
+                "+8617602128368",
+                "+86 176 0212 8368",
+                "008617602128368",
+                "0086-176-0212-8368",
+                "+86(176)02128368",
+            ] {
+                assert_eq!(rule.parse(text).unwrap().as_str(), "17602128368", "{text}");
+            }
+            for text in
+                ["8617602128368", "+86 1760212836", "+86 176021283688", "+86 12602128368", "+8617602128368\n", "+"]
+            {
+                assert!(rule.parse(text).is_none(), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_of_other_countries_are_taken_where_they_are_allowed() {
+        for text in ["+85251234567", "+852 5123 4567", "00852-51234567"] {
+            let mobile = abroad().parse(text).unwrap();
+            assert_eq!((mobile.as_str(), abroad().country(&mobile)), ("+85251234567", "852"), "{text}");
+            assert!(rule().parse(text).is_none(), "{text}");
+            // As it was stored.
+            assert_eq!(abroad().parse(mobile.as_str()), Some(mobile));
+        }
+        for text in ["+85351234567", "+85261234567", "85251234567", "51234567", "+852512345678901234567"] {
+            assert!(abroad().parse(text).is_none(), "{text}");
+        }
+        assert_eq!(abroad().country(&rule().parse("17602128368").unwrap()), "86");
+    }
+
+    #[test]
+    fn numbers_without_a_country_are_of_the_shops() {
+        let rule = MobileRule::new(r"^5\d{7}$").unwrap().at_home_in("852");
+        let mobile = rule.parse("+852 5123 4567").unwrap();
+        assert_eq!((mobile.as_str(), rule.country(&mobile)), ("51234567", "852"));
+        assert!(rule.parse("+8617602128368").is_none());
+    }
+
     #[test]
     fn ranges_are_of_ten_thousand_numbers() {
         let range = |text: &str| super::Mobile::restore(text).unwrap().range();
@@ -172,6 +282,19 @@ mod tests {
     }
 
     proptest! {
+        /// However it is grouped, a number is the same one; no text is read as two.
+        #[test]
+        fn grouping_changes_nothing(
+            number in "1[3-9][0-9]{9}",
+            prefix in prop_oneof![Just("+86"), Just("0086")],
+            at in 0_usize..12,
+            separator in prop_oneof![Just(" "), Just("-"), Just("."), Just("")],
+        ) {
+            let (head, tail) = number.split_at(at.min(number.len()));
+            let text = format!("{prefix}{separator}{head}{separator}{tail}");
+            prop_assert_eq!(abroad().parse(&text), abroad().parse(&number));
+        }
+
         #[test]
         fn accepts_exactly_the_contracts_numbers(text in r"1?[0-9]{9,12}\n?|\PC{0,14}") {
             prop_assert_eq!(rule().parse(&text).is_some(), is_contract_number(&text));

@@ -1,6 +1,7 @@
 //! From settings to the rules' own types.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -8,6 +9,7 @@ use mobile_bind_domain::policy::{self, NumberPolicy, OutboxPolicy, SessionPolicy
 use mobile_bind_domain::{
     self as domain, AppId, CodeLength, Mobile, MobileRule, Platform, PlatformProof, Policy, Timestamp, VerificationCode,
 };
+use mobile_bind_numbers::LibraryPlans;
 
 use super::shape::DAY;
 use super::{Environment, LimitMode, Limits, Platforms, ProofSetting, QuotaText, Rebind, Recycled, Settings};
@@ -27,8 +29,7 @@ impl Settings {
     /// # Errors
     /// With the name of the setting that cannot be used.
     pub fn policy(&self) -> Result<Policy> {
-        let rule = MobileRule::new(&self.mobile_pattern).context("mobile_pattern cannot be used")?;
-        let mut policy = Policy::new(rule, self.proof());
+        let mut policy = Policy::new(self.mobile_rule()?, self.proof());
         policy.code_length = CodeLength::new(self.code.length).context("code.length must be 4 to 8")?;
         policy.code_lifetime = Duration::from_secs(self.code.lifetime_s);
         anyhow::ensure!(self.code.lifetime_s > 0, "code.lifetime_s must be at least 1");
@@ -64,6 +65,21 @@ impl Settings {
 }
 
 impl Settings {
+    /// The plans of other countries take memory, and are only there where one is allowed.
+    fn mobile_rule(&self) -> Result<MobileRule> {
+        let rule = MobileRule::new(&self.mobile_pattern).context("mobile_pattern cannot be used")?;
+        let home = &self.sms.country_code;
+        let is_code = |code: &String| (1..=3).contains(&code.len()) && code.bytes().all(|digit| digit.is_ascii_digit());
+        anyhow::ensure!(
+            self.countries.iter().all(is_code),
+            "countries must be calling codes in digits, such as \"86\""
+        );
+        anyhow::ensure!(self.countries.contains(home), "countries must name sms.country_code, \"{home}\", too");
+        let abroad: Vec<String> = self.countries.iter().filter(|code| *code != home).cloned().collect();
+        let rule = rule.at_home_in(home);
+        Ok(if abroad.is_empty() { rule } else { rule.with_abroad(&abroad, Arc::new(LibraryPlans)) })
+    }
+
     /// Each is good through its last day, as the shop's clocks have it.
     fn test_numbers(&self, rule: &MobileRule) -> Result<HashMap<Mobile, TestNumber>> {
         let time_zone = jiff::tz::TimeZone::get(&self.shop.time_zone).context("shop.time_zone is unknown")?;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use mobile_bind_domain::Policy;
-use mobile_bind_domain::mobile::DEFAULT_PATTERN;
+use mobile_bind_domain::mobile::{DEFAULT_PATTERN, HOME};
 use mobile_bind_domain::policy::{Limits as DomainLimits, SessionPolicy};
 use mobile_bind_http::Capacity;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -160,6 +160,8 @@ pub struct Settings {
     pub keys_dir: String,
     pub platform_proof: ProofSetting,
     pub mobile_pattern: String,
+    #[serde(deserialize_with = "list")]
+    pub countries: Vec<String>,
     pub shutdown_timeout_s: u64,
     pub server: Server,
     pub code: Code,
@@ -480,6 +482,7 @@ impl Default for Settings {
             keys_dir: String::new(),
             platform_proof: ProofSetting::default(),
             mobile_pattern: DEFAULT_PATTERN.to_owned(),
+            countries: vec![HOME.to_owned()],
             shutdown_timeout_s: 10,
             server: Server::default(),
             code: Code::default(),
