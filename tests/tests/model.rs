@@ -3,6 +3,7 @@
 
 use mobile_bind_tests::contract::memory::Memory;
 use mobile_bind_tests::contract::postgres::PostgresSchema;
+use mobile_bind_tests::contract::shopxo::ShopDatabase;
 use mobile_bind_tests::contract::sled::SledFolder;
 use mobile_bind_tests::model::Model;
 use proptest::test_runner::{Config, FileFailurePersistence};
@@ -32,4 +33,10 @@ prop_state_machine! {
     #![proptest_config(stories(60))]
     #[test]
     fn the_service_over_postgres_does_as_the_reference(sequential 1..40 => Model<PostgresSchema>);
+}
+
+prop_state_machine! {
+    #![proptest_config(stories(40))]
+    #[test]
+    fn the_service_over_a_shop_does_as_the_reference(sequential 1..40 => Model<ShopDatabase>);
 }

@@ -68,7 +68,8 @@ fn driver_options(options: &Options, driver: OptsBuilder, secured: bool) -> Resu
         .client_found_rows(true)
         .stmt_cache_size(STATEMENTS)
         .tcp_nodelay(true)
-        .tcp_keepalive(Some(options.timeout))
+        // The system counts in whole seconds.
+        .tcp_keepalive(Some(options.timeout.max(Duration::from_secs(1))))
         .setup(setup(options));
     Ok(driver.into())
 }

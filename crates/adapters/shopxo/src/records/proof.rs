@@ -13,7 +13,6 @@ const MARK: &str = "spent mark";
 const FIND: &str = "SELECT proved_at, expires_at, unionid, session_key FROM mb_proofs WHERE id = ?";
 const AFTER: &str =
     "SELECT id, proved_at, expires_at, unionid, session_key FROM mb_proofs WHERE id > ? ORDER BY id LIMIT ?";
-const SPENT: &str = "SELECT mark FROM mb_spent WHERE mark = ?";
 const SPENT_AFTER: &str = "SELECT mark, until FROM mb_spent WHERE mark > ? ORDER BY mark LIMIT ?";
 
 const WRITE: &str = "INSERT INTO mb_proofs (id, unionid, session_key, proved_at, expires_at) VALUES (?, ?, ?, ?, ?)
@@ -34,11 +33,18 @@ pub(crate) async fn evidence(conn: &mut Conn, query: &EvidenceQuery) -> Result<E
         Some(id) => one(conn, KIND, FIND, vec![id.0.into()], take).await?,
         None => None,
     };
-    let mut spent = Vec::new();
-    for mark in &query.marks {
-        spent.extend(one(conn, MARK, SPENT, vec![mark.0.into()], |columns| columns.bytes().map(SpentMark)).await?);
+    Ok(Evidence { proof, spent: spent(conn, &query.marks).await? })
+}
+
+/// Which of these are spent.
+async fn spent(conn: &mut Conn, marks: &[SpentMark]) -> Result<Vec<SpentMark>, Fault> {
+    if marks.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(Evidence { proof, spent })
+    let places = vec!["?"; marks.len()].join(", ");
+    let text = format!("SELECT mark FROM mb_spent WHERE mark IN ({places})");
+    let values = marks.iter().map(|mark| mark.0.into()).collect();
+    all(conn, MARK, &text, values, |columns| columns.bytes().map(SpentMark)).await
 }
 
 /// The proofs after an id, in order.

@@ -8,12 +8,11 @@ use mobile_bind_domain::tally::Meter;
 use mobile_bind_domain::{Quota, Subject, Tally, Timestamp};
 use mysql_async::{Conn, Value};
 
-use super::{Columns, execute, execute_on_one, one};
+use super::{Columns, all, execute, execute_on_one, one};
 use crate::fault::{Fault, Rejection};
 
 const KIND: &str = "tally";
 
-const FIND: &str = "SELECT meters FROM mb_tallies WHERE subject = ?";
 const LOCK: &str = "SELECT meters FROM mb_tallies WHERE subject = ? FOR UPDATE";
 const WRITE: &str = "UPDATE mb_tallies SET meters = ?, ends_at = ? WHERE subject = ?";
 
@@ -22,8 +21,8 @@ const MAKE: &str =
     "INSERT INTO mb_tallies (subject, meters, ends_at) VALUES (?, '[]', 0) ON DUPLICATE KEY UPDATE subject = subject";
 
 /// A subject as a key, distinct for distinct subjects.
-fn stored_subject(subject: &Subject) -> Value {
-    let key = match subject {
+fn stored_subject(subject: &Subject) -> String {
+    match subject {
         Subject::SendsTo(mobile) => format!("sends_to:{}", mobile.as_str()),
         Subject::SendsBy(installation) => format!("sends_by:{}", installation.as_str()),
         Subject::SendsFrom(block) => format!("sends_from:{}", block.first()),
@@ -34,8 +33,7 @@ fn stored_subject(subject: &Subject) -> Value {
         Subject::FailuresBy(client) => format!("failures_by:{client}"),
         Subject::Sent(source) => format!("sent:{}", stored_source(source)),
         Subject::Verified(source) => format!("verified:{}", stored_source(source)),
-    };
-    key.into()
+    }
 }
 
 fn stored_source(source: &Source) -> String {
@@ -74,21 +72,27 @@ pub(crate) async fn find(
     conn: &mut Conn,
     subjects: impl IntoIterator<Item = Subject>,
 ) -> Result<HashMap<Subject, Tally>, Fault> {
-    let mut found = HashMap::new();
-    for subject in subjects {
-        let tally = one(conn, KIND, FIND, vec![stored_subject(&subject)], take).await?;
-        found.extend(tally.map(|tally| (subject, tally)));
+    let mut asked: HashMap<String, Subject> =
+        subjects.into_iter().map(|subject| (stored_subject(&subject), subject)).collect();
+    if asked.is_empty() {
+        return Ok(HashMap::new());
     }
-    Ok(found)
+    let places = vec!["?"; asked.len()].join(", ");
+    let text = format!("SELECT subject, meters FROM mb_tallies WHERE subject IN ({places})");
+    let names = asked.keys().map(Value::from).collect();
+    let found =
+        all(conn, KIND, &text, names, |columns| Ok((columns.read(|name| Some(name.to_owned()))?, take(columns)?)));
+    let found = found.await?;
+    Ok(found.into_iter().filter_map(|(name, tally)| Some((asked.remove(&name)?, tally))).collect())
 }
 
 /// The subject's tally, which nobody else writes until the change is committed.
 async fn locked(conn: &mut Conn, subject: &Subject) -> Result<Option<Tally>, Rejection> {
-    Ok(one(conn, KIND, LOCK, vec![stored_subject(subject)], take).await?)
+    Ok(one(conn, KIND, LOCK, vec![stored_subject(subject).into()], take).await?)
 }
 
 async fn write(conn: &mut Conn, subject: &Subject, tally: &Tally) -> Result<(), Rejection> {
-    let values = vec![stored(tally)?.into(), tally.spent_at().as_millis().into(), stored_subject(subject)];
+    let values = vec![stored(tally)?.into(), tally.spent_at().as_millis().into(), stored_subject(subject).into()];
     execute_on_one(conn, WRITE, values).await
 }
 
@@ -97,7 +101,7 @@ async fn made(conn: &mut Conn, subject: &Subject) -> Result<Tally, Rejection> {
     if let Some(tally) = locked(conn, subject).await? {
         return Ok(tally);
     }
-    execute(conn, MAKE, vec![stored_subject(subject)]).await?;
+    execute(conn, MAKE, vec![stored_subject(subject).into()]).await?;
     locked(conn, subject).await?.ok_or(Rejection::Conflict)
 }
 
