@@ -1,4 +1,5 @@
-//! Moving from the embedded store to PostgreSQL and back: every account is there, and every token goes on working.
+//! Moving from the embedded store to PostgreSQL and back: every account is there, and every token goes on working. Into a shop's
+//! own database and out of it: every account is there.
 
 use std::time::Duration;
 
@@ -8,10 +9,11 @@ use mobile_bind::settings::LimitMode;
 use mobile_bind_domain::audit::AuditAction;
 use mobile_bind_domain::outbox::{Attempt, AttemptOutcome, MessageId, MessageState, SealedCode};
 use mobile_bind_domain::ports::Clock;
-use mobile_bind_domain::{Change, KeyId, MessageKey, Mobile, OutboxMessage, Revision, Write};
+use mobile_bind_domain::{Account, Change, KeyId, MessageKey, Mobile, OutboxMessage, Revision, Write};
 use mobile_bind_tests::contract::StoreUnderTest;
 use mobile_bind_tests::contract::postgres::PostgresSchema;
 use mobile_bind_tests::harness::TestServer;
+use mobile_bind_tests::shop::Shop;
 
 const MOBILE: &str = "17602128368";
 
@@ -72,10 +74,8 @@ async fn copy(data_dir: &std::path::Path, from: &str, to: &str) -> Result<()> {
     tokio::task::spawn_blocking(|| command.run()).await?
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tokens_go_on_working_there_and_back() -> Result<()> {
-    let schema = PostgresSchema::empty()?;
-    schema.prepare().await?;
+/// A server with a bound number, a message and an audit; and the number's token.
+async fn with_a_bind() -> Result<(TestServer, String, OutboxMessage)> {
     let server = TestServer::start().await?;
     server.send_code("u", MOBILE).await?;
     let verify = server.last_code(MOBILE)?;
@@ -84,12 +84,71 @@ async fn tokens_go_on_working_there_and_back() -> Result<()> {
     ensure!(bound.code() == Some(0), "{}", bound.text);
     let token = bound.field("token").to_owned();
     let message = leave_message(&server).await?;
-    let data_dir = server.settings.data_dir.clone();
-    let folder = server.folder().to_owned();
     for _ in 0..2 {
         server.clock.advance(Duration::from_secs(61));
         server.app.service.keep_audit().await?;
     }
+    Ok((server, token, message))
+}
+
+/// The account with the number, and that it has the openid.
+async fn ensure_bound(server: &TestServer) -> Result<Account> {
+    let mobile = Mobile::restore(MOBILE).context("a number")?;
+    let found = server.app.service.store.account_of(&mobile).await?.context("an account")?.value;
+    let identity = found.held_identities().next().context("an openid")?;
+    ensure!(identity.openid.as_str() == "o1", "{identity:?}");
+    Ok(found)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn accounts_move_into_a_shop_and_out_of_it() -> Result<()> {
+    let shop = Shop::open().await?;
+    let (server, token, message) = with_a_bind().await?;
+    let (data_dir, folder) = (server.settings.data_dir.clone(), server.folder().to_owned());
+    let before = ensure_bound(&server).await?;
+    let moved = server.paused().await?;
+
+    // What was broken off is called again.
+    for _ in 0..2 {
+        copy(&data_dir, "sled:", &shop.store()).await?;
+    }
+    let there = moved.resumed_over(&shop.store()).await?;
+    let at_shop = ensure_bound(&there).await?;
+    ensure!(at_shop.id == before.id && at_shop.seen_at.is_some(), "{at_shop:?}");
+    ensure!(look_up(&there, &token).await.is_err(), "a JWT is no token of a shop's");
+    ensure_audited(&there).await?;
+    ensure_messages(&there, &message).await?;
+    let moved = there.paused().await?;
+
+    let back = format!("sled:{}", folder.join("back").display());
+    copy(&data_dir, &shop.store(), &back).await?;
+    let again = moved.resumed_over(&back).await?;
+    ensure!(ensure_bound(&again).await? == at_shop);
+    ensure_audited(&again).await?;
+    ensure_messages(&again, &message).await?;
+    again.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shop_that_gave_one_number_twice_is_not_copied_but_told() -> Result<()> {
+    let shop = Shop::open().await?;
+    for _ in 0..2 {
+        shop.insert_user(&[("mobile", MOBILE.into())]).await?;
+    }
+    mobile_bind_shopxo::install(&mobile_bind_shopxo::Options::new(&shop.store())).await?;
+    let folder = tempfile::tempdir()?;
+    let told = copy(folder.path(), &shop.store(), "sled:").await.err().context("an error")?;
+    let told = format!("{told:#}");
+    ensure!(told.contains("one number: accounts 1, 2") && !told.contains(MOBILE), "{told}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_go_on_working_there_and_back() -> Result<()> {
+    let schema = PostgresSchema::empty()?;
+    schema.prepare().await?;
+    let (server, token, message) = with_a_bind().await?;
+    let (data_dir, folder) = (server.settings.data_dir.clone(), server.folder().to_owned());
     let moved = server.paused().await?;
 
     copy(&data_dir, "sled:", &schema.address()).await?;

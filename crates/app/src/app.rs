@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use mobile_bind_domain::outbox::DeliveryReceipt;
 use mobile_bind_domain::ports::{Clock, CodeSource, RandomCodes, Randomness, SmsSender, TokenIssuer};
 use mobile_bind_domain::{Outbox, PlatformProof, Policy, Service, Timestamp};
@@ -14,6 +14,7 @@ use mobile_bind_jwt::{JwtIssuer, OpaqueIssuer};
 use mobile_bind_platforms::fake::FakePlatforms;
 use mobile_bind_platforms::{MiniPrograms, SealingKeys, Shared};
 use mobile_bind_sealing::AeadSealer;
+use mobile_bind_shopxo::ShopTokens;
 use mobile_bind_sms::{Deadline, FakeSms, HearReceipt};
 use poem::EndpointExt;
 use tokio::sync::{mpsc, watch};
@@ -25,7 +26,7 @@ use crate::control::Control;
 use crate::desk::Desk;
 use crate::development::DevelopmentDesk;
 use crate::guards;
-use crate::keys::{self, KeyPlace};
+use crate::keys;
 use crate::listening::{Listening, raise_file_limit};
 use crate::metered_store::MeteredStore;
 use crate::metrics::Measured;
@@ -118,7 +119,7 @@ impl App {
         let own_clock = ports.clock.is_none().then(|| Arc::clone(&machine_clock));
         let clock = ports.clock.unwrap_or(machine_clock);
         let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
-        let (tokens, key_set) = token_issuer(settings, &keys, randomness.as_ref()).await?;
+        let (tokens, key_set) = token_issuer(settings, &opened, randomness.as_ref()).await?;
         let sms = Arc::new(FakeSms::new(Arc::clone(&clock), ports.printer.filter(|_| settings.sms.print)));
         // Bounded: a provider that floods loses receipts, and nothing else waits for it.
         let (heard, to_hear) = mpsc::channel::<DeliveryReceipt>(RECEIPTS_WAITING);
@@ -336,12 +337,28 @@ fn presentation(settings: &Settings) -> Result<Presentation> {
 
 pub(crate) type Issuer = (Arc<dyn TokenIssuer>, Option<serde_json::Value>);
 
-pub(crate) async fn token_issuer(settings: &Settings, keys: &KeyPlace, randomness: &dyn Randomness) -> Result<Issuer> {
+/// What makes session tokens and reads them; and the public keys, where others may check them.
+///
+/// # Errors
+/// Where the keys cannot be had, or the tokens do not go with the store.
+pub(crate) async fn token_issuer(
+    settings: &Settings,
+    store: &OpenStore,
+    randomness: &dyn Randomness,
+) -> Result<Issuer> {
     let tokens = &settings.tokens;
-    let keys = keys::token_keys(keys, tokens.algorithm, randomness).await?;
+    if let OpenStore::Shopxo(_) = store {
+        ensure!(
+            tokens.format != TokenFormat::Jwt,
+            "tokens.format = \"jwt\" does not go with a shop's own database: the shop keeps tokens of at most 60 characters; set \
+             \"auto\" or \"opaque\""
+        );
+        return Ok((Arc::new(ShopTokens), None));
+    }
+    let keys = keys::token_keys(&store.keys(settings), tokens.algorithm, randomness).await?;
     match tokens.format {
         TokenFormat::Opaque => Ok((Arc::new(OpaqueIssuer::new(keys)), None)),
-        TokenFormat::Jwt => {
+        TokenFormat::Auto | TokenFormat::Jwt => {
             let issuer = JwtIssuer::new(&keys, &tokens.issuer, &tokens.audience)?;
             let key_set = issuer.key_set();
             Ok((Arc::new(issuer), key_set))

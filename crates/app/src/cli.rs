@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -210,6 +210,9 @@ pub(crate) fn print(text: &str) -> Result<()> {
 
 /// Goes through the store; `judge` says whether what is wrong is told.
 fn look_through(settings: &Settings, judge: bool) -> Result<String> {
+    if stores::is_of_shop(settings)? {
+        return runtime()?.block_on(store_commands::verify_shop(&stores::shopxo_options(settings)?, judge));
+    }
     match stores::database(settings)? {
         Some(options) => runtime()?.block_on(store_commands::verify_database(&options, judge)),
         None if judge => store_commands::verify(settings),
@@ -236,11 +239,12 @@ fn check(settings: &Settings) -> Result<()> {
 
 async fn change_key(settings: &Settings, purpose: KeyPurpose) -> Result<()> {
     let purpose = match purpose {
+        KeyPurpose::Tokens if stores::is_of_shop(settings)? => bail!("no key makes the tokens of a shop"),
         KeyPurpose::Tokens => Purpose::Tokens(settings.tokens.algorithm),
         KeyPurpose::Codes => Purpose::Codes,
     };
     // Keys that are in a folder can be changed while the service has the store open.
-    let id = if settings.store_address()?.starts_with("postgres") && settings.keys_dir.is_empty() {
+    let id = if stores::has_keys(settings)? {
         let opened = OpenStore::open(settings).await?;
         let changed = keys::change(&opened.keys(settings), purpose, &SystemRandomness).await;
         opened.port().close().await?;

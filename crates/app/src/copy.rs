@@ -2,7 +2,8 @@
 //! keys, through the store port alone.
 //!
 //! Challenges, receipts and counts are not copied: they last for minutes, or a day at most. A copy that was broken off is
-//! called again: what is there already is compared, and what differs is written.
+//! called again: what is there already is compared, and what differs is written. Between a shop's own database and another store
+//! only that moves which both can hold: [`Fit`].
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -14,10 +15,11 @@ use mobile_bind_domain::ports::Store;
 use mobile_bind_domain::{Account, AccountId, Change, Revision, Session, Versioned, Write};
 
 use crate::checksum::Checksum;
+use crate::copy_fit::Fit;
 use crate::keys::{self, Purpose};
 use crate::settings::Settings;
 use crate::stores::OpenStore;
-use crate::{copy_audit, copy_messages};
+use crate::{copy_audit, copy_fit, copy_messages};
 
 /// How many accounts are read and committed together.
 const BATCH: usize = 1024;
@@ -31,18 +33,29 @@ const DRAWN_EVERY: Duration = Duration::from_millis(200);
 /// Where a store cannot be used, the target holds something else, or the two differ in the end.
 pub(crate) async fn copy(settings: &Settings, from: &str, to: &str) -> Result<String> {
     ensure!(from != to, "the two stores are one");
-    let named = |store: &str| Settings { store: store.to_owned(), store_file: String::new(), ..settings.clone() };
+    let named = |store: &str| {
+        let mut named = Settings { store: store.to_owned(), store_file: String::new(), ..settings.clone() };
+        copy_fit::patient(&mut named);
+        named
+    };
     let (from, to) = (named(from), named(to));
     let source = OpenStore::open(&from).await.context("the store to read")?;
     let target = OpenStore::open(&to).await.context("the store to write")?;
-    let copied = copy_open(&source, &target, settings).await;
+    let fit = Fit::of(&source, &target);
+    let copied = async {
+        if fit == Fit::AtOneShop && matches!(source, OpenStore::Shopxo(_)) {
+            copy_fit::ensure_uncontested(&from).await?;
+        }
+        copy_open(&source, &target, settings, fit).await
+    };
+    let copied = copied.await;
     for store in [source.port(), target.port()] {
         store.close().await.map_err(|error| anyhow!(error).context("a store could not be closed"))?;
     }
     copied
 }
 
-async fn copy_open(source: &OpenStore, target: &OpenStore, settings: &Settings) -> Result<String> {
+async fn copy_open(source: &OpenStore, target: &OpenStore, settings: &Settings, fit: Fit) -> Result<String> {
     for purpose in [Purpose::Tokens(settings.tokens.algorithm), Purpose::Codes] {
         keys::copy(&source.keys(settings), &target.keys(settings), purpose).await?;
     }
@@ -50,10 +63,10 @@ async fn copy_open(source: &OpenStore, target: &OpenStore, settings: &Settings) 
     let total = count(&source).await?;
     let mut bar = Bar::new("copied", total);
     let mut after = None;
-    let mut batch = read(&source, after).await?;
+    let mut batch = read(&source, after, fit).await?;
     while let Some(last) = batch.keys().next_back().copied() {
         // One store is read while the other is written.
-        let (next, written) = tokio::join!(read(&source, Some(last)), write(&target, after, last, &batch));
+        let (next, written) = tokio::join!(read(&source, Some(last), fit), write(&target, after, last, &batch, fit));
         written?;
         bar.advance(batch.len());
         after = Some(last);
@@ -65,10 +78,10 @@ async fn copy_open(source: &OpenStore, target: &OpenStore, settings: &Settings) 
     copy_audit::copy(&source, &target).await?;
     copy_messages::copy(&source, &target).await?;
     let bar = Mutex::new(Bar::new("compared", 2 * total));
-    let (expected, found) = tokio::try_join!(checksum(&source, &bar), checksum(&target, &bar))?;
+    let (expected, found) = tokio::try_join!(checksum(&source, &bar, fit), checksum(&target, &bar, fit))?;
     drawn(&bar).end();
     ensure!(expected == found, "the stores differ: {expected} here, {found} there; call it again");
-    Ok(format!("the stores are alike: {found}\n"))
+    Ok(format!("the stores are alike: {found}\n{}", fit.told()))
 }
 
 /// An account with its sessions, by their ids.
@@ -78,12 +91,16 @@ struct Held {
 }
 
 /// The next accounts, with their sessions.
-async fn read(store: &Arc<dyn Store>, after: Option<AccountId>) -> Result<BTreeMap<AccountId, Held>> {
+async fn read(store: &Arc<dyn Store>, after: Option<AccountId>, fit: Fit) -> Result<BTreeMap<AccountId, Held>> {
     let accounts = store.accounts(after, BATCH).await?;
-    with_sessions(store, accounts).await
+    with_sessions(store, accounts, fit).await
 }
 
-async fn with_sessions(store: &Arc<dyn Store>, accounts: Vec<Versioned<Account>>) -> Result<BTreeMap<AccountId, Held>> {
+async fn with_sessions(
+    store: &Arc<dyn Store>,
+    accounts: Vec<Versioned<Account>>,
+    fit: Fit,
+) -> Result<BTreeMap<AccountId, Held>> {
     let ids: Vec<AccountId> = accounts.iter().map(|account| account.value.id).collect();
     let sessions = if ids.is_empty() { Vec::new() } else { store.sessions_of_all(&ids).await? };
     let held = |account: Versioned<Account>| (account.value.id, Held { account, sessions: Vec::new() });
@@ -92,8 +109,12 @@ async fn with_sessions(store: &Arc<dyn Store>, accounts: Vec<Versioned<Account>>
         let account = held.get_mut(&session.account).context("a store answered a session that was not asked for")?;
         account.sessions.push(session);
     }
-    held.values_mut().for_each(|held| held.sessions.sort_by_key(|session| session.id));
-    Ok(held)
+    let fitted = |Held { account: Versioned { revision, value }, sessions }| {
+        let (value, mut sessions) = fit.apply(value, sessions);
+        sessions.sort_by_key(|session| session.id);
+        Held { account: Versioned { revision, value }, sessions }
+    };
+    Ok(held.into_iter().map(|(id, held)| (id, fitted(held))).collect())
 }
 
 /// Writes what the target has not, or has otherwise, of the accounts after one id up to another.
@@ -102,10 +123,11 @@ async fn write(
     after: Option<AccountId>,
     last: AccountId,
     batch: &BTreeMap<AccountId, Held>,
+    fit: Fit,
 ) -> Result<()> {
     let mut there = target.accounts(after, BATCH).await?;
     there.retain(|account| account.value.id <= last);
-    let there = with_sessions(target, there).await?;
+    let there = with_sessions(target, there, fit).await?;
     if let Some(id) = there.keys().find(|id| !batch.contains_key(id)) {
         bail!("the target holds account {}, which the other store does not: it is no copy of it", id.get());
     }
@@ -167,10 +189,10 @@ fn drawn(bar: &Mutex<Bar>) -> MutexGuard<'_, Bar> {
     bar.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn checksum(store: &Arc<dyn Store>, bar: &Mutex<Bar>) -> Result<Checksum> {
+async fn checksum(store: &Arc<dyn Store>, bar: &Mutex<Bar>, fit: Fit) -> Result<Checksum> {
     let (mut checksum, mut after) = (Checksum::default(), None);
     loop {
-        let batch = read(store, after).await?;
+        let batch = read(store, after, fit).await?;
         let Some(last) = batch.keys().next_back().copied() else { break };
         for held in batch.values() {
             checksum.add(&held.account.value, &held.sessions);

@@ -41,7 +41,7 @@ impl Desk {
             clock: Arc::new(SystemClock::default()),
             codes: Arc::new(RandomCodes(Arc::clone(&randomness))),
             platforms: Arc::new(NoPlatforms),
-            tokens: token_issuer(settings, &key_place, randomness.as_ref()).await?.0,
+            tokens: token_issuer(settings, &store, randomness.as_ref()).await?.0,
             keys,
             policy: settings.policy()?,
             audit: Default::default(),

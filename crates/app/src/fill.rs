@@ -34,7 +34,7 @@ pub async fn fill(settings: &Settings, users: u64) -> Result<()> {
     ensure!(users <= MOST_USERS, "there are numbers for {MOST_USERS} users at most");
     let app = AppId::new(&settings.platforms.weixin_app_id).context("platforms.weixin_app_id is too long")?;
     let opened = OpenStore::open(settings).await?;
-    let (tokens, _) = token_issuer(settings, &opened.keys(settings), &SystemRandomness).await?;
+    let (tokens, _) = token_issuer(settings, &opened, &SystemRandomness).await?;
     let store = opened.port();
     let filling = Filling { store: Arc::clone(&store), tokens, app, clock: Arc::new(SystemClock::default()) };
     let mut shown = None;

@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use data_encoding::{BASE64, HEXLOWER};
-use mobile_bind_domain::ports::Randomness;
+use mobile_bind_domain::ports::{Randomness, StoreError};
 use mobile_bind_domain::{CodeKey, CodeKeys, KeyId};
 use mobile_bind_jwt::{Algorithm, TokenKey, TokenKeys};
 use mobile_bind_postgres::PostgresStore;
+use mobile_bind_shopxo::ShopxoStore;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -57,6 +58,8 @@ pub enum KeyPlace {
     Folder(PathBuf),
     /// In a database.
     Database(PostgresStore),
+    /// In a shop's database.
+    Shop(ShopxoStore),
 }
 
 impl KeyPlace {
@@ -67,10 +70,8 @@ impl KeyPlace {
     async fn read(&self, purpose: Purpose) -> Result<Option<Zeroizing<String>>> {
         match self {
             Self::Folder(folder) => read(&Self::file(folder, purpose)),
-            Self::Database(store) => {
-                let found = store.keys(purpose.name()).await.map_err(|error| anyhow!(error));
-                Ok(found.context("the keys in the database cannot be read")?.map(Zeroizing::new))
-            }
+            Self::Database(store) => found(store.keys(purpose.name()).await),
+            Self::Shop(store) => found(store.keys(purpose.name()).await),
         }
     }
 
@@ -78,12 +79,19 @@ impl KeyPlace {
     async fn replace(&self, purpose: Purpose, known: Option<&str>, keys: &str) -> Result<bool> {
         match self {
             Self::Folder(folder) => write(&Self::file(folder, purpose), keys).map(|()| true),
-            Self::Database(store) => {
-                let replaced = store.replace_keys(purpose.name(), known, keys).await;
-                replaced.map_err(|error| anyhow!(error)).context("the keys in the database cannot be changed")
-            }
+            Self::Database(store) => replaced(store.replace_keys(purpose.name(), known, keys).await),
+            Self::Shop(store) => replaced(store.replace_keys(purpose.name(), known, keys).await),
         }
     }
+}
+
+fn found(keys: Result<Option<String>, StoreError>) -> Result<Option<Zeroizing<String>>> {
+    let keys = keys.map_err(|error| anyhow!(error)).context("the keys in the database cannot be read")?;
+    Ok(keys.map(Zeroizing::new))
+}
+
+fn replaced(replaced: Result<bool, StoreError>) -> Result<bool> {
+    replaced.map_err(|error| anyhow!(error)).context("the keys in the database cannot be changed")
 }
 
 impl Purpose {
@@ -159,7 +167,9 @@ async fn put_first(
         let parsed = known.as_ref().map(|text| serde_json::from_str(text).ok()).map(|keys| {
             keys.with_context(|| match place {
                 KeyPlace::Folder(folder) => format!("{} is damaged", KeyPlace::file(folder, purpose).display()),
-                KeyPlace::Database(_) => format!("the {} keys in the database are damaged", purpose.name()),
+                KeyPlace::Database(_) | KeyPlace::Shop(_) => {
+                    format!("the {} keys in the database are damaged", purpose.name())
+                }
             })
         });
         let mut keys: Vec<StoredKey> = parsed.transpose()?.unwrap_or_default();

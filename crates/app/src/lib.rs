@@ -13,6 +13,7 @@ pub mod cli;
 mod control;
 mod copy;
 mod copy_audit;
+mod copy_fit;
 mod copy_messages;
 mod desk;
 pub mod development;

@@ -1,12 +1,15 @@
-//! What an operator can do with the embedded store.
+//! What an operator can do with a store.
 
+use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use mobile_bind_sled::{Findings, OpenError};
 
 use crate::backup;
+use crate::copy_fit::listed;
 use crate::orders::{Order, ask};
 use crate::settings::Settings;
 use crate::stores::{store_folder, store_options, without_password};
@@ -18,12 +21,7 @@ use crate::stores::{store_folder, store_options, without_password};
 pub(crate) fn verify(settings: &Settings) -> Result<String> {
     let folder = existing(settings)?;
     let found = go_through(settings, &folder)?;
-    let summary = summary(&folder, &found)?;
-    if found.problems.is_empty() {
-        return Ok(summary + "the store is in order\n");
-    }
-    let problems = found.problems.iter().map(|(problem, count)| format!("\n{count} times: {problem}"));
-    bail!("{summary}the store is not in order:{}", problems.collect::<String>())
+    judged(summary(&folder, &found)?, &problems(&found.problems))
 }
 
 /// Goes through a database, and says what is in it and, where it is asked for, what is wrong.
@@ -31,25 +29,47 @@ pub(crate) fn verify(settings: &Settings) -> Result<String> {
 /// # Errors
 /// Where something is wrong, or the database cannot be gone through.
 pub(crate) async fn verify_database(options: &mobile_bind_postgres::Options, judge: bool) -> Result<String> {
-    let progress = |seen: u64| {
-        // Nobody has to watch.
-        let _ = write!(std::io::stderr(), "\r{seen} accounts");
-    };
-    let found = mobile_bind_postgres::verify(options, progress).await?;
+    let found = mobile_bind_postgres::verify(options, accounts_seen).await?;
     let _ = writeln!(std::io::stderr(), "\rdone                ");
-    let mut text = format!("schema version {}\n", found.version);
-    for (table, rows) in &found.rows {
-        text += &format!("{rows:>12} {table}\n");
-    }
-    text += &format!("{:>12} bytes with their indexes\n", found.bytes);
+    let text = contents(found.version, found.rows, found.bytes);
+    if judge { judged(text, &problems(&found.problems)) } else { Ok(text) }
+}
+
+/// Goes through a shop's database, and says what is in it and, where it is asked for, what is wrong.
+///
+/// # Errors
+/// Where something is wrong, or the database cannot be gone through.
+pub(crate) async fn verify_shop(options: &mobile_bind_shopxo::Options, judge: bool) -> Result<String> {
+    let found = mobile_bind_shopxo::verify(options, accounts_seen).await?;
+    let _ = writeln!(std::io::stderr(), "\rdone                ");
+    let text = contents(found.version, found.rows, found.bytes);
     if !judge {
         return Ok(text);
     }
-    if found.problems.is_empty() {
-        return Ok(text + "the store is in order\n");
+    let leftovers = found.leftovers.iter().map(|(leftover, count)| format!("{count} times, and no harm: {leftover}\n"));
+    judged(text + &leftovers.collect::<String>(), &(problems(&found.problems) + &listed(&found.contested)))
+}
+
+fn accounts_seen(seen: u64) {
+    // Nobody has to watch.
+    let _ = write!(std::io::stderr(), "\r{seen} accounts");
+}
+
+fn contents(version: impl Display, rows: impl IntoIterator<Item = (impl Display, u64)>, bytes: u64) -> String {
+    let mut text = format!("schema version {version}\n");
+    for (table, rows) in rows {
+        text += &format!("{rows:>12} {table}\n");
     }
-    let problems = found.problems.iter().map(|(problem, count)| format!("\n{count} times: {problem}"));
-    bail!("{text}the store is not in order:{}", problems.collect::<String>())
+    text + &format!("{bytes:>12} bytes with their indexes\n")
+}
+
+fn problems(problems: &BTreeMap<&'static str, u64>) -> String {
+    problems.iter().map(|(problem, count)| format!("\n{count} times: {problem}")).collect()
+}
+
+fn judged(text: String, problems: &str) -> Result<String> {
+    ensure!(problems.is_empty(), "{text}the store is not in order:{problems}");
+    Ok(text + "the store is in order\n")
 }
 
 /// Says what is in the store.

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use mobile_bind_domain::ports::Store;
 use mobile_bind_memory::MemoryStore;
 use mobile_bind_postgres::PostgresStore;
+use mobile_bind_shopxo::ShopxoStore;
 use mobile_bind_sled::{Options, SledStore};
 
 use crate::keys::KeyPlace;
@@ -18,6 +19,7 @@ use crate::settings::{Migrate, Settings};
 pub(crate) enum OpenStore {
     Sled(Arc<SledStore>),
     Postgres(PostgresStore),
+    Shopxo(ShopxoStore),
     Memory(Arc<MemoryStore>),
 }
 
@@ -29,7 +31,7 @@ impl OpenStore {
     pub(crate) async fn open(settings: &Settings) -> Result<Self> {
         let address = settings.store_address()?;
         ensure!(
-            settings.keys_dir.is_empty() || is_postgres(&address),
+            settings.keys_dir.is_empty() || is_shared(&address),
             "keys_dir is for nodes that share a database; with another store the keys are in {{data_dir}}/keys, where backups \
              look for them"
         );
@@ -42,10 +44,16 @@ impl OpenStore {
             let store = PostgresStore::open(postgres_options(settings, &address)?).await;
             return store.map(Self::Postgres).context("the database cannot be used as the store");
         }
+        if is_shopxo(&address) {
+            let store = ShopxoStore::open(shopxo_options(settings)?).await;
+            return store.map(Self::Shopxo).context("the shop's database cannot be used as the store");
+        }
         match scheme(&address) {
             "memory" => Ok(Self::Memory(Arc::new(MemoryStore::new()))),
             // The rest may be a password.
-            other => bail!("store = \"{other}:…\" names no known store: there are \"sled:\" and \"postgres://…\""),
+            other => bail!(
+                "store = \"{other}:…\" names no known store: there are \"sled:\", \"postgres://…\" and \"shopxo:mysql://…\""
+            ),
         }
     }
 
@@ -54,6 +62,7 @@ impl OpenStore {
         match self {
             Self::Sled(store) => Arc::clone(store) as Arc<dyn Store>,
             Self::Postgres(store) => Arc::new(store.clone()),
+            Self::Shopxo(store) => Arc::new(store.clone()),
             Self::Memory(store) => Arc::clone(store) as Arc<dyn Store>,
         }
     }
@@ -68,6 +77,7 @@ impl OpenStore {
     pub(crate) fn keys(&self, settings: &Settings) -> KeyPlace {
         match self {
             Self::Postgres(store) if settings.keys_dir.is_empty() => KeyPlace::Database(store.clone()),
+            Self::Shopxo(store) if settings.keys_dir.is_empty() => KeyPlace::Shop(store.clone()),
             _ => KeyPlace::Folder(settings.keys_folder()),
         }
     }
@@ -79,6 +89,23 @@ fn scheme(address: &str) -> &str {
 
 fn is_postgres(address: &str) -> bool {
     matches!(scheme(address), "postgres" | "postgresql")
+}
+
+fn is_shopxo(address: &str) -> bool {
+    scheme(address) == "shopxo"
+}
+
+/// Whether nodes share the store, and so its keys.
+fn is_shared(address: &str) -> bool {
+    is_postgres(address) || is_shopxo(address)
+}
+
+/// Whether the server's keys are in the store.
+///
+/// # Errors
+/// Where the store's address cannot be read.
+pub(crate) fn has_keys(settings: &Settings) -> Result<bool> {
+    Ok(settings.keys_dir.is_empty() && is_shared(&settings.store_address()?))
 }
 
 fn sled_folder(settings: &Settings, address: &str) -> Option<PathBuf> {
@@ -131,10 +158,7 @@ fn postgres_options(settings: &Settings, address: &str) -> Result<mobile_bind_po
 /// Where the settings name another store, or cannot be used.
 pub(crate) fn shopxo_options(settings: &Settings) -> Result<mobile_bind_shopxo::Options> {
     let address = settings.store_address()?;
-    ensure!(
-        scheme(&address) == "shopxo",
-        "the store is no shop's database: name one with --store shopxo:… or store_file"
-    );
+    ensure!(is_shopxo(&address), "the store is no shop's database: name one with --store shopxo:… or store_file");
     let set = &settings.shopxo;
     ensure!(set.connections > 0, "shopxo.connections must be at least 1");
     let millis = |value: u64, name: &str| {
@@ -171,11 +195,20 @@ fn shop_cache(settings: &Settings) -> Result<Option<mobile_bind_shopxo::CacheOpt
     Ok((!url.is_empty()).then_some(mobile_bind_shopxo::CacheOptions { url, prefix }))
 }
 
+/// Whether the store that the settings name is in a shop's own database.
+///
+/// # Errors
+/// Where the store's address cannot be read.
+pub(crate) fn is_of_shop(settings: &Settings) -> Result<bool> {
+    Ok(is_shopxo(&settings.store_address()?))
+}
+
 /// Brings the database's schema up to date; says what it did.
 ///
 /// # Errors
 /// Where the store is no database, or it cannot be reached or changed.
 pub(crate) async fn migrate(settings: &Settings) -> Result<String> {
+    ensure!(!is_of_shop(settings)?, "on a shop's own database the tables are made by mobile-bind shopxo install");
     let options = database(settings)?;
     let options = options.context("the store is no database: name one with --store postgres://… or store_file")?;
     let taken = mobile_bind_postgres::migrate(&options).await.context("the schema could not be brought up to date")?;
@@ -216,6 +249,7 @@ mod tests {
     fn a_password_is_not_shown() {
         assert_eq!(without_password("postgres://u:hu@sh@db.example/d"), "postgres://u:***@db.example/d");
         assert_eq!(without_password("postgres://u@db.example/d"), "postgres://u@db.example/d");
+        assert_eq!(without_password("shopxo:mysql://u:hush@h/d?prefix=a_"), "shopxo:mysql://u:***@h/d?prefix=a_");
         assert_eq!(without_password("sled:/some/folder"), "sled:/some/folder");
     }
 
@@ -239,9 +273,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_database_that_is_not_there_is_told() {
-        let store = "postgres://u:hush@127.0.0.1:1/d".to_owned();
-        let error = OpenStore::open(&Settings { store, ..Settings::default() }).await.err().unwrap();
-        let told = format!("{error:#}");
-        assert!(told.contains("database") && !told.contains("hush"), "{told}");
+        for store in ["postgres://u:hush@127.0.0.1:1/d", "shopxo:mysql://u:hush@127.0.0.1:1/d"] {
+            let settings = Settings { store: store.to_owned(), ..Settings::default() };
+            let told = format!("{:#}", OpenStore::open(&settings).await.err().unwrap());
+            assert!(told.contains("database") && !told.contains("hush"), "{told}");
+        }
     }
 }

@@ -4,8 +4,6 @@
 //! MySQL 5.7 or later, MariaDB 10.3 or later, or a system that speaks their protocol. No gap lock is relied on, and no lock in
 //! this process; any number of nodes may use one database. The tables of mobile-bind's own stand in `migrations/`.
 
-#![expect(dead_code, reason = "what goes through a whole database, and the shop's cache, come next")]
-
 /// Uses a connection: the wait for one and what is done with it take no longer than the timeout, together.
 macro_rules! using {
     ($inner:expr, $conn:ident => $work:expr) => {

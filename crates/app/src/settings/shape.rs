@@ -48,8 +48,10 @@ choice! {
 choice! {
     /// What session tokens look like.
     TokenFormat {
+        /// JWTs; on a shop's own database `opaque`.
+        #[default] Auto = "auto",
         /// JWTs.
-        #[default] Jwt = "jwt",
+        Jwt = "jwt",
         /// 32 hexadecimal digits.
         Opaque = "opaque",
     }
@@ -288,7 +290,7 @@ section! {
 section! {
     /// Session tokens.
     Tokens {
-        format: TokenFormat = TokenFormat::Jwt,
+        format: TokenFormat = TokenFormat::Auto,
         algorithm: TokenAlgorithm = TokenAlgorithm::Hs256,
         issuer: String = "mobile-bind".to_owned(),
         audience: String = "mobile-bind".to_owned(),

@@ -91,11 +91,6 @@ impl ShopColumns {
         })
     }
 
-    /// The number, as it stands there.
-    pub(super) fn mobile(&self) -> &str {
-        &self.mobile
-    }
-
     /// What stands in the row of `user`, by its column.
     pub(super) fn user(&self) -> [(&'static str, Value); 21] {
         let password = if self.has_password { PASSWORD_ELSEWHERE } else { "" };
