@@ -11,6 +11,7 @@ use mobile_bind_http::openapi_document;
 use mobile_bind_platforms::fake::Play;
 use mobile_bind_sms::Behaviour;
 use mobile_bind_tests::harness::{Answer, TestServer};
+use mobile_bind_tests::shop::Shop;
 use serde_json::{Value, json};
 
 const MOBILE: &str = "17602128368";
@@ -163,6 +164,8 @@ impl Scene {
                 self.token(MOBILE).await;
                 self.ask("", json!({ "verify": self.code(MOBILE).await, "token": token })).await
             }
+            ("/user/appminiuserauth", "heldBySeveral") => self.ask(WEIXIN, json!({ "authcode": "user.1" })).await,
+            (_, "heldBySeveral") => self.ask("", json!({ "verify": self.code(MOBILE).await })).await,
             (_, "heldByCaller") => {
                 let token = self.token(MOBILE).await;
                 self.ask("", json!({ "verify": self.code(MOBILE).await, "token": token })).await
@@ -287,6 +290,16 @@ fn set_for(example: &str, settings: &mut Settings) {
     }
 }
 
+/// A shop that gave the number and the openid to two users.
+async fn doubled() -> Shop {
+    let shop = Shop::open().await.unwrap();
+    for _ in 0..2 {
+        let user = shop.insert_user(&[("mobile", MOBILE.into())]).await.unwrap();
+        shop.insert_platform(user, "weixin", &[("weixin_openid", USER.into())]).await.unwrap();
+    }
+    shop
+}
+
 /// The user of an answer is of the example's shape: the same fields in the same order, of the same types.
 fn assert_same_shape(answered: &Value, example: &Value, name: &str) {
     let (Some(answered), Some(example)) = (answered.as_object(), example.as_object()) else {
@@ -303,8 +316,12 @@ async fn every_example_is_answered() {
     let mut seen = 0;
     for (path, body, examples) in operations() {
         for (name, example) in examples {
-            let server = TestServer::start_with(|settings| set_for(&name, settings)).await.unwrap();
-            let scene = Scene { server, path: path.clone(), body: body.clone() };
+            let shop = if name == "heldBySeveral" { Some(doubled().await) } else { None };
+            let server = TestServer::start_with(|settings| {
+                set_for(&name, settings);
+                settings.store = shop.as_ref().map_or_else(|| settings.store.clone(), Shop::store);
+            });
+            let scene = Scene { server: server.await.unwrap(), path: path.clone(), body: body.clone() };
             let answer = scene.provoke(&name).await;
             let name = format!("{name} of {path}: {}", answer.text);
             assert_eq!(answer.status, 200, "{name}");

@@ -5,9 +5,11 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use mobile_bind::settings::LimitMode;
 use mobile_bind::{Settings, logging};
 use mobile_bind_sms::Behaviour;
 use mobile_bind_tests::harness::TestServer;
+use mobile_bind_tests::shop::Shop;
 use tracing_subscriber::fmt::MakeWriter;
 
 #[derive(Clone, Default)]
@@ -40,7 +42,18 @@ async fn no_number_code_or_token_is_logged() {
     settings.log.level = "trace,h2=info,hyper=info,hyper_util=info,reqwest=info,sled=info".to_owned();
     tracing::subscriber::set_global_default(logging::subscriber(&settings, captured.clone()).unwrap()).unwrap();
 
-    let server = TestServer::start().await.unwrap();
+    let shop = Shop::open().await.unwrap();
+    for store in [Settings::default().store, shop.store()] {
+        captured.0.lock().unwrap().clear();
+        let server = TestServer::start_with(|settings| {
+            settings.limits.mode = LimitMode::Off;
+            settings.store = store;
+        });
+        nothing_secret_is_logged(server.await.unwrap(), &captured).await;
+    }
+}
+
+async fn nothing_secret_is_logged(server: TestServer, captured: &Captured) {
     let mobile = "13800138000";
     server.app.sms.set_behaviour("13900139000", Behaviour::Refuse);
     server.send_code("u", "13900139000").await.unwrap();

@@ -97,7 +97,7 @@ impl Api {
     /// Refuses with -1 (a parameter is missing, invalid or too long, the idempotency key was used for another request, no
     /// account may be made for the number, or the account may not change its number), -2 (number malformed), -10 (no live
     /// code), -11 (wrong code), -20 (mini-program without its openid), -50 (the number is another account's, or an account's
-    /// that was silent for long), -51 (the number is the caller's already), -100 (not bound now), -110 (the account is
+    /// that was silent for long, or it or the openid belongs to several), -51 (the number is the caller's already), -100 (not bound now), -110 (the account is
     /// disabled or waits for approval) and -400 (the openid could not be confirmed: open the app again).
     #[oai(path = "/user/appmobilebind", method = "post", operation_id = "bindMobile", tag = "Tag::Binding")]
     async fn bind_mobile(&self, asked: Asked<BindMobile>) -> Answer<User> {
@@ -119,7 +119,7 @@ impl Api {
     /// openid is proved for this `uuid`, for 30 days after its last use; `auth_ticket` proves it once more, for ten minutes.
     ///
     /// Refuses with -1 (no log-in code, a client type that is no mini-program or has no app configured, or an invalid
-    /// parameter), -100 (the platform did not answer, or refused), -110 (the account is disabled or waits for approval) and
+    /// parameter), -50 (the openid or the unionid belongs to several accounts), -100 (the platform did not answer, or refused), -110 (the account is disabled or waits for approval) and
     /// -400 (the platform does not take the code: open the app again).
     #[oai(path = "/user/appminiuserauth", method = "post", operation_id = "logInMiniProgram", tag = "Tag::Session")]
     async fn log_in(&self, asked: Asked<LogInMiniProgram>) -> Answer<WhoLoggedIn> {
@@ -143,7 +143,7 @@ impl Api {
     ///
     /// Refuses with -1 (a parameter is missing, invalid or too long, the platform does not offer this, or no account may be
     /// made for the number), -2 (the number is not of this shop's kind), -20 (no openid), -50 (the number is another
-    /// account's), -100 (not bound now), -110 (the account is disabled or waits for approval) and -400 (the openid could not
+    /// account's, or it or the openid belongs to several), -100 (not bound now), -110 (the account is disabled or waits for approval) and -400 (the openid could not
     /// be confirmed, or the platform does not take what was sent: open the app again).
     #[oai(
         path = "/user/onekeyusermobilebind",

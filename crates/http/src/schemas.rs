@@ -252,7 +252,7 @@ pub(crate) fn error_envelope() -> MetaSchema {
     let code = MetaSchema {
         description: Some(
             "What went wrong: -1 a parameter is missing or invalid, -2 the number is malformed, -10 no live code, -11 wrong \
-             code, -20 no openid, -50 the number is another account's, -51 the number is the caller's already, -100 not \
+             code, -20 no openid, -50 the number is another account's or several have it, -51 the number is the caller's already, -100 not \
              sent or not bound now, -110 the account is disabled or waits for approval, -400 log in again, -500 a fault \
              of the service, -1000 no such address.",
         ),
