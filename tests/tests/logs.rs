@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use mobile_bind::settings::LimitMode;
 use mobile_bind::{Settings, logging};
+use mobile_bind_domain::Platform;
 use mobile_bind_sms::Behaviour;
 use mobile_bind_tests::harness::TestServer;
 use mobile_bind_tests::shop::Shop;
@@ -32,6 +33,42 @@ impl<'writer> MakeWriter<'writer> for Captured {
     fn make_writer(&'writer self) -> Self {
         self.clone()
     }
+}
+
+/// Which of these stand in a text. Short digits count where they stand alone: any number may have them within it.
+fn leaked<'s>(text: &str, secrets: &[&'s str]) -> Vec<&'s str> {
+    let found = |secret: &&&str| {
+        let is_code = secret.len() <= 8 && secret.bytes().all(|byte| byte.is_ascii_digit());
+        let alone = || regex::Regex::new(&format!(r"\b{secret}\b")).unwrap().is_match(text);
+        if is_code { alone() } else { text.contains(**secret) }
+    };
+    secrets.iter().filter(found).copied().collect()
+}
+
+/// A user who logs in at his platform, binds by code, and whose number the platform vouches for; answers what is secret of it.
+async fn mini_program(server: &TestServer, number: &str) -> Vec<String> {
+    let post = async |path: &str, form: &[(&str, &str)]| {
+        let form: String = form.iter().map(|(name, value)| format!("{name}={}&", value.replace('+', "%2B"))).collect();
+        let path = format!("/user/{path}?application_client_type=weixin&uuid=SECRETINSTALLATION");
+        server.post(&path, &form).await.unwrap()
+    };
+    let known = post("appminiuserauth", &[("authcode", "alice.SECRETAUTHCODE")]).await;
+    assert_eq!(known.code(), Some(0), "{}", known.text);
+    post("appminiuserauth", &[("authcode", "alice.SECRETAUTHCODE")]).await;
+    let shown = server.app.platforms.as_ref().unwrap().number(Platform::Weixin, "alice", number).unwrap();
+    let openid = known.field("openid");
+    let encrypted = [("openid", openid), ("encrypted_data", &shown.encrypted_data), ("iv", &shown.iv)];
+    let bound = post("onekeyusermobilebind", &encrypted).await;
+    assert_eq!(bound.code(), Some(0), "{}", bound.text);
+    post("onekeyusermobilebind", &[("openid", openid), ("code", &shown.code)]).await;
+    let (ticket, token) = (known.field("auth_ticket").to_owned(), bound.field("token").to_owned());
+    post(
+        "appmobilebind",
+        &[("mobile", number), ("verify", "0000"), ("weixin_openid", openid), ("auth_ticket", &ticket)],
+    )
+    .await;
+    let fixed = ["SECRETAUTHCODE", "SECRETINSTALLATION", openid, number].map(str::to_owned);
+    [&fixed[..], &[ticket, token, shown.encrypted_data, shown.iv, shown.code]].concat()
 }
 
 /// The only test of its process: what is logged is the process's, not a test's.
@@ -68,13 +105,22 @@ async fn nothing_secret_is_logged(server: TestServer, captured: &Captured) {
     assert_eq!(server.post(&query, "").await.unwrap().code(), Some(0));
     server.post("/user/logout", &format!("token={token}")).await.unwrap();
     let request_id = bound.headers["x-request-id"].to_str().unwrap().to_owned();
+    let of_mini_program = mini_program(&server, "13700137000").await;
+    let metrics = server.request(reqwest::Method::GET, "/metrics", None, "").await.unwrap();
+    assert_eq!(metrics.status, 200);
     server.stop().await.unwrap();
 
     let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains(&request_id), "requests are logged, with their ids");
-    let code_alone = regex::Regex::new(&format!(r"\b{code}\b")).unwrap();
-    assert!(!code_alone.is_match(&log), "a code is logged");
-    for secret in [mobile, "13900139000", token.as_str(), "oSECRETOPENID"] {
-        assert!(!log.contains(secret), "a secret is logged");
+    let mut secrets = vec![mobile, "13900139000", token.as_str(), "oSECRETOPENID"];
+    secrets.extend(of_mini_program.iter().map(String::as_str));
+    assert_eq!(leaked(&log, &[code.as_str()]), [""; 0], "a code is logged");
+    for (place, text) in [("the log", &log), ("the metrics", &metrics.text)] {
+        assert_eq!(leaked(text, &secrets), [""; 0], "in {place}");
+    }
+    // What a leak would look like is found.
+    secrets.push(&code);
+    for secret in secrets.clone() {
+        assert!(leaked(&format!("{log} INFO sent, to: {secret}, done"), &secrets).contains(&secret));
     }
 }

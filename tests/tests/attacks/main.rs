@@ -10,6 +10,7 @@ mod code_killing;
 mod enumeration;
 mod pumping;
 mod racing_binds;
+mod rebind_hijack;
 mod repeats;
 mod replayed_log_in_code;
 mod stage;
