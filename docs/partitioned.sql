@@ -20,7 +20,9 @@ CREATE TABLE accounts (
     added_at bigint NOT NULL,
     updated_at bigint,
     deleted_at bigint,
-    closed_at bigint
+    closed_at bigint,
+    mobile_since bigint,
+    seen_at bigint
 ) PARTITION BY HASH (id);
 
 -- In place of the unique indexes accounts_mobile and accounts_member_code: who is live has a row here, in the same transaction.
@@ -68,7 +70,7 @@ CREATE TABLE log_ins (
     PRIMARY KEY (account_id, client_type)
 ) PARTITION BY HASH (account_id);
 
--- Their primary keys hold the number, and the subject: they are partitioned as they are.
+-- What these are looked up by stands first in their primary keys: they are partitioned as they are.
 CREATE TABLE challenges (
     mobile text NOT NULL,
     client text NOT NULL,
@@ -100,13 +102,88 @@ CREATE TABLE meters (
     PRIMARY KEY (subject, window_ms)
 ) PARTITION BY HASH (subject);
 CREATE INDEX meters_ends_at ON meters (ends_at);
+CREATE TABLE proofs (
+    id bytea PRIMARY KEY,
+    unionid text,
+    session_key bytea,
+    proved_at bigint NOT NULL,
+    expires_at bigint NOT NULL
+) PARTITION BY HASH (id);
+CREATE INDEX proofs_expires_at ON proofs (expires_at);
+CREATE TABLE spent (mark bytea PRIMARY KEY, until bigint NOT NULL) PARTITION BY HASH (mark);
+CREATE INDEX spent_until ON spent (until);
+CREATE TABLE idempotency_keys (
+    name bytea PRIMARY KEY,
+    revision bigint NOT NULL,
+    fingerprint bytea NOT NULL,
+    decided_at bigint NOT NULL,
+    expires_at bigint NOT NULL,
+    outcome smallint NOT NULL,
+    account_id bigint,
+    session_id bytea,
+    refusal smallint
+) PARTITION BY HASH (name);
+CREATE INDEX idempotency_keys_expires_at ON idempotency_keys (expires_at);
+CREATE TABLE messages (
+    mobile text NOT NULL,
+    id bytea NOT NULL,
+    revision bigint NOT NULL,
+    client text NOT NULL,
+    purpose smallint NOT NULL,
+    language smallint NOT NULL,
+    state smallint NOT NULL,
+    error text NOT NULL,
+    sealed_key text,
+    sealed bytea,
+    attempts jsonb NOT NULL,
+    queued_at bigint NOT NULL,
+    changed_at bigint NOT NULL,
+    expires_at bigint NOT NULL,
+    due_at bigint,
+    keep_until bigint NOT NULL,
+    PRIMARY KEY (mobile, id)
+) PARTITION BY HASH (mobile);
+CREATE INDEX messages_due_at ON messages (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX messages_keep_until ON messages (keep_until);
+CREATE TABLE message_references (
+    provider text NOT NULL,
+    reference text NOT NULL,
+    mobile text NOT NULL,
+    message_id bytea NOT NULL,
+    keep_until bigint NOT NULL,
+    PRIMARY KEY (provider, reference)
+) PARTITION BY HASH (reference);
+CREATE INDEX message_references_keep_until ON message_references (keep_until);
+
+-- A node writes its events one after another, and they are read so: a part holds whole nodes.
+CREATE TABLE audit_events (
+    node bigint NOT NULL,
+    sequence bigint NOT NULL,
+    mark bytea,
+    event bytea NOT NULL,
+    PRIMARY KEY (node, sequence)
+) PARTITION BY HASH (node);
+CREATE INDEX audit_events_mark ON audit_events (mark, node, sequence) WHERE mark IS NOT NULL;
+CREATE TABLE audit_checkpoints (
+    node bigint NOT NULL,
+    segment bigint NOT NULL,
+    first_sequence bigint NOT NULL,
+    last_sequence bigint NOT NULL,
+    events bigint NOT NULL,
+    sealed_at bigint NOT NULL,
+    key_id text NOT NULL,
+    previous bytea NOT NULL,
+    tag bytea NOT NULL,
+    PRIMARY KEY (node, segment)
+) PARTITION BY HASH (node);
 
 DO $$
 DECLARE
     parted text;
 BEGIN
     FOREACH parted IN ARRAY ARRAY['accounts', 'numbers', 'member_codes', 'identities', 'openids', 'unionids', 'sessions',
-        'log_ins', 'challenges', 'receipts', 'meters']
+        'log_ins', 'challenges', 'receipts', 'meters', 'proofs', 'spent', 'idempotency_keys', 'messages',
+        'message_references', 'audit_events', 'audit_checkpoints']
     LOOP
         FOR part IN 0..7 LOOP
             EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES WITH (MODULUS 8, REMAINDER %s)',

@@ -20,6 +20,15 @@ async fn small() -> TestServer {
     TestServer::start_with(set).await.unwrap()
 }
 
+/// Asks, and reads an answer that comes in one part.
+async fn exchange(connection: &mut TcpStream, asked: &[u8]) -> String {
+    connection.write_all(asked).await.unwrap();
+    let mut answer = vec![0; 4096];
+    let length = connection.read(&mut answer).await.unwrap();
+    answer.truncate(length);
+    String::from_utf8(answer).unwrap()
+}
+
 #[tokio::test]
 async fn a_hanging_provider_keeps_no_bind_waiting() {
     let server = small().await;
@@ -41,6 +50,17 @@ async fn a_hanging_provider_keeps_no_bind_waiting() {
     };
     assert_eq!((shed.status, shed.code()), (503, Some(-100)));
     assert_eq!(shed.headers["retry-after"], "1");
+    // One connection may be turned away again and again, and goes on serving.
+    let mut plain = TcpStream::connect(server.app.address).await.unwrap();
+    let asked = b"POST /user/appmobilebindverifysend?mobile=13600136000 HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n";
+    for _ in 0..3 {
+        let answer = exchange(&mut plain, asked).await;
+        assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
+        assert!(answer.contains("\r\nretry-after: 1\r\n") && answer.contains("\r\nx-request-id: "), "{answer}");
+        assert!(answer.ends_with("\"code\":-100,\"data\":[]}"), "{answer}");
+    }
+    let healthy = exchange(&mut plain, b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+    assert!(healthy.starts_with("HTTP/1.1 200 OK\r\n"), "{healthy}");
 
     let bound = server.post("/user/appmobilebind?uuid=u", &format!("mobile=13800138000&verify={code}")).await.unwrap();
     assert_eq!(bound.code(), Some(0));

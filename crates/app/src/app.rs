@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use mobile_bind_domain::outbox::DeliveryReceipt;
 use mobile_bind_domain::ports::{Clock, CodeSource, RandomCodes, Randomness, SmsSender, TokenIssuer};
 use mobile_bind_domain::{Outbox, PlatformProof, Policy, Service, Timestamp};
-use mobile_bind_http::{Console, ConsoleParts, Parts, Presentation, Recorder};
+use mobile_bind_http::{Admission, Console, ConsoleParts, Door, Parts, Presentation, Recorder};
 use mobile_bind_jwt::{JwtIssuer, OpaqueIssuer};
 use mobile_bind_platforms::fake::FakePlatforms;
 use mobile_bind_platforms::{MiniPrograms, SealingKeys, Shared};
@@ -175,7 +175,7 @@ impl App {
             clock,
             codes: ports.codes.unwrap_or_else(|| Arc::new(RandomCodes(Arc::clone(&randomness)))),
             keys: code_keys,
-            randomness,
+            randomness: Arc::clone(&randomness),
             tokens,
             policy,
             guards: guards::guards(settings)?,
@@ -185,13 +185,14 @@ impl App {
         let (stop, stopped) = watch::channel(false);
         let ending = stopped.clone();
         let desk = || Arc::new(DevelopmentDesk { sms: Arc::clone(&sms), clock: own_clock, stopped: ending }) as Arc<_>;
+        let admission = Admission::new(capacity);
         let endpoint = mobile_bind_http::endpoint(Parts {
             service: Arc::clone(&service),
             presentation,
             forwarding: guards::forwarding(settings)?,
             cors_origins: settings.cors.origins.clone(),
             key_set,
-            capacity,
+            admission: Arc::clone(&admission),
             metrics: (development && metrics_listen.is_none()).then(|| Arc::clone(&measured) as Arc<_>),
             bind_page: development || settings.pages.bind,
             callbacks: follows_codes.then(|| Arc::new(Callbacks(Arc::clone(&receipts))) as Arc<_>),
@@ -199,13 +200,15 @@ impl App {
         });
         let endpoint = if tracing.is_some() { TracedRequests(endpoint).boxed() } else { endpoint };
         let timeout = Duration::from_secs(settings.shutdown_timeout_s);
-        let listen = |address, endpoint| Listening::start(address, endpoint, connections, stopped.clone(), timeout);
-        let server = listen(settings.listen, endpoint).await?;
+        let listen =
+            |address, endpoint, door| Listening::start(address, endpoint, connections, door, stopped.clone(), timeout);
+        let door = Door::new(admission, randomness).await;
+        let server = listen(settings.listen, endpoint, Some(door)).await?;
         let metrics_server = match metrics_listen {
             Some(address) => {
                 let endpoint =
                     mobile_bind_http::metrics_endpoint(Arc::clone(&service), Arc::clone(&measured) as Arc<_>);
-                Some(listen(address, endpoint).await?)
+                Some(listen(address, endpoint, None).await?)
             }
             None => None,
         };
@@ -215,7 +218,7 @@ impl App {
                 let (service, scrape) = (Arc::clone(&service), Arc::clone(&measured) as Arc<_>);
                 let console = Console::new(ConsoleParts { service, scrape, operators: Arc::new(operators) });
                 chores.push(tokio::spawn(record(console.recorder())));
-                let server = listen(address, console.endpoint()).await?;
+                let server = listen(address, console.endpoint(), None).await?;
                 info!(address = %server.address, "the operators' console listens");
                 Some(server)
             }

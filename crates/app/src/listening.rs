@@ -1,10 +1,11 @@
 //! One address that is listened on.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use mobile_bind_http::{ConnectionLimits, LimitedAcceptor};
+use mobile_bind_http::{ConnectionLimits, Door, LimitedAcceptor};
 use poem::endpoint::BoxEndpoint;
 use poem::listener::{Acceptor, Listener, TcpListener};
 use poem::{Response, Server};
@@ -29,6 +30,7 @@ impl Listening {
         address: SocketAddr,
         endpoint: BoxEndpoint<'static, Response>,
         limits: ConnectionLimits,
+        door: Option<Arc<Door>>,
         mut stopped: watch::Receiver<bool>,
         timeout: Duration,
     ) -> Result<Self> {
@@ -36,7 +38,7 @@ impl Listening {
         let acceptor = acceptor.with_context(|| format!("cannot listen on {address}"))?;
         let own = acceptor.local_addr().first().and_then(|address| address.as_socket_addr().copied());
         let address = own.context("the listener has no address")?;
-        let acceptor = LimitedAcceptor::new(acceptor, limits);
+        let acceptor = LimitedAcceptor::new(acceptor, limits, door);
         let server = tokio::spawn(async move {
             let stopped = async move {
                 // An error means that the sender is gone, which is as good a reason to stop.

@@ -137,6 +137,11 @@ pub enum Language {
     Spa,
 }
 
+impl Language {
+    /// Every language.
+    pub const ALL: [Self; 4] = [Self::Zh, Self::En, Self::Cht, Self::Spa];
+}
+
 /// The client installation's id: the `uuid` that a client makes once and sends with every request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Installation(Box<str>);

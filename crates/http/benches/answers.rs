@@ -9,7 +9,7 @@ mod shop;
 use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use mobile_bind_http::endpoint;
+use mobile_bind_http::{Admission, Capacity, Parts, endpoint};
 use poem::endpoint::BoxEndpoint;
 use poem::http::{Method, header};
 use poem::{Endpoint, Request, Response};
@@ -21,9 +21,10 @@ struct Wire {
 }
 
 impl Wire {
-    fn new() -> Self {
+    fn new(capacity: Capacity) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let endpoint = runtime.block_on(async { endpoint(Arc::new(Shop::default()).parts()) });
+        let parts = || Parts { admission: Admission::new(capacity), ..Arc::new(Shop::default()).parts() };
+        let endpoint = runtime.block_on(async { endpoint(parts()) });
         Self { endpoint, runtime }
     }
 
@@ -59,7 +60,7 @@ fn bind() -> Request {
 }
 
 fn answers(criterion: &mut Criterion) {
-    let wire = Wire::new();
+    let wire = Wire::new(Capacity::default());
     wire.user(look_up());
     wire.user(bind());
     criterion.bench_function("wire: healthz", |bencher| {
@@ -72,6 +73,10 @@ fn answers(criterion: &mut Criterion) {
     criterion.bench_function("wire: bind, from JSON to the envelope", |bencher| {
         bencher.iter(|| wire.answer(bind()));
     });
+    let full = Wire::new(Capacity { requests: 0, ..Capacity::default() });
+    assert!(full.answer(bind()).ends_with(b"\"code\":-100,\"data\":[]}"));
+    criterion.bench_function("wire: bind, turned away", |bencher| bencher.iter(|| full.answer(bind())));
+    criterion.bench_function("wire: bind, the request alone", |bencher| bencher.iter(bind));
 }
 
 criterion_group!(wire, answers);

@@ -12,11 +12,11 @@ use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchemaRef, Registry
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde_json::{Value as Json, json};
 
+use crate::admission::Place;
 use crate::client_address::ClientAddress;
 use crate::envelope::EnvelopeCode;
 use crate::fault::WireFault;
 use crate::parameters::{Parameter, Parameters, Value, read_body};
-use crate::shedding::Place;
 use crate::{answer, language, refusal_table, schemas};
 
 /// What an operation takes besides the common parameters.

@@ -355,12 +355,10 @@ mod tests {
 
     use super::{ALL, wait_text, whole_seconds};
 
-    const LANGUAGES: [Language; 4] = [Language::Zh, Language::En, Language::Cht, Language::Spa];
-
     #[test]
     fn every_phrase_is_there_in_every_language() {
         for (name, phrase) in ALL {
-            for language in LANGUAGES {
+            for language in Language::ALL {
                 assert!(!phrase.text(language).trim().is_empty(), "{name} in {language:?}");
             }
             let [zh, en, spa] = [Language::Zh, Language::En, Language::Spa].map(|language| phrase.text(language));
@@ -373,7 +371,7 @@ mod tests {
     fn every_language_fills_in_the_same_blanks() {
         for (name, phrase) in ALL {
             for blank in ["{parameter}", "{limit}", "{mobile}", "{wait}"] {
-                let present = LANGUAGES.map(|language| phrase.text(language).contains(blank));
+                let present = Language::ALL.map(|language| phrase.text(language).contains(blank));
                 assert!(present.iter().all(|&there| there == present[0]), "{name}: {blank}");
             }
         }

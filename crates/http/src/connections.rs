@@ -5,7 +5,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use metrics::{Gauge, counter, gauge};
@@ -16,7 +16,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 
+use self::door::Verdict;
 use crate::metrics::{CONNECTIONS, CONNECTIONS_CLOSED};
+
+mod door;
+
+pub use self::door::Door;
 
 /// How long to wait after the system refused a connection: it is short of something, and asking at once brings nothing.
 const REFUSED_PAUSE: Duration = Duration::from_millis(20);
@@ -36,18 +41,19 @@ pub struct ConnectionLimits {
 pub struct LimitedAcceptor<A> {
     inner: A,
     limits: ConnectionLimits,
+    door: Option<Arc<Door>>,
     places: Arc<Semaphore>,
 }
 
 impl<A> LimitedAcceptor<A> {
-    /// Limits the connections that `inner` accepts.
-    pub fn new(inner: A, limits: ConnectionLimits) -> Self {
+    /// Limits the connections that `inner` accepts. Their requests come in by the door, where there is one.
+    pub fn new(inner: A, limits: ConnectionLimits, door: Option<Arc<Door>>) -> Self {
         let places = Arc::new(Semaphore::new(limits.open.min(Semaphore::MAX_PERMITS)));
         for reason in ["idle", "slow", "full"] {
             // Shown from the start, so that the first one is seen as an increase.
             counter!(CONNECTIONS_CLOSED, "reason" => reason).increment(0);
         }
-        Self { inner, limits, places }
+        Self { inner, limits, door, places }
     }
 }
 
@@ -69,7 +75,9 @@ impl<A: Acceptor> Acceptor for LimitedAcceptor<A> {
                 }
             };
             match Arc::clone(&self.places).try_acquire_owned() {
-                Ok(place) => return Ok((Connection::new(io, self.limits, place), local, remote, scheme)),
+                Ok(place) => {
+                    return Ok((Connection::new(io, self.limits, self.door.clone(), place), local, remote, scheme));
+                }
                 Err(_) => counter!(CONNECTIONS_CLOSED, "reason" => "full").increment(1),
             }
         }
@@ -95,16 +103,23 @@ pub struct Connection<Io> {
     deadline: Instant,
     /// Wakes the connection at its deadline or before, never after.
     alarm: Pin<Box<Sleep>>,
+    /// Gone once it is no longer certain where a request begins.
+    door: Option<Arc<Door>>,
+    /// What the door answered, and how much of that was written.
+    refusal: Vec<u8>,
+    refused: usize,
     open: Gauge,
     _place: OwnedSemaphorePermit,
 }
 
 impl<Io> Connection<Io> {
-    fn new(inner: Io, limits: ConnectionLimits, place: OwnedSemaphorePermit) -> Self {
+    fn new(inner: Io, limits: ConnectionLimits, door: Option<Arc<Door>>, place: OwnedSemaphorePermit) -> Self {
         let alarm = Box::pin(sleep(limits.idle));
         let open = gauge!(CONNECTIONS);
         open.increment(1.0);
-        Self { inner, limits, phase: Phase::Idle, deadline: alarm.deadline(), alarm, open, _place: place }
+        let deadline = alarm.deadline();
+        let (refusal, refused) = (Vec::new(), 0);
+        Self { inner, limits, phase: Phase::Idle, deadline, alarm, door, refusal, refused, open, _place: place }
     }
 
     fn enter(&mut self, phase: Phase) {
@@ -142,22 +157,71 @@ impl<Io> Drop for Connection<Io> {
     }
 }
 
-impl<Io: AsyncRead + Unpin> AsyncRead for Connection<Io> {
+impl<Io> Connection<Io> {
+    /// Whether what was read is for the service.
+    fn lets_in(&mut self, read: &[u8]) -> bool {
+        if self.phase != Phase::Idle {
+            // More of a request that was not whole, or a second one beside the first.
+            self.door = None;
+            return true;
+        }
+        let verdict = self.door.as_ref().map(|door| door.look(read, &mut self.refusal));
+        if verdict == Some(Verdict::TurnedAway) {
+            return false;
+        }
+        if verdict == Some(Verdict::Unclear) {
+            self.door = None;
+        }
+        self.enter(Phase::Asked);
+        true
+    }
+}
+
+impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<Io> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = into.filled().len();
-        self.check(context)?;
-        let read = Pin::new(&mut self.inner).poll_read(context, into);
-        if matches!(read, Poll::Ready(Ok(()))) && into.filled().len() > before && self.phase == Phase::Idle {
-            self.enter(Phase::Asked);
+        loop {
+            self.check(context)?;
+            ready!(self.refuse(context))?;
+            ready!(Pin::new(&mut self.inner).poll_read(context, into))?;
+            let read = into.filled().get(before..).unwrap_or_default();
+            if read.is_empty() || self.lets_in(read) {
+                return Poll::Ready(Ok(()));
+            }
+            into.set_filled(before);
         }
-        read
     }
 }
 
 impl<Io: AsyncWrite + Unpin> Connection<Io> {
-    fn wrote(&mut self, context: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    /// Writes what the door answered.
+    fn refuse(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(rest) = self.refusal.get(self.refused..).filter(|rest| !rest.is_empty()) {
+            match ready!(Pin::new(&mut self.inner).poll_write(context, rest))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.refused += written,
+            }
+            self.enter(Phase::Idle);
+        }
+        self.refusal.clear();
+        self.refused = 0;
+        Poll::Ready(Ok(()))
+    }
+
+    fn wrote(
+        &mut self,
+        context: &mut Context<'_>,
+        offered: usize,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
         match &written {
-            Poll::Ready(Ok(_)) if self.phase != Phase::Ended => self.enter(Phase::Idle),
+            Poll::Ready(Ok(length)) if self.phase != Phase::Ended => {
+                if self.phase == Phase::Idle || *length < offered {
+                    // An answer in parts: who does not wait for its end may ask in the midst of it.
+                    self.door = None;
+                }
+                self.enter(Phase::Idle);
+            }
             Poll::Ready(_) => {}
             Poll::Pending => self.check(context)?,
         }
@@ -168,7 +232,7 @@ impl<Io: AsyncWrite + Unpin> Connection<Io> {
 impl<Io: AsyncWrite + Unpin> AsyncWrite for Connection<Io> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write(context, bytes);
-        self.wrote(context, written)
+        self.wrote(context, bytes.len(), written)
     }
 
     fn poll_write_vectored(
@@ -177,7 +241,7 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Connection<Io> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write_vectored(context, slices);
-        self.wrote(context, written)
+        self.wrote(context, slices.iter().map(|slice| slice.len()).sum(), written)
     }
 
     fn is_write_vectored(&self) -> bool {

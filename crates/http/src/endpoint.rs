@@ -17,9 +17,8 @@ use crate::client_address::Addressed;
 use crate::cors::{AllowedOrigins, Cors};
 use crate::envelope::EnvelopeCode;
 use crate::fault::WireFault;
-use crate::metrics::{Answered, MetricsRoute, UNLISTED_PROXY};
+use crate::metrics::{MetricsRoute, UNLISTED_PROXY};
 use crate::observation::Observation;
-use crate::parameters::{Parameter, Parameters};
 use crate::readiness::Readiness;
 use crate::rewriting::{OPERATIONS, Rewriting};
 use crate::shedding::Shedding;
@@ -34,7 +33,7 @@ pub fn endpoint(parts: Parts) -> BoxEndpoint<'static, Response> {
         forwarding,
         cors_origins,
         key_set,
-        capacity,
+        admission,
         metrics,
         bind_page,
         callbacks,
@@ -65,10 +64,11 @@ pub fn endpoint(parts: Parts) -> BoxEndpoint<'static, Response> {
     if let Some(development) = development {
         route = route.nest_no_strip("/dev", development::routes(development, Arc::clone(&service)));
     }
-    let guarded = Shedding::new(Faults(route.with(CatchPanic::new().with_handler(panicked))), capacity);
+    let faults = Faults(route.with(CatchPanic::new().with_handler(panicked)));
+    let guarded = Shedding { inner: faults, admission: Arc::clone(&admission) };
     let origins = AllowedOrigins::new(&cors_origins);
     let inner = Cors { inner: Rewriting(guarded), origins };
-    let inner = Observation { inner, service, answered: Answered::default() };
+    let inner = Observation { inner, service, answered: Arc::clone(&admission.answered) };
     Addressed { inner, forwarding, unlisted: AtomicU64::new(0) }.boxed()
 }
 
@@ -106,8 +106,7 @@ impl Head {
     }
 
     pub(crate) fn language(&self) -> mobile_bind_domain::Language {
-        let parameters = Parameters::of_query(self.uri.query().unwrap_or_default());
-        language::negotiate(parameters.text(Parameter::Lang), self.accept_language.as_deref())
+        language::of(self.uri.query().unwrap_or_default(), self.accept_language.as_deref())
     }
 
     /// The methods that the route answers (RFC 9110, section 10.2.1).

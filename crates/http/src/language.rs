@@ -4,6 +4,13 @@ use std::cmp::Ordering;
 
 use mobile_bind_domain::Language;
 
+use crate::parameters::{Parameter, Parameters};
+
+/// The language of a request with that query.
+pub(crate) fn of(query: &str, accept_language: Option<&str>) -> Language {
+    negotiate(Parameters::of_query(query).text(Parameter::Lang), accept_language)
+}
+
 /// The language of a request: its `lang` parameter, else the best of its `Accept-Language` (RFC 9110, section 12.5.4),
 /// else simplified Chinese.
 pub(crate) fn negotiate(lang: &str, accept_language: Option<&str>) -> Language {

@@ -4,6 +4,7 @@
 //! [`endpoint()`] is the whole service for a server to run; [`openapi_document`] describes it. No rule about binding stands
 //! here, and nothing that a request carries (numbers, codes, tokens, query strings) is logged.
 
+mod admission;
 mod answer;
 mod api;
 mod asked;
@@ -23,6 +24,7 @@ mod fault;
 mod language;
 mod metrics;
 mod observation;
+mod overload;
 mod pages;
 mod parameters;
 mod readiness;
@@ -36,17 +38,17 @@ mod user;
 
 use std::sync::Arc;
 
+pub use admission::{Admission, Capacity};
 pub use answer::CaptchaWidget;
 pub use callbacks::{CallAnswer, ProviderCall, ProviderCalls};
 pub use client_address::{ForwardedHeader, Forwarding, UnlistedProxy};
-pub use connections::{Connection, ConnectionLimits, LimitedAcceptor};
+pub use connections::{Connection, ConnectionLimits, Door, LimitedAcceptor};
 pub use console::{Console, ConsoleParts, Operators, Recorder};
 pub use development::{Behaviour, Development, DevelopmentMessage};
 pub use document::openapi_document;
 pub use endpoint::endpoint;
 pub use metrics::{Outcome, Scrape, describe_metrics, metrics_endpoint};
 pub use observation::method_name;
-pub use shedding::Capacity;
 pub use time_text::rfc3339;
 
 /// How the shop wants accounts shown.
@@ -76,8 +78,8 @@ pub struct Parts {
     pub cors_origins: Vec<String>,
     /// A JWK set (RFC 7517) to publish at `/.well-known/jwks.json`.
     pub key_set: Option<serde_json::Value>,
-    /// How many requests may be worked on at once.
-    pub capacity: Capacity,
+    /// Who is let in.
+    pub admission: Arc<Admission>,
     /// What `/metrics` shows; without it the route does not exist.
     pub metrics: Option<Arc<dyn Scrape>>,
     /// Whether the page to bind on is served, at `/`.

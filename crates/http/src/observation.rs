@@ -10,13 +10,13 @@ use tracing::{Instrument, error_span, info};
 
 use crate::metrics::{self, Answered, Outcome};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Names requests, and logs them.
 pub(crate) struct Observation<E> {
     pub(crate) inner: E,
     pub(crate) service: Arc<Service>,
-    pub(crate) answered: Answered,
+    pub(crate) answered: Arc<Answered>,
 }
 
 impl<E: Endpoint<Output = Response>> Endpoint for Observation<E> {
@@ -26,14 +26,18 @@ impl<E: Endpoint<Output = Response>> Endpoint for Observation<E> {
         let clock = &self.service.clock;
         let started = clock.now();
         let received = metrics::started();
-        let id = request_id(request.headers(), self.service.randomness.as_ref());
+        let given = request.headers().get(REQUEST_ID).map(HeaderValue::as_bytes);
+        let id = request_id(given, self.service.randomness.as_ref());
         let method = method_name(request.method());
         // At the level of errors, so that whatever is logged within says which request it is about.
         let span = error_span!("request", id = id.as_str());
         let mut request = request;
         request.set_data(RequestId::new(&id));
         let mut response = self.inner.get_response(request).instrument(span.clone()).await;
-        add_headers(response.headers_mut(), &id);
+        add_headers(response.headers_mut());
+        if let Ok(id) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
         let outcome = Outcome::of(&response);
         let Outcome { route, status, code } = outcome;
         let duration_ms = u64::try_from(clock.now().since(started).as_millis()).unwrap_or(u64::MAX);
@@ -48,18 +52,16 @@ pub(crate) fn id_of(request: &Request) -> RequestId {
     request.data::<RequestId>().cloned().unwrap_or_default()
 }
 
-fn add_headers(headers: &mut HeaderMap, id: &str) {
+/// The headers that all answers have, beside the request's id.
+pub(crate) fn add_headers(headers: &mut HeaderMap) {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if let Ok(id) = HeaderValue::from_str(id) {
-        headers.insert(REQUEST_ID, id);
-    }
 }
 
 /// The caller's id where it can be repeated without harm, else one of our own: 16 hexadecimal digits.
-fn request_id(headers: &HeaderMap, randomness: &dyn Randomness) -> String {
-    let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
+pub(crate) fn request_id(given: Option<&[u8]>, randomness: &dyn Randomness) -> String {
+    let given = given.and_then(|id| str::from_utf8(id).ok());
     if let Some(id) = given.filter(|id| is_plain(id)) {
         return id.to_owned();
     }

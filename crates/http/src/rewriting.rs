@@ -64,7 +64,8 @@ impl<E: Endpoint<Output = Response>> Endpoint for Rewriting<E> {
 }
 
 fn rewrite(request: &mut Request) -> RouteName {
-    let Some(operation) = operation(request.uri()) else {
+    let uri = request.uri();
+    let Some(operation) = operation(uri.path(), uri.query().unwrap_or_default()) else {
         let route = OTHERS.into_iter().find(|&route| route == request.uri().path());
         if request.uri().path_and_query().is_none() {
             // The forms of CONNECT and of `OPTIONS *`, which no route can have.
@@ -91,12 +92,12 @@ fn rewrite(request: &mut Request) -> RouteName {
 
 /// The operation that a URL names, as `/user/action` or `/api.php?s=user/action`; the case does not matter, nor does a
 /// trailing `.html`.
-fn operation(uri: &Uri) -> Option<&'static str> {
-    let path = percent_decode_str(uri.path()).decode_utf8().ok()?;
+pub(crate) fn operation(path: &str, query: &str) -> Option<&'static str> {
+    let path = percent_decode_str(path).decode_utf8().ok()?;
     if !path.eq_ignore_ascii_case("/api.php") {
         return named(&path);
     }
-    let query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    let query = form_urlencoded::parse(query.as_bytes());
     let (_, operation) = query.filter(|(name, _)| name == "s").last()?;
     let rooted = if operation.starts_with('/') { operation } else { Cow::Owned(format!("/{operation}")) };
     named(&rooted)
@@ -118,7 +119,10 @@ mod tests {
     use super::{OPERATIONS, RouteName, operation, rewrite};
 
     fn find(uri: &str) -> Option<&'static str> {
-        operation(&uri.parse::<Uri>().unwrap())
+        {
+            let uri: Uri = uri.parse().unwrap();
+            operation(uri.path(), uri.query().unwrap_or_default())
+        }
     }
 
     #[test]

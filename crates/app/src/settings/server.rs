@@ -33,6 +33,7 @@ impl Settings {
             requests: self.server.max_in_flight,
             requests_in_overload: self.server.max_in_flight_overloaded,
             sends: self.sms.max_in_flight,
+            long_wait: Duration::from_millis(self.server.overload_wait_ms),
         })
     }
 

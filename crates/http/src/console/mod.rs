@@ -23,7 +23,7 @@ use tracing::error;
 use self::access::Access;
 use self::history::History;
 use self::overview::OverviewRoute;
-use crate::metrics::{Answered, Scrape};
+use crate::metrics::Scrape;
 use crate::observation::Observation;
 use crate::pages;
 use crate::rewriting::RouteName;
@@ -78,7 +78,7 @@ impl Console {
             .nest("/pages", pages::assets(&["console.js"]))
             .nest("/console/api", asked)
             .with(CatchPanic::new().with_handler(panicked));
-        Observation { inner: Named(routes), service, answered: Answered::default() }.boxed()
+        Observation { inner: Named(routes), service, answered: Arc::default() }.boxed()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mobile_bind_http::{Capacity, Parts, endpoint};
+use mobile_bind_http::{Admission, Capacity, Parts, endpoint};
 use poem::http::StatusCode;
 use poem::test::TestClient;
 
@@ -11,7 +11,7 @@ use crate::shop::{Client, HANGING_MOBILE, MOBILE, PANICKING_MOBILE, Shop, TOKEN,
 const SEND: &str = "/user/appmobilebindverifysend";
 
 fn client(shop: &Arc<Shop>, capacity: Capacity) -> Client {
-    TestClient::new(endpoint(Parts { capacity, ..shop.parts() }))
+    TestClient::new(endpoint(Parts { admission: Admission::new(capacity), ..shop.parts() }))
 }
 
 #[tokio::test]

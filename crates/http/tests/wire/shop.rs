@@ -18,7 +18,7 @@ use mobile_bind_domain::{
     SessionId, SessionSeed, SpentMark, Subject, Tally, Timestamp, Token, VerificationCode, Versioned,
 };
 use mobile_bind_http::{
-    Behaviour, Capacity, Development, DevelopmentMessage, Forwarding, Parts, Presentation, endpoint,
+    Admission, Behaviour, Capacity, Development, DevelopmentMessage, Forwarding, Parts, Presentation, endpoint,
 };
 use mobile_bind_sealing::AeadSealer;
 use poem::endpoint::BoxEndpoint;
@@ -99,7 +99,7 @@ impl Shop {
             forwarding: Forwarding::default(),
             cors_origins: Vec::new(),
             key_set: Some(serde_json::json!({ "keys": [] })),
-            capacity: Capacity::default(),
+            admission: Admission::new(Capacity::default()),
             metrics: None,
             bind_page: false,
             callbacks: None,

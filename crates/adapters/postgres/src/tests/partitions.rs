@@ -1,6 +1,8 @@
 //! The schema for tables in parts, `docs/partitioned.sql`, on a real server: what is unique stays so, each look-up goes to one
 //! part, and the parts are alike in size.
 
+use std::collections::BTreeMap;
+
 use deadpool_postgres::Client;
 use tokio_postgres::error::SqlState;
 
@@ -16,7 +18,7 @@ INSERT INTO numbers SELECT (13000000000 + n)::text, n FROM generate_series($FIRS
 INSERT INTO member_codes SELECT '8888' || lpad(n::text, 10, '0'), n FROM generate_series($FIRST, $LAST) AS n;
 INSERT INTO openids SELECT 1, 'wx', 'o' || md5(n::text), n FROM generate_series($FIRST, $LAST) AS n;
 INSERT INTO accounts SELECT n, n, '8888' || lpad(n::text, 10, '0'), 0, (13000000000 + n)::text, '', '', 0, '', '', '', NULL,
-    NULL, 0, NULL, NULL, NULL FROM generate_series($FIRST, $LAST) AS n;
+    NULL, 0, NULL, NULL, NULL, NULL, NULL FROM generate_series($FIRST, $LAST) AS n;
 INSERT INTO identities SELECT n, 1, 'wx', 'o' || md5(n::text), NULL FROM generate_series($FIRST, $LAST) AS n;
 INSERT INTO sessions SELECT decode(md5(n::text), 'hex'), n, 17, '', 'key', 0, 0 FROM generate_series($FIRST, $LAST) AS n;
 INSERT INTO log_ins SELECT n, 17, decode(md5(n::text), 'hex') FROM generate_series($FIRST, $LAST) AS n;
@@ -82,4 +84,45 @@ async fn what_is_unique_stays_so_in_parts_and_each_look_up_goes_to_one() {
         assert!(counts.iter().all(|count| (fair * 3 / 4..=fair * 5 / 4).contains(count)), "{table}: {counts:?}");
     }
     drop_schema(&client).await;
+}
+
+/// The columns of the tables that a schema has, but for parts of tables.
+async fn columns(client: &Client) -> BTreeMap<String, Vec<(String, String, String)>> {
+    let rows = client
+        .query(
+            "SELECT c.table_name::text, c.column_name::text, c.data_type::text, c.is_nullable::text
+             FROM information_schema.columns c JOIN pg_class t ON t.oid = c.table_name::regclass AND NOT t.relispartition
+             WHERE c.table_schema = current_schema() ORDER BY c.table_name, c.ordinal_position",
+            &[],
+        )
+        .await
+        .unwrap();
+    let mut tables: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for row in rows {
+        tables.entry(row.get(0)).or_default().push((row.get(1), row.get(2), row.get(3)));
+    }
+    tables
+}
+
+#[tokio::test]
+async fn tables_in_parts_have_the_columns_of_the_migrations() {
+    let (_, whole) = empty_schema("unparted").await;
+    crate::schema::migrate(&whole).await.unwrap();
+    let mut expected = columns(&whole).await;
+    drop_schema(&whole).await;
+    let (_, parted) = empty_schema("parted").await;
+    parted.batch_execute(SCHEMA).await.unwrap();
+    let mut found = columns(&parted).await;
+    drop_schema(&parted).await;
+
+    // What is unique is held in tables of its own, which tell by themselves that it is.
+    for claims in ["numbers", "member_codes", "openids", "unionids", "log_ins"] {
+        assert!(found.remove(claims).is_some(), "{claims}");
+    }
+    expected.get_mut("identities").unwrap().retain(|(name, ..)| name != "held");
+    // A few rows each, which no part of a server needs.
+    for small in ["counters", "leases", "server_keys", "schema_versions"] {
+        expected.remove(small);
+    }
+    assert_eq!(found, expected);
 }
