@@ -59,7 +59,11 @@ fn in_seconds(at: Timestamp) -> Timestamp {
 
 /// The settings for a copy: more is done at once than for a request.
 pub(crate) fn patient(settings: &mut Settings) {
-    settings.shopxo.timeout_ms = settings.shopxo.timeout_ms.max(PATIENCE_MS);
+    let postgres = &mut settings.postgres;
+    let (timeout, lock_timeout) = (&mut postgres.timeout_ms, &mut postgres.lock_timeout_ms);
+    for patience in [timeout, lock_timeout, &mut settings.shopxo.timeout_ms] {
+        *patience = (*patience).max(PATIENCE_MS);
+    }
 }
 
 /// Refuses a shop that has given to several accounts what one alone may have elsewhere: none of them is dropped, nor chosen.
