@@ -58,6 +58,8 @@ async fn a_hanging_provider_keeps_no_bind_waiting() {
         assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
         assert!(answer.contains("\r\nretry-after: 1\r\n") && answer.contains("\r\nx-request-id: "), "{answer}");
         assert!(answer.ends_with("\"code\":-100,\"data\":[]}"), "{answer}");
+        // It never reached the server's own HTTP, which would have dated it.
+        assert!(!answer.contains("\r\ndate: "), "{answer}");
     }
     let healthy = exchange(&mut plain, b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     assert!(healthy.starts_with("HTTP/1.1 200 OK\r\n"), "{healthy}");

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use metrics::{Gauge, counter, gauge};
 use poem::http::uri::Scheme;
 use poem::listener::Acceptor;
@@ -25,6 +26,9 @@ pub use self::door::Door;
 
 /// How long to wait after the system refused a connection: it is short of something, and asking at once brings nothing.
 const REFUSED_PAUSE: Duration = Duration::from_millis(20);
+
+/// As much of a request as an operation's has, in bytes.
+const LOOKED_AT: usize = 2048;
 
 /// What connections may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +109,8 @@ pub struct Connection<Io> {
     alarm: Pin<Box<Sleep>>,
     /// Gone once it is no longer certain where a request begins.
     door: Option<Arc<Door>>,
+    /// What was read to be looked at, and is still to be handed on.
+    ahead: Bytes,
     /// What the door answered, and how much of that was written.
     refusal: Vec<u8>,
     refused: usize,
@@ -118,8 +124,8 @@ impl<Io> Connection<Io> {
         let open = gauge!(CONNECTIONS);
         open.increment(1.0);
         let deadline = alarm.deadline();
-        let (refusal, refused) = (Vec::new(), 0);
-        Self { inner, limits, phase: Phase::Idle, deadline, alarm, door, refusal, refused, open, _place: place }
+        let (phase, ahead, refusal, refused) = (Phase::Idle, Bytes::new(), Vec::new(), 0);
+        Self { inner, limits, phase, deadline, alarm, door, ahead, refusal, refused, open, _place: place }
     }
 
     fn enter(&mut self, phase: Phase) {
@@ -177,12 +183,41 @@ impl<Io> Connection<Io> {
     }
 }
 
+impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
+    /// Reads more than was asked for, so that a whole request can be looked at: whoever tells versions of HTTP apart asks
+    /// for no more than the first few bytes. Nothing is there then only where the client has closed its side.
+    fn look_ahead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.refuse(context))?;
+            let mut room = [0; LOOKED_AT];
+            let mut read = ReadBuf::new(&mut room);
+            ready!(Pin::new(&mut self.inner).poll_read(context, &mut read))?;
+            if read.filled().is_empty() || self.lets_in(read.filled()) {
+                self.ahead = Bytes::copy_from_slice(read.filled());
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
 impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<Io> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = into.filled().len();
         loop {
             self.check(context)?;
+            if !self.ahead.is_empty() {
+                let length = self.ahead.len().min(into.remaining());
+                into.put_slice(&self.ahead.split_to(length));
+                return Poll::Ready(Ok(()));
+            }
             ready!(self.refuse(context))?;
+            if self.door.is_some() && into.remaining() < LOOKED_AT {
+                ready!(self.look_ahead(context))?;
+                if self.ahead.is_empty() {
+                    return Poll::Ready(Ok(()));
+                }
+                continue;
+            }
             ready!(Pin::new(&mut self.inner).poll_read(context, into))?;
             let read = into.filled().get(before..).unwrap_or_default();
             if read.is_empty() || self.lets_in(read) {

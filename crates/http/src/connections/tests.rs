@@ -66,6 +66,29 @@ async fn what_there_is_no_room_for_is_turned_away_at_the_door() {
     assert!(read_first(&mut server, &mut client).await.is_ok(), "all else is for the service");
 }
 
+/// As whoever tells versions of HTTP apart reads.
+#[tokio::test]
+async fn who_reads_a_little_first_gets_the_whole_of_what_is_let_in() {
+    let (mut server, mut client) = connection_by(door(1).await, 1024);
+    client.write_all(REQUEST).await.unwrap();
+    let mut read = vec![0; REQUEST.len()];
+    for part in read.chunks_mut(24) {
+        server.read_exact(part).await.unwrap();
+    }
+    assert_eq!(read, REQUEST);
+    drop(client);
+    assert_eq!(server.read(&mut [0; 24]).await.unwrap(), 0);
+
+    let (mut server, mut client) = connection_by(door(0).await, 1024);
+    client.write_all(REQUEST).await.unwrap();
+    let (mut few, mut refused) = ([0; 24], vec![0; REFUSED.len()]);
+    tokio::select! {
+        _ = server.read(&mut few) => panic!("nothing is for the service"),
+        read = client.read_exact(&mut refused) => assert_eq!(read.unwrap(), REFUSED.len()),
+    }
+    assert_eq!(String::from_utf8(refused).unwrap(), REFUSED);
+}
+
 #[tokio::test]
 async fn what_there_is_room_for_is_let_in() {
     let (mut server, mut client) = connection_by(door(1).await, 1024);
