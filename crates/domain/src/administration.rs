@@ -40,10 +40,10 @@ pub enum AccountOrder {
     Unbind,
     /// It may no longer log in; its sessions end.
     Disable,
-    /// A disabled account may log in again.
+    /// A disabled account may log in again. It is normal then, whatever it was before it was disabled.
     Enable,
     /// It is deleted: number, openids and member code are free at once, what is known of the person is erased, its sessions
-    /// end.
+    /// end. One that its owner has closed, too: what is known of him is erased when he asks for it.
     Delete,
     /// Its sessions end: the one on a client type, or all.
     Revoke(Option<ClientType>),
@@ -79,6 +79,7 @@ impl AccountDetails {
         let account = &self.account.value;
         let is_disabled = account.status == AccountStatus::Disabled;
         match order {
+            AccountOrder::Delete if account.deleted_at.is_none() => Ok(()),
             _ if !account.is_live() => Err(OrderRefusal::Gone),
             AccountOrder::Unbind if account.mobile.is_none() => Err(OrderRefusal::NoNumber),
             AccountOrder::Disable if is_disabled => Err(OrderRefusal::Disabled),
@@ -138,7 +139,8 @@ pub fn decide(
     let known = &details.account;
     let mut account = known.value.clone();
     details.check(order)?;
-    let number = account.held_mobile().map(|mobile| AuditedNumber::of(mobile, keys));
+    // A closed account holds its number no more, and is found by it in the audit all the same.
+    let number = account.mobile.as_ref().map(|mobile| AuditedNumber::of(mobile, keys));
     let (action, ended) = match order {
         AccountOrder::Unbind => {
             account.lose_mobile();
@@ -230,6 +232,17 @@ mod tests {
         assert_eq!(account, erased);
         assert!(change.writes.iter().any(|write| matches!(write, Write::EndSessions { except: None, .. })));
         assert_eq!(action(&change), Some(AuditAction::Delete));
+    }
+
+    #[test]
+    fn an_account_that_its_owner_closed_can_be_erased_and_nothing_else() {
+        let closed = details(|account| account.closed_at = Some(Timestamp::from_seconds(2)));
+        let (change, account) = decided(&closed, AccountOrder::Delete).unwrap();
+        assert_eq!((account.mobile, account.closed_at), (None, Some(Timestamp::from_seconds(2))));
+        assert_eq!((account.deleted_at, action(&change)), (Some(NOW), Some(AuditAction::Delete)));
+        for order in [AccountOrder::Unbind, AccountOrder::Disable, AccountOrder::Enable, AccountOrder::Revoke(None)] {
+            assert_eq!(decided(&closed, order).unwrap_err(), OrderRefusal::Gone);
+        }
     }
 
     #[test]

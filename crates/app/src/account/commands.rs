@@ -38,12 +38,13 @@ pub(crate) enum AccountCommand {
         #[command(flatten)]
         whose: Whose,
     },
-    /// Lets a disabled account log in again.
+    /// Lets a disabled account log in again; it is a normal one then, also where it had been muted.
     Enable {
         #[command(flatten)]
         whose: Whose,
     },
     /// Deletes an account for good: erases what is known of its owner, frees number and openids at once, ends its sessions.
+    /// One that its owner has closed is named by its id.
     Delete {
         #[command(flatten)]
         whose: Whose,

@@ -119,7 +119,7 @@ proptest! {
                 return Ok(());
             }
         };
-        prop_assert!(before.is_live());
+        prop_assert!(before.is_live() || order == AccountOrder::Delete && before.deleted_at.is_none());
         let written = Write::Account { expected: Revision(5), account: Box::new(after.clone()) };
         prop_assert_eq!(&change.writes[0], &written);
         prop_assert_eq!(ended(&change.writes, &details), meant(&details, order));
