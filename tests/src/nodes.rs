@@ -98,7 +98,7 @@ impl Nodes {
                 codes: ambience.clone(),
                 tokens: ambience.clone(),
                 keys: keys.clone(),
-                policy: policy.clone(),
+                policy: policy.clone().into(),
                 guards: Guards::default(),
             })
         };

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -33,6 +34,7 @@ use crate::metrics::Measured;
 use crate::outbox::{self, BackgroundRelay, Callbacks, Measures, Receipts};
 use crate::providers;
 use crate::settings::{Environment, Settings, SmsSenderName, TokenFormat, refuse_unsafe};
+use crate::shop_settings::LiveShopSettings;
 use crate::stores::{OpenStore, cache_bytes, store_folder};
 use crate::telemetry::TracedRequests;
 
@@ -65,6 +67,8 @@ const RECEIPTS_WAITING: usize = 4_096;
 pub struct Ports {
     /// The time.
     pub clock: Option<Arc<dyn Clock>>,
+    /// What makes tokens and reads them.
+    pub tokens: Option<Arc<dyn TokenIssuer>>,
     /// The codes.
     pub codes: Option<Arc<dyn CodeSource>>,
     /// Where the fake provider prints messages.
@@ -91,6 +95,8 @@ pub struct App {
     console_server: Option<Listening>,
     /// Where operators' orders come in, if they can.
     control: Option<Control>,
+    /// The shop's own settings, where the store is in its database, and what they set outside of the rules.
+    shop_settings: Option<(Arc<LiveShopSettings>, Arc<AtomicBool>)>,
     /// What goes on beside the requests.
     chores: Vec<JoinHandle<()>>,
     relay: Arc<BackgroundRelay>,
@@ -103,8 +109,11 @@ impl App {
     /// Where a setting is refused or cannot be used, the store cannot be opened, or the address is taken.
     pub async fn start(settings: &Settings, ports: Ports) -> Result<Self> {
         refuse_unsafe(settings)?;
+        let (shop_settings, merged) = LiveShopSettings::start(settings).await?.unzip();
+        let settings = merged.as_ref().map_or(settings, |merged| &merged.settings);
         let policy = settings.policy()?;
         let presentation = presentation(settings)?;
+        let mandatory_bind = Arc::clone(&presentation.mandatory_bind);
         let (capacity, connections) = (settings.capacity()?, settings.connection_limits()?);
         let (metrics_listen, tracing) = (settings.metrics_listen()?, settings.tracing()?);
         let console = settings.console()?;
@@ -120,6 +129,7 @@ impl App {
         let clock = ports.clock.unwrap_or(machine_clock);
         let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
         let (tokens, key_set) = token_issuer(settings, &opened, randomness.as_ref()).await?;
+        let tokens = ports.tokens.unwrap_or(tokens);
         let sms = Arc::new(FakeSms::new(Arc::clone(&clock), ports.printer.filter(|_| settings.sms.print)));
         // Bounded: a provider that floods loses receipts, and nothing else waits for it.
         let (heard, to_hear) = mpsc::channel::<DeliveryReceipt>(RECEIPTS_WAITING);
@@ -177,7 +187,7 @@ impl App {
             keys: code_keys,
             randomness: Arc::clone(&randomness),
             tokens,
-            policy,
+            policy: policy.into(),
             guards: guards::guards(settings)?,
         });
 
@@ -213,6 +223,11 @@ impl App {
             None => None,
         };
         let mut chores = vec![tokio::spawn(purge(Arc::clone(&service)))];
+        let shop_settings = shop_settings.map(Arc::new);
+        if let Some(live) = &shop_settings {
+            let follow = Arc::clone(live).follow(Arc::clone(&service), Arc::clone(&mandatory_bind));
+            chores.push(tokio::spawn(follow));
+        }
         let console_server = match console {
             Some((address, operators)) => {
                 let (service, scrape) = (Arc::clone(&service), Arc::clone(&measured) as Arc<_>);
@@ -247,9 +262,21 @@ impl App {
             metrics_server,
             console_server,
             control,
+            shop_settings: shop_settings.map(|live| (live, mandatory_bind)),
             chores,
             relay,
         })
+    }
+
+    /// Reads the shop's own settings again, which happens every minute by itself.
+    ///
+    /// # Errors
+    /// Where they cannot be read or used; then they stay as they were.
+    pub async fn refresh_shop_settings(&self) -> Result<()> {
+        match &self.shop_settings {
+            Some((live, mandatory_bind)) => live.refresh(&self.service, mandatory_bind).await,
+            None => Ok(()),
+        }
     }
 
     /// Takes no more connections, finishes what is in flight, and puts everything on disk.
@@ -333,7 +360,7 @@ fn presentation(settings: &Settings) -> Result<Presentation> {
         default_avatar: settings.shop.default_avatar.clone(),
         attachment_host: settings.shop.attachment_host.trim_end_matches('/').to_owned(),
         time_zone: time_zone.context("shop.time_zone is not known")?,
-        mandatory_bind: settings.shop.mandatory_bind,
+        mandatory_bind: Arc::new(settings.shop.mandatory_bind.into()),
         captcha: guards::widget(settings),
     })
 }

@@ -20,7 +20,7 @@ use crate::settings::{Environment, Overrides, Settings, SmsSenderName, load, ref
 use crate::shopxo_commands::{self, ShopxoCommand};
 use crate::sms_commands::{self, SmsCommand};
 use crate::stores::OpenStore;
-use crate::{App, Ports, Telemetry, logging, operators, store_commands, stores};
+use crate::{App, Ports, Telemetry, logging, operators, shop_settings, store_commands, stores};
 
 /// Binds mobile numbers to accounts: a drop-in for ShopXO's user/appmobilebind.
 #[derive(Debug, Parser)]
@@ -171,9 +171,9 @@ impl CommandLine {
             Command::Openapi => print(&mobile_bind_http::openapi_document()),
             Command::Config(ConfigCommand::Check) => check(&load(&overrides)?),
             Command::Config(ConfigCommand::Print) => {
-                let settings = load(&overrides)?;
+                let (settings, origins) = runtime()?.block_on(shop_settings::printed(load(&overrides)?));
                 let store = stores::without_password(&settings.store);
-                print(&toml::to_string(&Settings { store, ..settings })?)
+                print(&format!("{origins}{}", toml::to_string(&Settings { store, ..settings })?))
             }
             Command::Db(DbCommand::Migrate) => print(&runtime()?.block_on(stores::migrate(&load(&overrides)?))?),
             Command::Shopxo(command) => runtime()?.block_on(shopxo_commands::run(&load(&overrides)?, command)),

@@ -43,7 +43,7 @@ impl Desk {
             platforms: Arc::new(NoPlatforms),
             tokens: token_issuer(settings, &store, randomness.as_ref()).await?.0,
             keys,
-            policy: settings.policy()?,
+            policy: settings.policy()?.into(),
             audit: Default::default(),
             guards: Guards::default(),
             randomness,

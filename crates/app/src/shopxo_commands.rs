@@ -1,11 +1,14 @@
 //! What an operator does with a shop's own database before and after mobile-bind works on it.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result, bail, ensure};
 use clap::Subcommand;
 use mobile_bind_shopxo::{CacheOptions, Survey};
 
 use crate::cli::print;
 use crate::settings::Settings;
+use crate::shopxo_shadow::shadow;
 use crate::stores::shopxo_options;
 
 #[derive(Debug, Subcommand)]
@@ -14,6 +17,13 @@ pub(crate) enum ShopxoCommand {
     Check,
     /// Makes mobile-bind's own tables (mb_*) beside the shop's, or brings them up to date; the shop's stay as they are.
     Install,
+    /// Plays binds that the shop has answered, as nginx logged them (deploy/shopxo/shadow.conf), on a copy of its accounts (--store
+    /// sled:FOLDER), and says which of them would be refused here. The copy is changed, the shop is not.
+    Shadow {
+        /// The log.
+        #[arg(long, value_name = "FILE")]
+        log: PathBuf,
+    },
     /// Removes mobile-bind's own tables with all that is in them. No service may run on them.
     Uninstall {
         /// Yes, remove them.
@@ -27,9 +37,10 @@ pub(crate) enum ShopxoCommand {
 /// # Errors
 /// With what an operator needs to know.
 pub(crate) async fn run(settings: &Settings, command: ShopxoCommand) -> Result<()> {
-    let options = shopxo_options(settings)?;
     match command {
+        ShopxoCommand::Shadow { log } => print(&shadow(settings, &log).await?),
         ShopxoCommand::Check => {
+            let options = shopxo_options(settings)?;
             let looked = mobile_bind_shopxo::survey(&options).await;
             let mut found = looked.context("the shop's database cannot be looked at")?;
             look_at_cache(options.cache.as_ref(), &mut found).await;
@@ -39,7 +50,9 @@ pub(crate) async fn run(settings: &Settings, command: ShopxoCommand) -> Result<(
             Ok(())
         }
         ShopxoCommand::Install => {
-            let steps = mobile_bind_shopxo::install(&options).await.context("the tables could not be made")?;
+            let steps = mobile_bind_shopxo::install(&shopxo_options(settings)?)
+                .await
+                .context("the tables could not be made")?;
             print(&match steps {
                 0 => "mobile-bind's tables are up to date\n".to_owned(),
                 steps => format!("mobile-bind's tables were made or brought up to date, steps taken: {steps}\n"),
@@ -50,7 +63,9 @@ pub(crate) async fn run(settings: &Settings, command: ShopxoCommand) -> Result<(
              tokens stay, as the shop's own. Say --yes to do it"
         ),
         ShopxoCommand::Uninstall { yes: true } => {
-            let removed = mobile_bind_shopxo::uninstall(&options).await.context("the tables could not be removed")?;
+            let removed = mobile_bind_shopxo::uninstall(&shopxo_options(settings)?)
+                .await
+                .context("the tables could not be removed")?;
             print(&match removed.as_slice() {
                 [] => "there was nothing of mobile-bind's\n".to_owned(),
                 tables => format!("removed: {}\n", tables.join(", ")),

@@ -17,7 +17,8 @@ const SHOWN: usize = 4;
 /// # Errors
 /// Where the number is none, or the store is unavailable.
 pub(crate) async fn told(service: &Service, mobile: &str) -> Result<String> {
-    let mobile = service.policy.mobile_rule.parse(mobile).context("the number is not one that mobile_pattern takes")?;
+    let mobile =
+        service.policy.get().mobile_rule.parse(mobile).context("the number is not one that mobile_pattern takes")?;
     let messages = service.store.messages_to(&mobile, LATEST).await?;
     if messages.is_empty() {
         return Ok(format!("no message to {} is kept\n", mobile.masked()));

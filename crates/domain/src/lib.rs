@@ -15,6 +15,7 @@ pub mod change;
 pub mod client;
 pub mod code;
 pub mod conversion;
+pub mod current_policy;
 pub mod guard;
 pub mod idempotency;
 pub mod identity;
@@ -43,6 +44,7 @@ pub use change::{Change, Expectation, Revision, Versioned, Write};
 pub use client::{AddressBlock, Client, ClientType, Installation, Language, Platform, Requester};
 pub use code::{CodeAttempt, CodeLength, VerificationCode};
 pub use conversion::ConversionPolicy;
+pub use current_policy::CurrentPolicy;
 pub use guard::{BudgetUse, Guard, Guards, Verdict};
 pub use idempotency::{
     FinalRefusal, IdempotencyKey, IdempotencyName, IdempotencyRecord, IdempotentOutcome, Repeatable,

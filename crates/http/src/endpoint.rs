@@ -54,7 +54,7 @@ pub fn endpoint(parts: Parts) -> BoxEndpoint<'static, Response> {
         route = route.at("/metrics", get(MetricsRoute { service: Arc::clone(&service), scrape }));
     }
     if bind_page {
-        route = route.at("/", pages::bind(&service.policy, development.is_some()));
+        route = route.at("/", pages::bind(&service.policy.get(), development.is_some()));
     }
     let scripts = [Some("docs.js"), bind_page.then_some("bind.js"), development.as_ref().map(|_| "inbox.js")];
     route = route.nest("/pages", pages::assets(&scripts.into_iter().flatten().collect::<Vec<_>>()));

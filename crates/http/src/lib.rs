@@ -37,6 +37,7 @@ mod time_text;
 mod user;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 pub use admission::{Admission, Capacity};
 pub use answer::CaptchaWidget;
@@ -61,7 +62,7 @@ pub struct Presentation {
     /// The time zone of `add_time_text` and its like.
     pub time_zone: jiff::tz::TimeZone,
     /// What `is_mandatory_bind_mobile` answers.
-    pub mandatory_bind: bool,
+    pub mandatory_bind: Arc<AtomicBool>,
     /// The captcha that clients show where one is wanted.
     pub captcha: Option<CaptchaWidget>,
 }

@@ -1,5 +1,7 @@
 //! The user object: the interface document's 37 fields in its order, then what today's ShopXO adds.
 
+use std::sync::atomic::Ordering;
+
 use mobile_bind_domain::{Account, ClientType, Gender, Language, OpenId, Platform, Timestamp, UnionId};
 use poem_openapi::Object;
 use serde::Serialize;
@@ -170,7 +172,7 @@ impl User {
             mobile_security,
             email_security,
             user_name_view,
-            is_mandatory_bind_mobile: i32::from(presentation.mandatory_bind),
+            is_mandatory_bind_mobile: i32::from(presentation.mandatory_bind.load(Ordering::Relaxed)),
             number_code: account.member_code.as_ref().map(|code| code.as_str().to_owned()).unwrap_or_default(),
             county: county.to_owned(),
             toutiao_unionid: unionid(Platform::Toutiao),

@@ -17,7 +17,7 @@ pub(super) async fn seed(service: &Service, users: &[User], placeholders: &mut P
         let mut writes = vec![Write::Account { expected: Revision::ABSENT, account: Box::new(account.clone()) }];
         for identity in user.identities.iter().filter(|identity| !identity.token.is_empty()) {
             let session = session(service, &account, identity)?;
-            let expires_at = session.expires_at(&service.policy.session);
+            let expires_at = session.expires_at(&service.policy.get().session);
             let token = service.tokens.issue(&session, expires_at)?;
             placeholders.define_token(&identity.token, token.expose());
             writes.push(Write::OpenSession(session));
@@ -45,7 +45,7 @@ fn account(service: &Service, user: &User) -> Result<Account> {
         let client_type = ClientType::from_name(&identity.client_type).context("an unknown client type")?;
         if let Some(platform) = client_type.platform() {
             let known = PlatformIdentity {
-                app: service.policy.app(platform),
+                app: service.policy.get().app(platform),
                 openid: OpenId::new(&identity.openid),
                 unionid: UnionId::new(&identity.unionid),
             };

@@ -219,6 +219,6 @@ impl PausedServer {
 }
 
 async fn start(settings: &Settings, clock: &Arc<ManualClock>, codes: SeededCodes) -> Result<App> {
-    let ports = Ports { clock: Some(clock.clone()), codes: Some(Arc::new(codes)), printer: None };
+    let ports = Ports { clock: Some(clock.clone()), codes: Some(Arc::new(codes)), ..Ports::default() };
     App::start(settings, ports).await
 }

@@ -333,7 +333,7 @@ fn service_over(ambience: &Arc<Ambience>, store: Arc<dyn Store>) -> (Arc<Interle
         codes: ambience.clone(),
         tokens: ambience.clone(),
         keys,
-        policy,
+        policy: policy.into(),
         guards: Guards::default(),
     };
     (store, Arc::new(service))

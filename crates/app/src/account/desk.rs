@@ -60,7 +60,7 @@ impl AccountRequest {
             AccountOrder::Show { unmask } => return show(service, operator, &name, unmask).await,
             AccountOrder::Sessions => {
                 let found = service.find_account(&name).await?;
-                return Ok(sheet::sessions(&found, &service.policy.session, service.clock.now()).into());
+                return Ok(sheet::sessions(&found, &service.policy.get().session, service.clock.now()).into());
             }
             AccountOrder::Export => return export::export(service, operator, &name).await,
             AccountOrder::Unbind => administration::AccountOrder::Unbind,
@@ -92,7 +92,7 @@ impl Named {
 async fn show(service: &Service, operator: &str, name: &AccountName, unmask: bool) -> Result<Value> {
     let found = if unmask { service.unmask(operator, name).await? } else { service.find_account(name).await? };
     let id = found.account.value.id.get();
-    let text = sheet::account(&found, !unmask, &service.policy.session, service.clock.now());
+    let text = sheet::account(&found, !unmask, &service.policy.get().session, service.clock.now());
     serde_json::to_value(Shown { id, text }).map_err(|error| anyhow!(error))
 }
 

@@ -76,7 +76,7 @@ fn sessions(service: &Service, found: &AccountDetails) -> Vec<Value> {
             "client_type": session.client_type.name(),
             "issued_at": rfc3339(session.issued_at),
             "used_at": rfc3339(session.used_at),
-            "ends_at": rfc3339(session.ends_at(&service.policy.session)),
+            "ends_at": rfc3339(session.ends_at(&service.policy.get().session)),
         })
     };
     found.sessions.iter().map(told).collect()

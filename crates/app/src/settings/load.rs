@@ -39,9 +39,11 @@ fn load_from(overrides: &Overrides, environment: Environment) -> Result<Settings
     let defaults = Settings::default();
     let known = known_names(&defaults)?;
     let mut builder = Config::builder().add_source(Config::try_from(&defaults)?);
+    let mut given = Config::builder().add_source(environment.clone());
     if let Some(file) = file_of(overrides) {
         let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
         builder = builder.add_source(File::from_str(&text, FileFormat::Toml));
+        given = given.add_source(File::from_str(&text, FileFormat::Toml));
     }
     let path = |path: &PathBuf| path.to_string_lossy().into_owned();
     let settings = builder
@@ -57,7 +59,8 @@ fn load_from(overrides: &Overrides, environment: Environment) -> Result<Settings
     {
         bail!("unknown setting '{unknown}'{}", suggestion(&unknown, &known));
     }
-    settings.try_deserialize().context("the settings cannot be used")
+    let settings: Settings = settings.try_deserialize().context("the settings cannot be used")?;
+    Ok(Settings { given: names(&given.build()?.try_deserialize()?), ..settings })
 }
 
 fn file_of(overrides: &Overrides) -> Option<PathBuf> {
@@ -150,7 +153,9 @@ mod tests {
     #[test]
     fn the_example_holds_every_key_with_its_default() {
         let example = include_str!("../../../../mobile-bind.example.toml");
-        assert_eq!(with_file(example).unwrap(), Settings::default());
+        let settings = with_file(example).unwrap();
+        assert!(settings.given.contains("code.lifetime_s"));
+        assert_eq!(Settings { given: Default::default(), ..settings }, Settings::default());
         let written: toml::Table = example.parse().unwrap();
         let defaults = toml::Table::try_from(Settings::default()).unwrap();
         assert_eq!(names(&written), names(&defaults));

@@ -66,7 +66,7 @@ impl Settings {
 
 impl Settings {
     /// The plans of other countries take memory, and are only there where one is allowed.
-    fn mobile_rule(&self) -> Result<MobileRule> {
+    pub(crate) fn mobile_rule(&self) -> Result<MobileRule> {
         let rule = MobileRule::new(&self.mobile_pattern).context("mobile_pattern cannot be used")?;
         let home = &self.sms.country_code;
         let is_code = |code: &String| (1..=3).contains(&code.len()) && code.bytes().all(|digit| digit.is_ascii_digit());

@@ -1,6 +1,6 @@
 //! Every setting, its name and its default. `mobile-bind.example.toml` says what each means.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -154,6 +154,9 @@ choice! {
 #[serde(default)]
 #[expect(missing_docs, reason = "each key is described where operators look: in mobile-bind.example.toml")]
 pub struct Settings {
+    /// The keys that a file, the environment or the command line has set; the rest are defaults.
+    #[serde(skip)]
+    pub given: BTreeSet<String>,
     pub environment: Environment,
     pub listen: SocketAddr,
     pub data_dir: PathBuf,
@@ -477,6 +480,7 @@ section! {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            given: BTreeSet::new(),
             environment: Environment::default(),
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             data_dir: PathBuf::from("data"),

@@ -51,7 +51,7 @@ impl Service {
         name: &AccountName,
         order: AccountOrder,
     ) -> Result<Account, OrderError> {
-        for _ in 0..self.policy.attempts {
+        for _ in 0..self.policy.get().attempts {
             let details = self.find_account(name).await?;
             let (change, account) = administration::decide(&details, order, operator, &self.keys, self.clock.now())?;
             match self.store.commit(change).await {

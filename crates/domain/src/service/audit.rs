@@ -188,7 +188,7 @@ impl Service {
     }
 
     async fn drop_old(&self, node: AuditNode, now: Timestamp) -> Result<(), StoreError> {
-        let kept_since = now.before(self.policy.audit_retention);
+        let kept_since = now.before(self.policy.get().audit_retention);
         let old = self.store.audit().checkpoints(node, 0, AT_A_TIME + 1).await?;
         // One that is old stays in front, which shows that nothing younger was dropped.
         let followed = old.iter().zip(old.iter().skip(1)).take_while(|(_, next)| next.at < kept_since);
@@ -206,7 +206,7 @@ impl Service {
     /// # Errors
     /// Where the store is unavailable.
     pub async fn verify_audit(&self) -> Result<Vec<(AuditNode, Findings)>, StoreError> {
-        let kept_since = self.clock.now().before(self.policy.audit_retention);
+        let kept_since = self.clock.now().before(self.policy.get().audit_retention);
         let mut all = Vec::new();
         for node in self.store.audit().audit_nodes().await? {
             let mut verifier = Verifier::new(&self.keys, node, kept_since);

@@ -17,7 +17,7 @@ impl Service {
     pub async fn bind(&self, requester: Requester, parameters: &BindParameters<'_>) -> Result<LoggedIn, Refusal> {
         let session = self.read_token(parameters.token);
         let ticket = Ticket::read(parameters.auth_ticket, &self.keys, self.clock.now());
-        let command = Bind::parse(requester, parameters, session, ticket, &self.policy, &self.keys)?;
+        let command = Bind::parse(requester, parameters, session, ticket, &self.policy.get(), &self.keys)?;
         let outcome = self.bind_once(&command).await;
         if let Err(refusal) = &outcome {
             self.guards.refused(refusal);
@@ -27,9 +27,9 @@ impl Service {
 
     async fn bind_once(&self, command: &Bind) -> Result<LoggedIn, Refusal> {
         let decide = |snapshot: &BindSnapshot, fresh: &Fresh, now| {
-            bind::decide(snapshot, command, fresh, &self.keys, &self.policy, now)
+            bind::decide(snapshot, command, fresh, &self.keys, &self.policy.get(), now)
         };
-        self.carry_out(command, &command.query(&self.policy), decide).await
+        self.carry_out(command, &command.query(&self.policy.get()), decide).await
     }
 
     /// Loads, decides and commits, and starts again while the snapshot does not hold.
@@ -39,10 +39,10 @@ impl Service {
         query: &BindQuery,
         decide: impl Fn(&BindSnapshot, &Fresh, Timestamp) -> Decision + Sync,
     ) -> Result<LoggedIn, Refusal> {
-        for _ in 0..self.policy.attempts {
+        for _ in 0..self.policy.get().attempts {
             let snapshot = self.store.load_bind(query).await.map_err(|error| not_stored(Operation::Bind, &error))?;
             let now = self.clock.now();
-            let notice = self.policy.numbers.tell_old_number.then(|| self.message_id(now));
+            let notice = self.policy.get().numbers.tell_old_number.then(|| self.message_id(now));
             let fresh = Fresh { account: None, session: self.open_session(Operation::Bind)?, notice };
             let decide =
                 |fresh: &Fresh| trace_span!(target: SPANS, "decide").in_scope(|| decide(&snapshot, fresh, now));
@@ -85,7 +85,7 @@ impl Service {
     }
 
     pub(super) fn logged_in(&self, bound: Bound) -> Result<LoggedIn, Refusal> {
-        let expires_at = bound.session.expires_at(&self.policy.session);
+        let expires_at = bound.session.expires_at(&self.policy.get().session);
         let token = self.tokens.issue(&bound.session, expires_at);
         let token = token.map_err(|error| not_stored(Operation::Bind, &error))?;
         Ok(LoggedIn { account: bound.account, token })

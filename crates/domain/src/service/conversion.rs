@@ -19,7 +19,7 @@ impl Service {
         requester: &Requester,
         note: impl FnOnce(&mut Conversions, Vec<Source>),
     ) {
-        let sources = self.policy.sources(mobile, requester.address);
+        let sources = self.policy.get().sources(mobile, requester.address);
         if !sources.is_empty() {
             note(&mut self.conversions(), sources);
         }
@@ -30,7 +30,7 @@ impl Service {
     /// # Errors
     /// Where the store is unavailable: what it did not take is kept for the next time.
     pub async fn store_conversions(&self) -> Result<(), StoreError> {
-        let changes = self.conversions().take(self.clock.now(), &self.policy.limits.conversion);
+        let changes = self.conversions().take(self.clock.now(), &self.policy.get().limits.conversion);
         let mut outcome = Ok(());
         for change in changes {
             if let Err(error) = self.store.commit(change.clone()).await {

@@ -49,15 +49,15 @@ impl Service {
         let user = self.platforms.log_in(platform, auth_code).instrument(span.clone()).await;
         let user = answered(&span, user)?;
         let PlatformUser { openid, unionid, .. } = user.clone();
-        let identity = Identity { platform, app: self.policy.app(platform), openid: openid.clone() };
+        let identity = Identity { platform, app: self.policy.get().app(platform), openid: openid.clone() };
         let command = LogIn::new(requester, identity.clone(), user, auth_code);
         let query = command.query();
-        for _ in 0..self.policy.attempts {
+        for _ in 0..self.policy.get().attempts {
             let snapshot =
                 self.store.load_log_in(&query).await.map_err(|error| not_stored(Operation::LogIn, &error))?;
             let fresh = self.open_session(Operation::LogIn)?;
             let now = self.clock.now();
-            let decide = || log_in::decide(&snapshot, &command, &fresh, &self.policy, now);
+            let decide = || log_in::decide(&snapshot, &command, &fresh, &self.policy.get(), now);
             let decision = trace_span!(target: SPANS, "decide").in_scope(decide);
             let answer = match decision.answer {
                 Ok(LogInOutcome::Entered(bound)) => Ok(Some(self.logged_in(*bound)?)),
@@ -66,7 +66,7 @@ impl Service {
             };
             match self.commit(decision.change).await {
                 Ok(()) => {
-                    let expires_at = now.after(self.policy.ticket_lifetime);
+                    let expires_at = now.after(self.policy.get().ticket_lifetime);
                     let randomness = self.randomness.as_ref();
                     let ticket = Ticket::issue(identity, unionid.clone(), expires_at, &self.keys, randomness);
                     return answer.map(|account| PlatformLogIn { account, openid, unionid, ticket });
@@ -98,17 +98,17 @@ impl Service {
         }
         let now = self.clock.now();
         let ticket = Ticket::read(parameters.auth_ticket, &self.keys, now);
-        let claim = bind::claim(platform, parameters, ticket, &self.policy)?;
+        let claim = bind::claim(platform, parameters, ticket, &self.policy.get())?;
         let identity = claim.identity.clone().ok_or(Refusal::OpenIdMissing)?;
         let evidence = claim.evidence(requester.installation.as_ref());
         let query = LogInQuery { identity: identity.clone(), unionid: None, evidence };
         let known = self.store.load_log_in(&query).await.map_err(|error| not_stored(Operation::Bind, &error))?.evidence;
         // Nobody asks a platform about an openid that is not his.
-        claim.prove_strictly(&known, now, &self.policy)?;
+        claim.prove_strictly(&known, now, &self.policy.get())?;
         let session_key = known
             .proof
             .as_ref()
-            .filter(|proof| proof.is_live(now) && now.since(proof.proved_at) < self.policy.session_key_lifetime);
+            .filter(|proof| proof.is_live(now) && now.since(proof.proved_at) < self.policy.get().session_key_lifetime);
         let session_key = session_key.and_then(|proof| proof.session_key.as_ref());
         let span = asking(platform);
         let shown = match session_key {
@@ -118,7 +118,7 @@ impl Service {
         };
         let number = self.platforms.vouch(&identity, shown).instrument(span.clone()).await;
         let number: VouchedNumber = answered(&span, number)?;
-        let vouched = Vouched::accept(number, &identity, now, &self.policy)?;
+        let vouched = Vouched::accept(number, &identity, now, &self.policy.get())?;
         let verify = if by_code { vouch.code } else { vouch.encrypted_data };
         let mobile = vouched.mobile().as_str().to_owned();
         let parameters = BindParameters { mobile: &mobile, verify, ..*parameters };
@@ -133,11 +133,11 @@ impl Service {
     ) -> Result<LoggedIn, Refusal> {
         let session = self.read_token(parameters.token);
         let ticket = Ticket::read(parameters.auth_ticket, &self.keys, self.clock.now());
-        let command = Bind::parse(requester, parameters, session, ticket, &self.policy, &self.keys)?;
-        let mut query = command.query(&self.policy);
+        let command = Bind::parse(requester, parameters, session, ticket, &self.policy.get(), &self.keys)?;
+        let mut query = command.query(&self.policy.get());
         query.evidence.marks.push(vouched.mark());
         let decide = |snapshot: &BindSnapshot, fresh: &Fresh, now| {
-            bind::decide_vouched(snapshot, &command, vouched, fresh, &self.keys, &self.policy, now)
+            bind::decide_vouched(snapshot, &command, vouched, fresh, &self.keys, &self.policy.get(), now)
         };
         self.carry_out(&command, &query, decide).await
     }

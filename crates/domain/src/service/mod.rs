@@ -19,7 +19,7 @@ pub use self::audit::AuditDesk;
 pub use self::mini_program::{PlatformLogIn, VouchParameters};
 pub use self::outbox::{Heard, Outbox};
 use crate::ports::{Clock, CodeSealer, CodeSource, Platforms, Randomness, Relay, Store, StoreError, TokenIssuer};
-use crate::{Account, CodeKeys, Guards, Operation, Policy, Refusal, SessionId, Token};
+use crate::{Account, CodeKeys, CurrentPolicy, Guards, Operation, Refusal, SessionId, Token};
 
 /// The target of the spans that are made for operators alone, at the level of traces: they cost next to nothing where nobody
 /// asks for them. No number, token, openid, code or uuid may stand in their fields.
@@ -46,7 +46,7 @@ pub struct Service {
     /// MACs codes.
     pub keys: CodeKeys,
     /// The operator's settings.
-    pub policy: Policy,
+    pub policy: CurrentPolicy,
     /// What the audit keeps in memory.
     pub audit: AuditDesk,
     /// What the guards need besides the store.
@@ -74,7 +74,8 @@ impl Service {
     pub async fn purge(&self, limit: usize) -> Result<usize, StoreError> {
         let now = self.clock.now();
         // Ended ones tell for a while yet when their account was used.
-        let kept = self.policy.session.inactivity.max(self.policy.numbers.recycled_after.unwrap_or_default());
+        let kept =
+            self.policy.get().session.inactivity.max(self.policy.get().numbers.recycled_after.unwrap_or_default());
         self.store.purge(now, now.before(kept), limit).await
     }
 }

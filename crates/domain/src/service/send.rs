@@ -24,7 +24,7 @@ impl Service {
     /// Where the number is malformed or still rests, a quota is used up, or no message went out.
     pub async fn send_code(&self, requester: Requester, parameters: &SendParameters<'_>) -> Result<(), Refusal> {
         let session = self.read_token(parameters.token);
-        let command = Send::parse(requester, parameters, session, &self.policy, &self.keys)?;
+        let command = Send::parse(requester, parameters, session, &self.policy.get(), &self.keys)?;
         let outcome = self.send_once(&command, parameters.captcha).await;
         if let Err(refusal) = &outcome {
             self.guards.refused(refusal);
@@ -35,23 +35,23 @@ impl Service {
 
     async fn send_once(&self, command: &Send, response: Option<&CaptchaResponse>) -> Result<(), Refusal> {
         // No message goes to a number for tests.
-        let (code, message) = match self.policy.test_numbers.get(&command.key.mobile) {
+        let (code, message) = match self.policy.get().test_numbers.get(&command.key.mobile) {
             Some(number) => (number.code.clone(), None),
             None => {
-                let code = self.codes.draw(self.policy.code_length);
+                let code = self.codes.draw(self.policy.get().code_length);
                 let message = self.queued(command, &code)?;
                 (code, Some(message))
             }
         };
         let mac = self.keys.seal(&command.key, &code);
-        let query = command.query(&self.policy);
+        let query = command.query(&self.policy.get());
         let mut captcha = if self.guards.captcha.is_some() { CaptchaState::Open } else { CaptchaState::Unavailable };
         let mut response = response;
         let mut attempts = 0;
-        while attempts < self.policy.attempts {
+        while attempts < self.policy.get().attempts {
             let snapshot = self.store.load_send(&query).await.map_err(|error| not_stored(Operation::Send, &error))?;
             let now = self.clock.now();
-            match snapshot.earlier(command, &self.policy, now) {
+            match snapshot.earlier(command, &self.policy.get(), now) {
                 None => attempts += 1,
                 Some(Earlier::UnderWay) => {
                     self.guards.pause.pause(LOOK_AGAIN).await;
@@ -67,7 +67,7 @@ impl Service {
                 },
             }
             let circumstances = Circumstances { captcha, now };
-            let decide = || send::decide(&snapshot, command, mac.clone(), &self.policy, &circumstances);
+            let decide = || send::decide(&snapshot, command, mac.clone(), &self.policy.get(), &circumstances);
             let permission = match trace_span!(target: SPANS, "decide").in_scope(decide) {
                 Err(Refusal::CaptchaWanted { .. }) if response.is_some() => {
                     captcha = self.solved(response.take(), command).await;
@@ -143,8 +143,8 @@ impl Service {
         let key = MessageKey { mobile: command.key.mobile.clone(), id: self.message_id(now) };
         let sealed = self.sealer.seal(&key, code).map_err(|error| not_stored(Operation::Send, &error))?;
         let (client, language) = (command.key.client.clone(), command.requester.language);
-        let lasts = (now, now.after(self.policy.code_lifetime));
-        Ok(OutboxMessage::with_code(key, client, language, sealed, lasts, &self.policy.outbox))
+        let lasts = (now, now.after(self.policy.get().code_lifetime));
+        Ok(OutboxMessage::with_code(key, client, language, sealed, lasts, &self.policy.get().outbox))
     }
 
     pub(super) fn message_id(&self, now: Timestamp) -> MessageId {

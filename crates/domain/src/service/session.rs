@@ -18,7 +18,7 @@ impl Service {
         }
         let found = self.live_session(token).await?.ok_or(Refusal::TokenUnknown)?;
         let now = self.clock.now();
-        if now.since(found.session.used_at) >= self.policy.session.refresh_after {
+        if now.since(found.session.used_at) >= self.policy.get().session.refresh_after {
             let change = Change::writing(Write::UseSession(found.session.id, now));
             if let Err(CommitError::Store(error)) = self.store.commit(change).await {
                 warn!(error = error_text(&error), "the use of a session was not noted");
@@ -32,7 +32,7 @@ impl Service {
     /// # Errors
     /// Where there is no live session to end.
     pub async fn log_out(&self, token: &str) -> Result<(), Refusal> {
-        for _ in 0..self.policy.attempts {
+        for _ in 0..self.policy.get().attempts {
             let found = self.live_session(token).await?.ok_or(Refusal::LoginRequired)?;
             let (id, now) = (found.session.id, self.clock.now());
             // With the session goes what says when its owner was here.
@@ -62,7 +62,7 @@ impl Service {
         let now = self.clock.now();
         Ok(found.filter(|found| {
             let account = &found.account.value;
-            found.session.is_live(now, &self.policy.session) && account.is_live() && account.status.may_log_in()
+            found.session.is_live(now, &self.policy.get().session) && account.is_live() && account.status.may_log_in()
         }))
     }
 }

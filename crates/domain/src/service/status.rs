@@ -19,10 +19,10 @@ impl Service {
         if is_empty(mobile) {
             return Err(Refusal::MobileMissing);
         }
-        let mobile = self.policy.mobile_rule.parse(mobile).ok_or(Refusal::MobileMalformed(Operation::Status))?;
+        let mobile = self.policy.get().mobile_rule.parse(mobile).ok_or(Refusal::MobileMalformed(Operation::Status))?;
         let (client, now) = (requester.client(), self.clock.now());
         // Nothing more is on its way to a number for tests.
-        if self.policy.test_number(&mobile, now)?.is_some() {
+        if self.policy.get().test_number(&mobile, now)?.is_some() {
             return Ok(SendStatus::Accepted);
         }
         let messages = self.store.messages_to(&mobile, LATEST).await;

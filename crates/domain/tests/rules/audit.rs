@@ -24,8 +24,8 @@ fn send_and_seal(world: &World, number: usize) {
 }
 
 fn unlimited() -> World {
-    let mut world = World::new();
-    world.service.policy.limits.mode = mobile_bind_domain::LimitMode::Off;
+    let world = World::new();
+    world.service.policy.change(|policy| policy.limits.mode = mobile_bind_domain::LimitMode::Off);
     world
 }
 

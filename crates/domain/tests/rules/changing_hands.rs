@@ -348,12 +348,12 @@ proptest! {
 #[test]
 fn the_audit_tells_who_lost_a_number_and_whose_sessions_ended() {
     use crate::support::world::{World, ready};
-    let mut world = World::new();
-    world.service.policy.numbers.recycled = Recycled::Detach;
+    let world = World::new();
+    world.service.policy.change(|policy| policy.numbers.recycled = Recycled::Detach);
     world.send_and_bind(ClientType::H5, "u", &BIND).unwrap();
     world.advance(91 * 24 * 3600);
     let new = world.send_and_bind(ClientType::H5, "v", &BIND).unwrap();
-    world.service.policy.numbers.recycled = Recycled::Enter;
+    world.service.policy.change(|policy| policy.numbers.recycled = Recycled::Enter);
     world.advance(91 * 24 * 3600);
     world.send_and_bind(ClientType::Pc, "w", &BIND).unwrap();
     let audit = mobile_bind_domain::ports::Store::audit(&*world.store);

@@ -38,10 +38,12 @@ fn conversion_fallen() -> SendSnapshot {
 fn shares_of_verified_messages_are_known_to_all_nodes() {
     for (mode, refused) in [(LimitMode::Off, false), (LimitMode::Shadow, false), (LimitMode::Enforce, true)] {
         let mut world = World::new();
-        let limits = &mut world.service.policy.limits;
-        (limits.conversion_mode, limits.conversion.least, limits.conversion.recent) = (mode, 10, HOUR);
-        limits.sends_from_address = Vec::new();
-        limits.sends_to_range = Vec::new();
+        world.service.policy.change(|policy| {
+            let limits = &mut policy.limits;
+            (limits.conversion_mode, limits.conversion.least, limits.conversion.recent) = (mode, 10, HOUR);
+            limits.sends_from_address = Vec::new();
+            limits.sends_to_range = Vec::new();
+        });
         let numbers = |from: u32| (from..from + 12).map(|number| format!("1760212{number:04}"));
         for number in numbers(0) {
             world.send_and_bind(ClientType::H5, &number, &BindParameters { mobile: &number, ..BIND }).unwrap();

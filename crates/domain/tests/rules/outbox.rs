@@ -221,8 +221,8 @@ fn a_refused_message_is_failed_and_gives_its_place_back() {
 
 /// A world in which an account has left [`MOBILE`] for another number, and nobody has told it yet.
 fn number_left() -> World {
-    let mut world = World::new();
-    world.service.policy.numbers.tell_old_number = true;
+    let world = World::new();
+    world.service.policy.change(|policy| policy.numbers.tell_old_number = true);
     let first = world.send_and_bind(ClientType::H5, "u", &BIND).unwrap();
     world.advance(60);
     let token = first.token.expose().to_owned();

@@ -70,8 +70,8 @@ fn numbers_are_checked_first() {
 #[test]
 fn the_interval_stands_in_every_mode_whoever_asks() {
     for mode in MODES {
-        let mut world = World::new();
-        world.service.policy.limits.mode = mode;
+        let world = World::new();
+        world.service.policy.change(|policy| policy.limits.mode = mode);
         world.send(MOBILE, "u").unwrap();
         world.advance(59);
         let too_soon = Err(Refusal::SendTooSoon { wait: Duration::from_secs(1) });
@@ -245,8 +245,8 @@ proptest! {
         mode in prop::sample::select(&MODES),
         steps in prop::collection::vec((0_u64..70, prop::sample::select(vec!["u", "v", "w"])), 1..30),
     ) {
-        let mut world = World::new();
-        world.service.policy.limits.mode = mode;
+        let world = World::new();
+        world.service.policy.change(|policy| policy.limits.mode = mode);
         let (mut now, mut last) = (0, None);
         for (seconds, uuid) in steps {
             world.advance(seconds);

@@ -75,8 +75,8 @@ fn a_session_that_has_ended_is_not_answered_again() {
 
 #[test]
 fn waiting_for_approval_is_answered_again() {
-    let mut world = World::new();
-    world.service.policy.register_audit = true;
+    let world = World::new();
+    world.service.policy.change(|policy| policy.register_audit = true);
     world.send(MOBILE, "u").unwrap();
     let code = world.last_code();
     let parameters = BindParameters { verify: &code, ..BIND };
@@ -160,10 +160,10 @@ proptest! {
     /// Use prolongs a session, and disuse or age ends it, whatever the rhythm of look-ups.
     #[test]
     fn a_session_lasts_while_it_is_used_and_never_beyond_its_lifetime(gaps in prop::collection::vec(1_u64..130, 1..20)) {
-        let mut world = World::new();
+        let world = World::new();
         let seconds = std::time::Duration::from_secs;
-        world.service.policy.session =
-            SessionPolicy { inactivity: seconds(100), absolute: seconds(500), refresh_after: seconds(10) };
+        let session = SessionPolicy { inactivity: seconds(100), absolute: seconds(500), refresh_after: seconds(10) };
+        world.service.policy.change(|policy| policy.session = session);
         let token = world.send_and_bind(ClientType::H5, "u", &BIND).unwrap().token;
         let (mut age, mut used) = (0, 0);
         for gap in gaps {

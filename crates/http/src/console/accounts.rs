@@ -119,7 +119,7 @@ impl Question for LookUp {
     type Answer = LookedUpShown;
 
     async fn ask(self, service: &Service, operator: &str) -> Result<LookedUpShown, Fault> {
-        let name = AccountName::parse(&self.name, &service.policy.mobile_rule).ok_or(Fault::Invalid)?;
+        let name = AccountName::parse(&self.name, &service.policy.get().mobile_rule).ok_or(Fault::Invalid)?;
         let looked_up = service.look_up_account(operator, &name).await?;
         Ok(LookedUpShown::of(&looked_up, service))
     }

@@ -51,12 +51,12 @@ const ORDERS: [(AccountOrder, &str); 5] = [
 
 impl AccountShown {
     fn of(details: &AccountDetails, service: &Service, now: Timestamp) -> Self {
-        let (account, policy) = (&details.account.value, &service.policy.session);
+        let (account, policy) = (&details.account.value, service.policy.get().session);
         let session = |session: &Session| SessionShown {
             client_type: session.client_type.name(),
             issued_at: session.issued_at.as_millis(),
             used_at: session.used_at.as_millis(),
-            ends_at: session.ends_at(policy).as_millis(),
+            ends_at: session.ends_at(&policy).as_millis(),
         };
         let can = |(order, name): (AccountOrder, &'static str)| details.check(order).is_ok().then_some(name);
         Self {
@@ -65,7 +65,7 @@ impl AccountShown {
             mobile: account.mobile.as_ref().map(mobile_bind_domain::Mobile::masked),
             mobile_since: account.mobile_since.map(Timestamp::as_millis),
             identities: identities(account, OpenId::masked, UnionId::masked),
-            sessions: details.live_sessions(now, policy).map(session).collect(),
+            sessions: details.live_sessions(now, &policy).map(session).collect(),
             added_at: account.added_at.as_millis(),
             seen_at: details.seen_at().map(Timestamp::as_millis),
             ended_at: account.deleted_at.or(account.closed_at).map(Timestamp::as_millis),

@@ -15,7 +15,7 @@ fn presentation() -> Presentation {
         default_avatar: "https://shop.example/default.jpg".to_owned(),
         attachment_host: "https://static.shop.example".to_owned(),
         time_zone: TimeZone::get("Asia/Shanghai").unwrap(),
-        mandatory_bind: false,
+        mandatory_bind: std::sync::Arc::new(false.into()),
         captcha: None,
     }
 }
@@ -68,7 +68,8 @@ fn the_interface_documents_own_example() {
 fn what_is_not_there_is_empty_or_zero() {
     let mut bare = Account::new(AccountId::MAX, Timestamp::from_seconds(1));
     bare.member_code = None;
-    let user = user(&bare, Language::En, &Presentation { mandatory_bind: true, ..presentation() });
+    let user =
+        user(&bare, Language::En, &Presentation { mandatory_bind: std::sync::Arc::new(true.into()), ..presentation() });
     let texts = [&user.mobile, &user.mobile_security, &user.user_name_view, &user.number_code, &user.birthday_text];
     assert_eq!(texts, [""; 5]);
     assert_eq!((user.upd_time.as_str(), user.upd_time_text.as_str()), ("0", ""));

@@ -83,14 +83,14 @@ impl Shop {
             codes: Arc::new(RandomCodes(shop())),
             tokens: shop(),
             keys: keys(),
-            policy,
+            policy: policy.into(),
             guards: Guards::default(),
         };
         let presentation = Presentation {
             default_avatar: "https://shop.example/default.jpg".to_owned(),
             attachment_host: "https://shop.example".to_owned(),
             time_zone: jiff::tz::TimeZone::UTC,
-            mandatory_bind: false,
+            mandatory_bind: std::sync::Arc::new(false.into()),
             captcha: None,
         };
         Parts {

@@ -137,7 +137,7 @@ impl World {
             platforms: Arc::new(NoPlatforms),
             tokens: ambience.clone(),
             keys: keys(),
-            policy,
+            policy: policy.into(),
             guards: Guards::default(),
         };
         Self { ambience, store, outbox, service }
@@ -151,7 +151,7 @@ impl World {
     /// From now on the outbox follows this policy.
     pub(crate) fn set_outbox(&mut self, policy: OutboxPolicy) {
         let sealer = Arc::clone(&self.outbox.sealer);
-        self.service.policy.outbox = policy;
+        self.service.policy.change(|current| current.outbox = policy);
         self.outbox = Arc::new(Outbox {
             store: self.store.clone(),
             sms: self.ambience.clone(),
