@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use mobile_bind::settings::LimitMode;
 use mobile_bind_domain::Refusal;
 use mobile_bind_domain::ports::Store;
 use mobile_bind_postgres::PostgresStore;
@@ -11,8 +12,10 @@ use mobile_bind_shopxo::ShopxoStore;
 use mobile_bind_tests::contract::StoreUnderTest;
 use mobile_bind_tests::contract::postgres::PostgresSchema;
 use mobile_bind_tests::contract::shopxo::ShopDatabase;
+use mobile_bind_tests::harness::TestServer;
 use mobile_bind_tests::nodes::{Attempt, Nodes};
 use mobile_bind_tests::proxy::{Fault, Proxy, Way};
+use mobile_bind_tests::shop::Shop;
 
 const TIMEOUT: Duration = Duration::from_millis(250);
 const LATE: Duration = Duration::from_millis(400);
@@ -193,4 +196,30 @@ async fn a_database_that_is_away_is_told_in_time_and_found_again() -> Result<()>
         scene.warm_up().await?;
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shops_database_that_is_away_is_answered_so_and_found_again() -> Result<()> {
+    const MOBILE: &str = "17602128368";
+    let shop = Shop::open().await?;
+    let (proxy, through) = proxy_to(&shop.store()).await?;
+    let server = TestServer::start_with(|settings| {
+        settings.store = through;
+        settings.shopxo.timeout_ms = 250;
+        settings.limits.mode = LimitMode::Off;
+    })
+    .await?;
+    server.send_code("u", MOBILE).await?;
+    let form = format!("mobile={MOBILE}&verify={}", server.last_code(MOBILE)?);
+    let bind = || server.post("/user/appmobilebind?application_client_type=h5&uuid=u", &form);
+    proxy.part(true);
+    let away = bind().await?;
+    ensure!(away.code() == Some(-100), "{}", away.text);
+    proxy.part(false);
+    let bound = bind().await?;
+    ensure!(bound.code() == Some(0) && bound.field("mobile") == MOBILE, "{}", bound.text);
+    let kept = shop.rows("SELECT COUNT(*) FROM sxo_user WHERE mobile = ?", (MOBILE,)).await?;
+    let kept: Option<i64> = kept.into_iter().next().and_then(|mut row| row.take(0));
+    ensure!(kept == Some(1), "{kept:?}");
+    server.stop().await
 }

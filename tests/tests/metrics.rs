@@ -11,6 +11,7 @@ use mobile_bind_sms::{Behaviour, Kind, Secret};
 use mobile_bind_tests::contract::StoreUnderTest;
 use mobile_bind_tests::contract::postgres::PostgresSchema;
 use mobile_bind_tests::harness::{ManualClock, TestServer};
+use mobile_bind_tests::shop::Shop;
 use regex::Regex;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -83,7 +84,12 @@ async fn development_shows_them_beside_everything_else() {
 async fn scrape_over_postgres() -> String {
     let schema = PostgresSchema::empty().unwrap();
     schema.prepare().await.unwrap();
-    let server = TestServer::start_with(|settings| settings.store = schema.address()).await.unwrap();
+    scrape_over(&schema.address()).await
+}
+
+/// A scrape of a node over that store, while no request waits for a connection.
+async fn scrape_over(store: &str) -> String {
+    let server = TestServer::start_with(|settings| store.clone_into(&mut settings.store)).await.unwrap();
     let mut text = String::new();
     // A chore of the node's may be waiting for a connection at one moment; it is not at every one.
     for _ in 0..100 {
@@ -108,6 +114,16 @@ async fn a_node_tells_of_its_database() {
         assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
     }
     assert!(text.contains("mobile_bind_node_info{store=\"postgres\",node=\""), "{text}");
+}
+
+#[tokio::test]
+async fn a_node_tells_of_a_shops_database() {
+    let shop = Shop::open().await.unwrap();
+    let text = scrape_over(&shop.store()).await;
+    for line in ["mobile_bind_store_pool_connections{state=\"limit\"} 16", "mobile_bind_store_pool_waiting 0"] {
+        assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+    }
+    assert!(text.contains("mobile_bind_node_info{store=\"shopxo\",node=\""), "{text}");
 }
 
 /// A message centre, and what reaches the phones.

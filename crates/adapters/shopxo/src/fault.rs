@@ -19,6 +19,8 @@ pub(crate) enum Fault {
     },
     #[error("the connection to the database failed")]
     Connection(#[source] Option<Box<dyn std::error::Error + Send + Sync>>),
+    #[error("the database has no TLS: set it up there, or say ssl-mode=DISABLED in the address")]
+    Unencrypted,
     #[error("no connection to the database could be had in time")]
     NoConnection,
     #[error("the database did not answer in time")]
@@ -62,6 +64,7 @@ impl From<Error> for Fault {
             Error::Io(IoError::Io(error)) => Self::Connection(Some(Box::new(error))),
             Error::Io(IoError::Tls(error)) => Self::Connection(Some(Box::new(error))),
             Error::Driver(DriverError::ConnectionClosed) => Self::Connection(None),
+            Error::Driver(DriverError::NoClientSslFlagFromServer) => Self::Unencrypted,
             // What it says may hold a row.
             Error::Driver(_) | Error::Other(_) | Error::Url(_) => Self::Driver,
         }

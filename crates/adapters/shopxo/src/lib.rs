@@ -260,3 +260,6 @@ enum Attempt {
 fn makes_account(change: &Change) -> bool {
     change.writes.iter().any(|write| matches!(write, Write::Account { expected: Revision::ABSENT, .. }))
 }
+
+#[cfg(test)]
+mod tests;

@@ -199,12 +199,15 @@ async fn forget(conn: &mut Conn, ids: impl Iterator<Item = SessionId>) -> Result
 
 /// Notes that a session was used; nothing happens where it is gone.
 pub(crate) async fn use_at(conn: &mut Conn, tables: &Tables, id: SessionId, at: Timestamp) -> Result<(), Rejection> {
-    let update = "UPDATE mb_sessions SET used_at = ? WHERE id = ?";
+    let update = "UPDATE mb_sessions SET used_at = GREATEST(used_at, ?) WHERE id = ?";
     if execute(conn, update, vec![at.as_millis().into(), id.0.as_slice().into()]).await? > 0 {
         return Ok(());
     }
     match by_id(conn, tables, id).await? {
-        Some(of_the_shop) => remember(conn, &Session { used_at: at, ..of_the_shop }).await,
+        Some(of_the_shop) => {
+            let used_at = at.max(of_the_shop.used_at);
+            remember(conn, &Session { used_at, ..of_the_shop }).await
+        }
         None => Ok(()),
     }
 }
