@@ -177,3 +177,25 @@ async fn the_shop_binds_again_only_where_that_is_chosen() -> Result<()> {
     assert_eq!(answer["forwarded"], "203.0.113.9, 127.0.0.2, 127.0.0.1", "PHP can know the address too");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_shadow_gets_the_binds_while_php_answers_them() -> Result<()> {
+    let php = StandIn::start()?;
+    let nobody = std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
+    let nginx = Nginx::start(php.address(), nobody, Choice::Shadowed)?;
+    let client = Client::at(&nginx, 2)?;
+    let bind = "/api.php?s=user/AppMobileBind&uuid=U";
+    let body = json!({ "mobile": MOBILE, "verify": "0000", "nickname": "\"昵称\"" });
+    let (_, answer) = client.post(bind, &body).await?;
+    assert_eq!(answer["by"], "the shop");
+    assert_eq!(client.answered("/api.php?s=goods/index").await?, "shop");
+    drop(client);
+    let logged = nginx.finish()?;
+    assert_eq!(logged.lines().count(), 1, "{logged}");
+    let line: Value = serde_json::from_str(&logged)?;
+    assert_eq!((&line["target"], &line["address"]), (&json!(bind), &json!("127.0.0.2")));
+    assert_eq!((&line["body"], &line["type"]), (&json!(body.to_string()), &json!("application/json")));
+    assert_eq!(line["length"], answer.to_string().len().to_string());
+    assert!(line["at"].is_f64());
+    Ok(())
+}

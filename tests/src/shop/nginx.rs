@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
 const MISSING: &str = "there is no nginx here, and this test needs one: apt-get install -y nginx";
@@ -26,10 +26,11 @@ http {
     scgi_temp_path FOLDER/scgi;
     include FOLDER/upstream.conf;
     include FOLDER/routes.conf;
+    LOGGING
     server {
         listen LISTEN;
         listen INNER;
-        include DEPLOY/server.conf;
+        ROUTING
         location / {
             proxy_pass http://PHP;
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
@@ -47,6 +48,8 @@ pub enum Choice {
     FallBack,
     /// mobile-bind has the mini-programs' routes too.
     Platforms,
+    /// PHP answers everything as yet, and the binds are logged for a shadow.
+    Shadowed,
 }
 
 /// A running nginx. It goes when this does.
@@ -54,7 +57,7 @@ pub struct Nginx {
     child: Child,
     /// Where the shop is asked.
     pub address: SocketAddr,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Nginx {
@@ -79,7 +82,13 @@ impl Nginx {
         }
         std::fs::write(folder.path().join("routes.conf"), routes)?;
         let file = folder.path().join("nginx.conf");
-        let text = SHOP.replace("FOLDER", &folder.path().to_string_lossy());
+        let (logging, routing) = if choice == Choice::Shadowed {
+            ("include DEPLOY/shadow.conf;", shadowed()?)
+        } else {
+            ("", "include DEPLOY/server.conf;".to_owned())
+        };
+        let text = SHOP.replace("LOGGING", logging).replace("ROUTING", &routing);
+        let text = text.replace("FOLDER", &folder.path().to_string_lossy());
         let text = text.replace("DEPLOY", &deploy().to_string_lossy()).replace("PHP", &php.to_string());
         let text = text.replace("LISTEN", &listen.to_string()).replace("INNER", &inner.to_string());
         std::fs::write(&file, text)?;
@@ -87,8 +96,20 @@ impl Nginx {
         nginx.arg("-p").arg(folder.path()).args(["-e", "stderr", "-c"]).arg(file);
         let mut child = nginx.stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let started = started(&mut child);
-        let nginx = Self { child, address: listen, _folder: folder };
+        let nginx = Self { child, address: listen, folder };
         started.map(|()| nginx)
+    }
+}
+
+impl Nginx {
+    /// Has nginx finish, and answers what it logged for a shadow.
+    ///
+    /// # Errors
+    /// Where it does not finish in order, or logged nothing.
+    pub fn finish(mut self) -> Result<String> {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), rustix::process::Signal::QUIT)?;
+        ensure!(self.child.wait()?.success(), "nginx did not finish in order");
+        Ok(std::fs::read_to_string(self.folder.path().join("shadow.log"))?)
     }
 }
 
@@ -114,6 +135,13 @@ fn started(child: &mut Child) -> Result<()> {
             return Ok(());
         }
     }
+}
+
+/// The line that the file for a shadow names for the shop's server, with a log of the test's own.
+fn shadowed() -> Result<String> {
+    let text = std::fs::read_to_string(deploy().join("shadow.conf"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("# access_log ")).context("the file names no line")?;
+    Ok(format!("access_log {}", line.replace("/var/log/nginx/mobile-bind-shadow.log", "FOLDER/shadow.log")))
 }
 
 fn deploy() -> PathBuf {
