@@ -10,7 +10,7 @@ use mysql_async::{DriverError, Error, IoError};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
     /// The server's own words may quote what was stored.
-    #[error("the database refused: error {code} ({state})")]
+    #[error("the database refused{}: error {code} ({state})", what(*code))]
     Refused {
         /// <https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html>.
         code: u16,
@@ -43,6 +43,16 @@ pub(crate) enum Fault {
     Closed,
 }
 
+/// What it refused, where an operator can put it right: `ER_DBACCESS_DENIED_ERROR`, `ER_ACCESS_DENIED_ERROR`, `ER_BAD_DB_ERROR`.
+fn what(code: u16) -> &'static str {
+    match code {
+        1044 => " this user the database",
+        1045 => " this user or his password",
+        1049 => ": it has no database of that name",
+        _ => "",
+    }
+}
+
 /// Only reading is allowed: `ER_OPTION_PREVENTS_STATEMENT`, `ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION`, `ER_READ_ONLY_MODE`.
 const READ_ONLY: [u16; 3] = [1290, 1792, 1836];
 
@@ -53,8 +63,8 @@ const ENDS: [u16; 6] = [1053, 1077, 1079, 1927, 3169, 4031];
 ///
 /// MySQL and MariaDB: a broken unique key (1062), a lock that was waited for too long (1205), a deadlock (1213), a row that
 /// changed after the snapshot (1020). TiDB, <https://docs.pingcap.com/tidb/stable/error-codes>: 8002, 8022, 8028, 9007.
-/// OceanBase, <https://en.oceanbase.com/docs/common-oceanbase-database-10000000001974221>: 6001, 6002, 6003, 6005.
-const LOST: [u16; 12] = [1020, 1062, 1205, 1213, 6001, 6002, 6003, 6005, 8002, 8022, 8028, 9007];
+/// OceanBase, <https://www.oceanbase.ai/docs/error-code-6000-6999>: 6001, 6002, 6005.
+const LOST: [u16; 11] = [1020, 1062, 1205, 1213, 6001, 6002, 6005, 8002, 8022, 8028, 9007];
 
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
@@ -249,5 +259,13 @@ mod tests {
     fn the_servers_words_are_not_repeated() {
         let fault = Fault::from(refusal(1062));
         assert!(!format!("{fault} {fault:?}").contains("17602128368"), "{fault:?}");
+    }
+
+    #[test]
+    fn an_operator_is_told_what_to_put_right() {
+        let told = |code| Fault::from(refusal(code)).to_string();
+        assert_eq!(told(1045), "the database refused this user or his password: error 1045 (HY000)");
+        assert_eq!(told(1049), "the database refused: it has no database of that name: error 1049 (HY000)");
+        assert_eq!(told(1064), "the database refused: error 1064 (HY000)");
     }
 }
