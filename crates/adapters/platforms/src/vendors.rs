@@ -60,7 +60,7 @@ pub(crate) fn read(config: &PlatformConfig, body: &[u8]) -> Result<Answered, Pla
             let answer: ToutiaoAnswer = parsed(body)?;
             match answer.err_no {
                 0 => {}
-                -1 => return Err(PlatformFailure::Busy),
+                -1 | 28_001_005 => return Err(PlatformFailure::Busy),
                 40018 | 40019 | 28_001_018 | 28_001_019 => return Err(PlatformFailure::Stale),
                 _ => return Err(PlatformFailure::AppRefused),
             }
