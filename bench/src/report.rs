@@ -65,8 +65,8 @@ impl Cell {
             Some(Setup::Sled) => "sled",
             Some(Setup::Memory) => "memory",
             Some(Setup::SledWithQuotas) => "sled, quotas",
-            Some(Setup::Postgres) => "postgres",
-            Some(Setup::PostgresWithQuotas) => "postgres, quotas",
+            Some(Setup::Database) => "postgres",
+            Some(Setup::DatabaseWithQuotas) => "postgres, quotas",
             None => "file",
         }
     }

@@ -26,9 +26,9 @@ pub(crate) enum Setup {
     /// The embedded store, and every quota counted on disk, each too wide to be reached.
     SledWithQuotas,
     /// A database, which the setting STORE names; no quotas.
-    Postgres,
+    Database,
     /// The same, and every quota counted in it, each too wide to be reached.
-    PostgresWithQuotas,
+    DatabaseWithQuotas,
 }
 
 /// The settings' names of all quotas.
@@ -51,7 +51,7 @@ impl Setup {
         match self {
             Self::Sled | Self::SledWithQuotas => Some("sled:"),
             Self::Memory => Some("memory:"),
-            Self::Postgres | Self::PostgresWithQuotas => None,
+            Self::Database | Self::DatabaseWithQuotas => None,
         }
     }
 
@@ -59,7 +59,7 @@ impl Setup {
         let mut variables = [("LOG__LEVEL", "warn"), ("CODE__LENGTH", "4"), ("SMS__PRINT", "false")]
             .map(|(name, value)| (name.to_owned(), value))
             .to_vec();
-        if matches!(self, Self::SledWithQuotas | Self::PostgresWithQuotas) {
+        if matches!(self, Self::SledWithQuotas | Self::DatabaseWithQuotas) {
             variables.push(("LIMITS__MODE".to_owned(), "enforce"));
             variables.extend(QUOTAS.map(|name| (format!("LIMITS__{name}"), "1000000000/1h")));
         } else {
@@ -216,6 +216,14 @@ pub(crate) fn fill_store(store: &str, folder: &Path, users: u64) -> Result<()> {
     if !status.context("cannot start the server's program")?.success() {
         bail!("the store could not be filled");
     }
+    Ok(())
+}
+
+/// Makes the service's own tables beside a shop's.
+pub(crate) fn install_at_shop(store: &str, folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let status = program(folder)?.args(["--store", store, "shopxo", "install"]).stdout(Stdio::null()).status();
+    ensure!(status.context("cannot start the server's program")?.success(), "the tables could not be made");
     Ok(())
 }
 

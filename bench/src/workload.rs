@@ -62,7 +62,7 @@ impl<T> Row<T> {
     }
 
     /// The next one, and which of its uses this is.
-    fn take(&self) -> Option<(&T, usize)> {
+    pub(crate) fn take(&self) -> Option<(&T, usize)> {
         let used = self.used.fetch_add(1, Ordering::Relaxed);
         // One use each of all, then the next: two tries of one number never meet.
         let item = self.items.get(used.checked_rem(self.items.len())?)?;

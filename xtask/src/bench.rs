@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use crate::mariadb::Database;
 use crate::postgres::{self, Cluster};
 use crate::step::Step;
 
@@ -9,12 +10,21 @@ use crate::step::Step;
 const ADDRESS: &str = "MOBILE_BIND_BENCH_POSTGRES";
 const PROGRAMS: &str = "MOBILE_BIND_BENCH_POSTGRES_PROGRAMS";
 
+/// The scenario that needs a shop's database server, and where the driver finds it.
+const OVER_A_SHOP: &str = "over-a-shop";
+const SHOPS_SERVER: &str = "MOBILE_BIND_BENCH_MYSQL";
+
 /// Builds the service and the driver as they are released, and runs the driver with `arguments`.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     // Each by itself: together, the service would be built with what the driver asks of their common dependencies.
     Step::cargo(["build", "--release", "--locked", "-p", "mobile-bind"]).run()?;
     let driver = ["run", "--release", "--locked", "-p", "mobile-bind-bench", "--bin", "bench", "--"];
     let driver = Step::cargo(driver).arguments(arguments);
+    if arguments.iter().any(|argument| argument == OVER_A_SHOP) {
+        // It goes when this does.
+        let database = Database::durable()?;
+        return driver.variable(SHOPS_SERVER, &database.address).run();
+    }
     let Some(store) = store(arguments).filter(|store| store.starts_with("postgres")) else { return driver.run() };
     // It goes when this does.
     let own = if store == "postgres:" { Some(Cluster::durable()?) } else { None };

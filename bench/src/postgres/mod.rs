@@ -95,9 +95,9 @@ impl Stage {
         let settings = [("STORE", database.address.clone())];
         let node = async |name: &str, setup| Server::start_with(setup, &folder.join(name), &settings).await;
         Ok(Self {
-            first: node("first", Setup::Postgres).await?,
-            second: node("second", Setup::Postgres).await?,
-            counting: node("counting", Setup::PostgresWithQuotas).await?,
+            first: node("first", Setup::Database).await?,
+            second: node("second", Setup::Database).await?,
+            counting: node("counting", Setup::DatabaseWithQuotas).await?,
             database,
             people: Arc::new(People::default()),
         })
@@ -261,7 +261,7 @@ async fn sizes(cluster: &Cluster, plan: &Plan, folder: &Path) -> Result<Vec<Size
     for &accounts in &plan.sizes {
         let (database, size) = sized(cluster, accounts, folder)?;
         let settings = [("STORE", database.address.clone())];
-        let node = Server::start_with(Setup::Postgres, &folder.join(format!("node-{accounts}")), &settings).await?;
+        let node = Server::start_with(Setup::Database, &folder.join(format!("node-{accounts}")), &settings).await?;
         let people = Arc::new(People::after(met(&database)?));
         servers.push((database, node, people));
         sizes.push(size);

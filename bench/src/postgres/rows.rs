@@ -30,13 +30,13 @@ const OWN: &str = "'counters', 'leases', 'schema_versions', 'server_keys', 'audi
 pub(crate) async fn ensure_alike(cluster: &Cluster, folder: &Path) -> Result<()> {
     let database = cluster.create("mobile_bind_rows")?;
     let settings = [("STORE", database.address.clone())];
-    let node = Server::start_with(Setup::Postgres, folder, &settings).await?;
+    let node = Server::start_with(Setup::Database, folder, &settings).await?;
     let people = Arc::new(People::default());
     let invited = invite(&node, &people, BINDS).await?;
     node.stop()?;
     let before = written(&database).await?;
     // A node tells the server's statistics all that it did when it has stopped.
-    let node = Server::start_with(Setup::Postgres, folder, &settings).await?;
+    let node = Server::start_with(Setup::Database, folder, &settings).await?;
     let binds = Workload::Bind(Row::new(invited, 1));
     let bound = load(node.address, CONNECTIONS, Pace::Closed, binds, Duration::from_secs(60)).await?;
     node.stop()?;

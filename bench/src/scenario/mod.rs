@@ -3,6 +3,7 @@
 
 mod binds;
 mod files;
+mod over_a_shop;
 mod overload;
 mod report;
 mod slow_clients;
@@ -28,6 +29,8 @@ pub(crate) enum Scenario {
     SlowProvider(Options),
     /// 5000 idle connections, and 1000 clients that send a byte a second.
     SlowClients(Options),
+    /// Binds on a shop's own database, beside bare transactions of the same statements.
+    OverAShop(Options),
 }
 
 /// How a scenario is played.
@@ -55,6 +58,7 @@ impl Scenario {
             Self::Overload(options) => ("overload", options),
             Self::SlowProvider(options) => ("slow-provider", options),
             Self::SlowClients(options) => ("slow-clients", options),
+            Self::OverAShop(options) => ("over-a-shop", options),
         };
         let folder = Folder::make(folder.as_deref())?;
         let machine = Machine::this(folder.path());
@@ -63,6 +67,7 @@ impl Scenario {
             Self::Overload(_) => overload::play(&data).await?,
             Self::SlowProvider(_) => slow_provider::play(&data).await?,
             Self::SlowClients(_) => slow_clients::play(&data).await?,
+            Self::OverAShop(_) => over_a_shop::play(&data).await?,
         };
         let report =
             ScenarioReport { scenario: name, machine, figures, promises, took_s: start.elapsed().as_secs_f64() };

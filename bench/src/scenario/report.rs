@@ -28,7 +28,12 @@ impl Findings {
     }
 
     pub(crate) fn promise(&mut self, what: &'static str, bound: Bound, value: f64) {
-        self.promises.push(verdict(what, bound, Spread::of([value])));
+        self.promise_of(what, bound, Spread::of([value]));
+    }
+
+    /// The same of several rounds.
+    pub(crate) fn promise_of(&mut self, what: &'static str, bound: Bound, value: Option<Spread>) {
+        self.promises.push(verdict(what, bound, value));
     }
 }
 
