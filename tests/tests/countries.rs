@@ -37,7 +37,7 @@ async fn bind(server: &TestServer, asked: &str, bound: &str, kept: &str) -> Answ
 
 #[tokio::test]
 async fn a_number_of_the_shops_country_is_kept_as_shopxo_keeps_it() {
-    let server = shop(&["86"]).await;
+    let server = shop(&["86", "852"]).await;
     let kept = "17602128368";
     let first = bind(&server, kept, "+86 176 0212 8368", kept).await;
     assert_eq!((first.code(), first.field("mobile")), (Some(0), kept), "{}", first.text);
@@ -49,7 +49,7 @@ async fn a_number_of_the_shops_country_is_kept_as_shopxo_keeps_it() {
 #[tokio::test]
 async fn numbers_of_other_countries_are_refused_unless_they_are_allowed() {
     let server = shop(&["86"]).await;
-    for mobile in ["+85251234567", "0085251234567", "+12015550123", "+86 12345678901"] {
+    for mobile in ["+85251234567", "0085251234567", "+12015550123", "+86 12345678901", "+8617602128368"] {
         let refused = send(&server, mobile).await;
         let malformed = send(&server, "123").await;
         assert_eq!((refused.code(), &refused.text), (malformed.code(), &malformed.text), "{mobile}");
