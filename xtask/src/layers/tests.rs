@@ -93,7 +93,7 @@ fn the_domain_does_not_reach_a_driver_by_way_of_another_crate() {
     assert_eq!(
         broken,
         ["domain → innocent → tokio: the domain is pure, and reaches none of tokio, poem, poem-openapi, hyper, \
-          reqwest, sled, tokio-postgres"]
+          reqwest, sled, tokio-postgres, mysql_async"]
     );
 }
 
