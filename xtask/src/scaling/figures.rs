@@ -11,9 +11,9 @@ pub(super) struct Cost {
     pub(super) pages: f64,
 }
 
-pub(super) const BIND: Cost = Cost { node_us: 117.0, database_us: 143.0, log_bytes: 1_757.0, pages: 9.0 };
-pub(super) const SEND: Cost = Cost { node_us: 127.0, database_us: 261.0, log_bytes: 2_099.0, pages: 4.0 };
-pub(super) const LOOKUP: Cost = Cost { node_us: 41.0, database_us: 29.0, log_bytes: 0.0, pages: 6.0 };
+pub(super) const BIND: Cost = Cost { node_us: 116.0, database_us: 120.0, log_bytes: 2_139.0, pages: 9.0 };
+pub(super) const SEND: Cost = Cost { node_us: 206.0, database_us: 361.0, log_bytes: 3_618.0, pages: 4.0 };
+pub(super) const LOOKUP: Cost = Cost { node_us: 47.0, database_us: 33.0, log_bytes: 27.0, pages: 6.0 };
 
 /// What a relation takes for each account, in bytes.
 pub(super) struct Bytes {
@@ -34,15 +34,15 @@ const fn index(each: f64) -> Bytes {
 pub(super) const BYTES: [Bytes; 11] = [
     table(101.0),
     table(76.0),
-    table(118.0),
-    index(40.0),
-    index(40.0),
-    index(29.0),
-    index(63.0),
-    index(39.0),
+    table(117.0),
+    index(36.0),
+    index(37.0),
+    index(26.0),
+    index(64.0),
     index(38.0),
-    index(49.0),
-    index(8.0),
+    index(37.0),
+    index(53.0),
+    index(7.0),
 ];
 
 /// Rows for each account.
