@@ -196,11 +196,11 @@ impl Connection {
         )
         .await?;
         conn.exec_drop(
-            "INSERT INTO mb_sessions (id, seed, key_id, user_id, client_type, issued_at, used_at) \
-             VALUES (?, ?, ?, ?, ?, ?, ?) ON DUPLICATE KEY UPDATE seed = VALUES(seed), key_id = VALUES(key_id), \
-             user_id = VALUES(user_id), client_type = VALUES(client_type), issued_at = VALUES(issued_at), \
+            "INSERT INTO mb_sessions (id, seed, key_id, user_id, issued_at, used_at) \
+             VALUES (?, ?, ?, ?, ?, ?) ON DUPLICATE KEY UPDATE seed = VALUES(seed), key_id = VALUES(key_id), \
+             user_id = VALUES(user_id), issued_at = VALUES(issued_at), \
              used_at = VALUES(used_at)",
-            (&session, &session, "shop", id, 17, NOW, NOW),
+            (&session, &session, "shop", id, NOW, NOW),
         )
         .await?;
         conn.exec_drop(

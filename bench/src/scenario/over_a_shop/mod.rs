@@ -41,9 +41,9 @@ pub(crate) async fn play(folder: &Path) -> Result<Findings> {
     let missing = || format!("{ADDRESS} is not set: run `cargo xtask bench over-a-shop`, which brings a server");
     let server = std::env::var(ADDRESS).with_context(missing)?;
     let (served, plain) = (shop(&server, "served").await?, shop(&server, "plain").await?);
-    install_at_shop(&plain, &folder.join("install"))?;
-    let bare = Bare::at(plain.strip_prefix("shopxo:").unwrap_or(&plain));
-    let node = Server::start_with(Setup::Database, &folder.join("node"), &[("STORE", served.clone())]).await?;
+    install_at_shop(&store(&plain), &folder.join("install"))?;
+    let bare = Bare::at(&plain);
+    let node = Server::start_with(Setup::Database, &folder.join("node"), &[("STORE", store(&served))]).await?;
     let people = Arc::new(People::default());
     tell("comparing the rows that binds and bare transactions write");
     ensure_alike(&served, &plain, &node, &people, &bare).await?;
@@ -86,14 +86,19 @@ fn findings(binds: &[Figures], transactions: &[Figures]) -> Findings {
     findings
 }
 
-/// A shop's database without anybody in it; its address as `--store` takes it.
+/// A database's address as `--store` takes it.
+fn store(address: &str) -> String {
+    format!("shopxo:{address}")
+}
+
+/// A shop's database without anybody in it; its address.
 async fn shop(server: &str, name: &str) -> Result<String> {
     let mut root = Conn::new(Opts::from_url(server)?).await?;
     root.query_drop(format!("CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")).await?;
     root.query_drop(format!("USE {name}")).await?;
     root.query_drop(SHOP).await?;
     root.disconnect().await?;
-    Ok(format!("shopxo:{server}/{name}"))
+    Ok(format!("{server}/{name}"))
 }
 
 async fn bind(node: &Server, people: &Arc<People>, duration: Duration, most: usize) -> Result<Load> {
@@ -132,8 +137,8 @@ async fn ensure_alike(served: &str, plain: &str, node: &Server, people: &Arc<Peo
     Ok(())
 }
 
-async fn rows(store: &str) -> Result<BTreeMap<&'static str, i64>> {
-    let mut conn = Conn::new(Opts::from_url(store.strip_prefix("shopxo:").unwrap_or(store))?).await?;
+async fn rows(address: &str) -> Result<BTreeMap<&'static str, i64>> {
+    let mut conn = Conn::new(Opts::from_url(address)?).await?;
     let mut rows = BTreeMap::new();
     for table in TABLES {
         let count: Option<i64> = conn.query_first(format!("SELECT COUNT(*) FROM {table}")).await?;

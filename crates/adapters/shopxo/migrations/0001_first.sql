@@ -26,16 +26,13 @@ CREATE TABLE IF NOT EXISTS mb_claims (
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARSET = utf8mb4;
 
 -- Sessions that were opened or used here; one is there exactly while the shop's row has its token.
--- Client types: 1 pc, 2 h5, 3 ios, 4 android, 17 weixin, 18 alipay, 19 baidu, 20 toutiao, 21 qq, 22 kuaishou.
 CREATE TABLE IF NOT EXISTS mb_sessions (
     id binary(16) NOT NULL PRIMARY KEY,
     seed binary(16) NOT NULL,
     key_id varbinary(32) NOT NULL,
     user_id int unsigned NOT NULL,
-    client_type tinyint unsigned NOT NULL,
     issued_at bigint unsigned NOT NULL,
     used_at bigint unsigned NOT NULL,
-    KEY mb_sessions_user_id (user_id, client_type),
     KEY mb_sessions_used_at (used_at)
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARSET = utf8mb4;
 

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use mobile_bind_domain::{AccountId, ClientType, KeyId, Platform, Session, SessionId, SessionSeed, Timestamp};
+use mobile_bind_domain::{AccountId, ClientType, KeyId, Session, SessionId, SessionSeed, Timestamp};
 use mysql_async::{Conn, Value};
 
 use crate::fault::{Fault, Rejection};
@@ -155,36 +155,19 @@ fn ended(columns: &mut Columns) -> Result<EndedToken, Fault> {
 
 /// Keeps what is known of a session besides its token.
 async fn remember(conn: &mut Conn, session: &Session) -> Result<(), Rejection> {
-    let statement = "INSERT INTO mb_sessions (id, seed, key_id, user_id, client_type, issued_at, used_at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?) ON DUPLICATE KEY UPDATE seed = VALUES(seed), key_id = VALUES(key_id), \
-         user_id = VALUES(user_id), client_type = VALUES(client_type), issued_at = VALUES(issued_at), \
+    let statement = "INSERT INTO mb_sessions (id, seed, key_id, user_id, issued_at, used_at) \
+         VALUES (?, ?, ?, ?, ?, ?) ON DUPLICATE KEY UPDATE seed = VALUES(seed), key_id = VALUES(key_id), \
+         user_id = VALUES(user_id), issued_at = VALUES(issued_at), \
          used_at = VALUES(used_at)";
     let values = vec![
         session.id.0.as_slice().into(),
         session.seed.0.as_slice().into(),
         session.key.as_str().into(),
         session.account.get().into(),
-        client_type_number(session.client_type).into(),
         session.issued_at.as_millis().into(),
         session.used_at.as_millis().into(),
     ];
     execute(conn, statement, values).await.map(|_| ())
-}
-
-/// As `mb_sessions` numbers them.
-const fn client_type_number(client_type: ClientType) -> u8 {
-    match client_type {
-        ClientType::Pc => 1,
-        ClientType::H5 => 2,
-        ClientType::Ios => 3,
-        ClientType::Android => 4,
-        ClientType::MiniProgram(Platform::Weixin) => 17,
-        ClientType::MiniProgram(Platform::Alipay) => 18,
-        ClientType::MiniProgram(Platform::Baidu) => 19,
-        ClientType::MiniProgram(Platform::Toutiao) => 20,
-        ClientType::MiniProgram(Platform::Qq) => 21,
-        ClientType::MiniProgram(Platform::Kuaishou) => 22,
-    }
 }
 
 async fn forget(conn: &mut Conn, ids: impl Iterator<Item = SessionId>) -> Result<(), Rejection> {

@@ -30,7 +30,7 @@ async fn crowded() -> Shop {
     ))
     .await;
     shop.php(&format!("{rows} SELECT seq, 'h5', MD5(-seq), '', '', 1 FROM seq_1_to_3000")).await;
-    shop.php("INSERT INTO mb_sessions SELECT UNHEX(MD5(seq)), UNHEX(MD5(seq)), 'shop', seq, 17, 1000, 1000000 + seq FROM seq_1_to_3000")
+    shop.php("INSERT INTO mb_sessions SELECT UNHEX(MD5(seq)), UNHEX(MD5(seq)), 'shop', seq, 1000, 1000000 + seq FROM seq_1_to_3000")
         .await;
     shop.php("INSERT INTO mb_claims SELECT 1, 13000000000 + seq, seq FROM seq_1_to_3000").await;
     shop.php("INSERT INTO mb_accounts SELECT seq, seq, 0, '', NULL, NULL, '' FROM seq_1_to_3000").await;
