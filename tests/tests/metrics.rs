@@ -14,7 +14,7 @@ use mobile_bind_tests::harness::{ManualClock, TestServer};
 use mobile_bind_tests::shop::Shop;
 use regex::Regex;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 
 const MOBILE: &str = "13800138000";
 const OPENID: &str = "oSECRETOPENID";
@@ -87,8 +87,12 @@ async fn scrape_over_postgres() -> String {
     scrape_over(&schema.address()).await
 }
 
+/// What a node tells of its database stands in gauges that this process has once: one node at a time.
+static DATABASE_GAUGES: Mutex<()> = Mutex::const_new(());
+
 /// A scrape of a node over that store, while no request waits for a connection.
 async fn scrape_over(store: &str) -> String {
+    let _alone = DATABASE_GAUGES.lock().await;
     let server = TestServer::start_with(|settings| store.clone_into(&mut settings.store)).await.unwrap();
     let mut text = String::new();
     // A chore of the node's may be waiting for a connection at one moment; it is not at every one.
