@@ -6,11 +6,12 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use deadpool_postgres::Client;
 use mobile_bind_domain::{Change, Revision};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::Inner;
 use crate::commit::{self, Steps};
@@ -30,17 +31,23 @@ struct Waiting {
     answer: oneshot::Sender<Outcome>,
 }
 
-/// The changes that wait, and how many transactions are under way.
+/// How long a change waits for the transaction before it until it goes past: several times as long as one takes that waits for
+/// nobody else.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// The changes that wait, and whether a transaction is under way. There is one at a time, so that as many changes as can be
+/// share each; where it is kept waiting, by a lock of another node's, one more goes past it.
 pub(crate) struct Group {
     waiting: Mutex<VecDeque<Waiting>>,
-    slots: Arc<Semaphore>,
-    size: u32,
+    turn: Arc<Semaphore>,
+    way_past: Arc<Semaphore>,
 }
 
 impl Group {
-    /// For so many transactions at once.
-    pub(crate) fn new(size: u32) -> Self {
-        Self { waiting: Mutex::default(), slots: Arc::new(Semaphore::new(size as usize)), size }
+    /// Nothing waits.
+    pub(crate) fn new() -> Self {
+        let one = || Arc::new(Semaphore::new(1));
+        Self { waiting: Mutex::default(), turn: one(), way_past: one() }
     }
 
     fn waiting(&self) -> MutexGuard<'_, VecDeque<Waiting>> {
@@ -90,11 +97,13 @@ impl Group {
 
     /// Waits until no transaction is under way, and lets none begin.
     pub(crate) async fn end(&self) {
-        // It is closed where another has ended it.
-        if let Ok(all) = self.slots.acquire_many(self.size).await {
-            all.forget();
+        for slot in [&self.turn, &self.way_past] {
+            // It is closed where another has ended it.
+            if let Ok(taken) = slot.acquire().await {
+                taken.forget();
+            }
+            slot.close();
         }
-        self.slots.close();
     }
 }
 
@@ -102,14 +111,23 @@ impl Group {
 pub(crate) async fn commit(inner: &Arc<Inner>, change: Change, revision: Revision, steps: Steps) -> Outcome {
     let (answer, mut answered) = oneshot::channel();
     inner.group.add(change, revision, steps, answer);
+    let group = &inner.group;
+    let way_past = async {
+        sleep(PATIENCE).await;
+        Arc::clone(&group.way_past).acquire_owned().await
+    };
     let committed = async {
+        // By itself: whoever asked for one of the changes may go away meanwhile.
         tokio::select! {
             biased;
             outcome = &mut answered => return outcome.unwrap_or(Err(Fault::Closed.into())),
-            slot = Arc::clone(&inner.group.slots).acquire_owned() => {
+            turn = Arc::clone(&group.turn).acquire_owned() => {
+                let turn = turn.map_err(|_| Fault::Closed)?;
+                tokio::spawn(work(Arc::clone(inner), turn));
+            }
+            slot = way_past => {
                 let slot = slot.map_err(|_| Fault::Closed)?;
-                // By itself: whoever asked for one of the changes may go away meanwhile.
-                tokio::spawn(work(Arc::clone(inner), slot));
+                tokio::spawn(go_past(Arc::clone(inner), slot));
             }
         }
         answered.await.unwrap_or(Err(Fault::Closed.into()))
@@ -117,12 +135,21 @@ pub(crate) async fn commit(inner: &Arc<Inner>, change: Change, revision: Revisio
     timeout(inner.options.timeout, committed).await.unwrap_or(Err(Fault::Timeout.into()))
 }
 
-async fn work(inner: Arc<Inner>, _slot: OwnedSemaphorePermit) {
+/// Commits what waits until nothing does.
+async fn work(inner: Arc<Inner>, _turn: OwnedSemaphorePermit) {
     loop {
         let taken = inner.group.take();
         if taken.is_empty() {
             return;
         }
+        run(&inner, taken).await;
+    }
+}
+
+/// Commits what waits now.
+async fn go_past(inner: Arc<Inner>, _slot: OwnedSemaphorePermit) {
+    let taken = inner.group.take();
+    if !taken.is_empty() {
         run(&inner, taken).await;
     }
 }

@@ -86,9 +86,6 @@ pub use crate::verify::{Findings, verify};
 const ACCOUNT_IDS: i64 = 1_000;
 const REVISIONS: i64 = 1 << 20;
 
-/// How many transactions that change something are under way at most: few, so that many changes share each. One is executed
-/// while the other waits for the disk.
-const CHANGING: u32 = 2;
 /// How many statements that read for requests are under way at most.
 const READING: u32 = 1;
 
@@ -145,7 +142,7 @@ impl PostgresStore {
             node,
             account_ids: Allotment::new("account", ACCOUNT_IDS),
             revisions: Allotment::new("revision", REVISIONS),
-            group: Group::new(CHANGING),
+            group: Group::new(),
             reading: Reading::new(READING),
             closed: AtomicBool::new(false),
         };

@@ -101,9 +101,32 @@ async fn changes_that_rest_on_what_the_other_writes_are_not_both_made() {
     drop_schema(&client).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_is_kept_waiting_keeps_nobody_else() {
+    let (options, client) = empty_schema("past").await;
+    let store = PostgresStore::open(options).await.unwrap();
+    let known = store.commit(new_account(1, 13_000_000_001)).await.unwrap();
+    client.batch_execute("BEGIN; SELECT 1 FROM accounts WHERE id = 1 FOR UPDATE").await.unwrap();
+    let account = Box::new(account(1, 13_000_000_002));
+    let held = Change { expectations: Vec::new(), writes: vec![Write::Account { expected: known, account }] };
+    let kept_waiting = tokio::spawn({
+        let store = store.clone();
+        async move { store.commit(held).await }
+    });
+    let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))";
+    while client.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        assert!(!kept_waiting.is_finished(), "it did not wait");
+    }
+    store.commit(new_account(2, 13_000_000_003)).await.unwrap();
+    assert!(!kept_waiting.is_finished());
+    client.batch_execute("COMMIT").await.unwrap();
+    kept_waiting.await.unwrap().unwrap();
+    drop_schema(&client).await;
+}
+
 #[tokio::test]
 async fn those_that_meet_wait_for_each_other_in_their_order() {
-    let group = Group::new(1);
+    let group = Group::new();
     let session = |number: u8, account: u64| Session {
         id: SessionId([number; 16]),
         seed: SessionSeed([number; 16]),
