@@ -3,7 +3,7 @@
 //!
 //! A burst may fill all places, and is worked off. What goes on asking when they are full is no burst: a full house then
 //! only keeps everybody waiting, and does no more than a few requests at once do (by Little's law, latency is places divided
-//! by throughput). So as long as there is [`Overload`], fewer places are given.
+//! by throughput). So as long as there is [`Overload`], fewer places are given, as few as the wait for a worker asks for.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::rewriting::SEND;
 pub struct Capacity {
     /// All but sends.
     pub requests: usize,
-    /// The same, while more is asked than can be done.
+    /// The most of them while more is asked than can be done.
     pub requests_in_overload: usize,
     /// Sends.
     pub sends: usize,
@@ -55,19 +55,19 @@ impl Drop for Taken {
 /// So many places.
 pub(crate) struct Bulkhead {
     places: Arc<Semaphore>,
-    /// How many places must be left for one more in overload.
-    kept_free: usize,
-    overload: Arc<Overload>,
+    all: usize,
+    /// What there are fewer places in; `None` where their number always stays.
+    overload: Option<Arc<Overload>>,
     in_flight: Gauge,
     shed: Counter,
 }
 
 impl Bulkhead {
-    fn new(name: &'static str, places: usize, in_overload: usize, overload: Arc<Overload>) -> Self {
-        let places = places.min(Semaphore::MAX_PERMITS);
+    fn new(name: &'static str, places: usize, overload: Option<Arc<Overload>>) -> Self {
+        let all = places.min(Semaphore::MAX_PERMITS);
         Self {
-            places: Arc::new(Semaphore::new(places)),
-            kept_free: places.saturating_sub(in_overload),
+            places: Arc::new(Semaphore::new(all)),
+            all,
             overload,
             in_flight: gauge!(IN_FLIGHT, "bulkhead" => name),
             shed: counter!(SHED, "bulkhead" => name),
@@ -76,7 +76,8 @@ impl Bulkhead {
 
     /// Whether one more may come in; nothing is kept for it yet.
     pub(crate) fn has_room(&self) -> Result<(), WireFault> {
-        let kept_free = if self.overload.is_on() { self.kept_free } else { 0 };
+        let given = self.overload.as_ref().and_then(|overload| overload.places()).unwrap_or(self.all);
+        let kept_free = self.all.saturating_sub(given);
         if self.places.available_permits() > kept_free { Ok(()) } else { Err(self.turn_away()) }
     }
 
@@ -88,7 +89,9 @@ impl Bulkhead {
     }
 
     fn turn_away(&self) -> WireFault {
-        self.overload.prolong();
+        if let Some(overload) = &self.overload {
+            overload.prolong();
+        }
         self.shed.increment(1);
         WireFault::Overloaded
     }
@@ -106,11 +109,10 @@ impl Admission {
     /// Nobody is in yet.
     #[must_use]
     pub fn new(capacity: Capacity) -> Arc<Self> {
-        let overload = Overload::new(capacity.long_wait);
-        let (places, in_overload) = (capacity.requests, capacity.requests_in_overload);
-        let requests = Bulkhead::new("requests", places, in_overload, Arc::clone(&overload));
-        // How long a send takes is the provider's doing: fewer at once would not make it shorter.
-        let sends = Bulkhead::new("sends", capacity.sends, capacity.sends, overload);
+        let overload = Overload::new(capacity.long_wait, capacity.requests_in_overload);
+        let requests = Bulkhead::new("requests", capacity.requests, Some(overload));
+        // How long a send takes is the provider's doing: fewer at once would not make it shorter, nor is it overload.
+        let sends = Bulkhead::new("sends", capacity.sends, None);
         Arc::new(Self { requests, sends, answered: Arc::default() })
     }
 
@@ -131,7 +133,7 @@ mod tests {
     use crate::overload::{ENDS_AFTER, Overload};
 
     fn bulkhead(places: usize, in_overload: usize) -> Bulkhead {
-        Bulkhead::new("requests", places, in_overload, Overload::new(Duration::ZERO))
+        Bulkhead::new("requests", places, Some(Overload::new(Duration::ZERO, in_overload)))
     }
 
     #[test]

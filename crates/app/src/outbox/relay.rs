@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
 use mobile_bind_domain::ports::{AnswerSlot, Outgoing, ProviderFacts, Relay, SendFailure};
 use mobile_bind_domain::{ChallengeKey, Outbox, OutboxMessage};
 use mobile_bind_sms::{Health, Provider};
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tracing::warn;
+use tokio::time::timeout;
+use tracing::{Instrument, warn};
 
 use super::Measures;
 
@@ -18,7 +21,7 @@ const ON_THE_WAY: u32 = 16_384;
 /// Among how many of a number's messages the one is looked for whose code was used.
 const LATEST: usize = 8;
 
-/// Sends each message in a task of its own.
+/// Sends each message, and goes on with it when nobody waits any more.
 pub(crate) struct BackgroundRelay {
     outbox: Arc<Outbox>,
     measures: Arc<Measures>,
@@ -54,15 +57,20 @@ impl BackgroundRelay {
         Arc::clone(&self.places).try_acquire_owned().ok()
     }
 
-    /// Sends a message, which takes its place with it.
+    /// Sends a message, which takes its place with it. What of it is over at once is done here, the rest in a task of its own:
+    /// whoever asked has his answer before it begins.
     pub(crate) fn send(&self, outgoing: Outgoing, waiting: Arc<AnswerSlot>, place: OwnedSemaphorePermit) {
-        let (outbox, measures) = (Arc::clone(&self.outbox), Arc::clone(&self.measures));
-        drop(tokio::spawn(async move {
+        let (outbox, measures, span) = (Arc::clone(&self.outbox), Arc::clone(&self.measures), outgoing.span.clone());
+        let sending = async move {
             if let Some(message) = outbox.deliver(outgoing, &waiting).await {
                 measures.came_to(&message);
             }
             drop(place);
-        }));
+        };
+        let mut sending = Box::pin(sending.instrument(span));
+        if sending.as_mut().now_or_never().is_none() {
+            drop(tokio::spawn(sending));
+        }
     }
 
     /// Waits until nothing is on its way; takes no more from then on.
@@ -84,7 +92,13 @@ impl Relay for BackgroundRelay {
             let _ = answer.send(outcome);
         }));
         self.send(outgoing, Arc::clone(&waiting), place);
-        let outcome = match tokio::time::timeout(self.answer_after, &mut answered).await {
+        match answered.try_recv() {
+            Ok(outcome) => return outcome,
+            // Nobody is left to answer.
+            Err(TryRecvError::Closed) => return Ok(()),
+            Err(TryRecvError::Empty) => {}
+        }
+        let outcome = match timeout(self.answer_after, &mut answered).await {
             Ok(outcome) => outcome,
             Err(_) if waiting.take().is_some() => return Ok(()),
             // The outcome came at this very moment, and what follows from it is being stored.
