@@ -23,6 +23,7 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::ambient::{SystemClock, SystemRandomness};
+use crate::clearing::clear_away;
 use crate::control::Control;
 use crate::desk::Desk;
 use crate::development::DevelopmentDesk;
@@ -53,11 +54,6 @@ fn announce(settings: &Settings, policy: &Policy, now: Timestamp) {
         }
     }
 }
-
-/// How often what has ended is looked for, and at how many records: a few at a time, so that no bind waits for many.
-const PURGE_EVERY: Duration = Duration::from_secs(1);
-const PURGE_LIMIT: usize = 400;
-const PURGES: usize = 10;
 
 /// How many receipts wait to be stored.
 const RECEIPTS_WAITING: usize = 4_096;
@@ -222,7 +218,7 @@ impl App {
             }
             None => None,
         };
-        let mut chores = vec![tokio::spawn(purge(Arc::clone(&service)))];
+        let mut chores = vec![tokio::spawn(clear_away(Arc::clone(&service)))];
         let shop_settings = shop_settings.map(Arc::new);
         if let Some(live) = &shop_settings {
             let follow = Arc::clone(live).follow(Arc::clone(&service), Arc::clone(&mandatory_bind));
@@ -322,26 +318,6 @@ async fn take_receipts(receipts: Arc<Receipts>, mut to_hear: mpsc::Receiver<Deli
     }
     // Without such connections there is nothing to do until the end.
     std::future::pending::<()>().await;
-}
-
-async fn purge(service: Arc<Service>) {
-    let mut interval = tokio::time::interval(PURGE_EVERY);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        interval.tick().await;
-        for _ in 0..PURGES {
-            if let Err(error) = service.purge(PURGE_LIMIT).await {
-                warn!(%error, "what has ended could not be cleared away");
-                break;
-            }
-        }
-        if let Err(error) = service.store_conversions().await {
-            warn!(%error, "shares of verified messages could not be stored");
-        }
-        if let Err(error) = service.keep_audit().await {
-            warn!(%error, "the audit could not be kept");
-        }
-    }
 }
 
 /// Keeps for the console what was measured.

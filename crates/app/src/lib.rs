@@ -9,6 +9,7 @@ mod audit_metrics;
 mod audit_text;
 mod backup;
 mod checksum;
+mod clearing;
 pub mod cli;
 mod control;
 mod copy;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use mobile_bind_domain::ports::{
-    AuditTrail, BindQuery, BindSnapshot, CommitError, LogInQuery, LogInSnapshot, SendQuery, SendSnapshot,
+    AuditTrail, BindQuery, BindSnapshot, CommitError, LogInQuery, LogInSnapshot, Purged, SendQuery, SendSnapshot,
     SessionSnapshot, Store, StoreError, StoreFacts,
 };
 use mobile_bind_domain::{
@@ -210,10 +210,10 @@ impl Store for MeteredStore {
         self.inner.due_messages(now, limit).await
     }
 
-    async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        let forgotten = self.inner.purge(now, sessions_before, limit).await?;
-        counter!(PURGED).increment(u64::try_from(forgotten).unwrap_or(u64::MAX));
-        Ok(forgotten)
+    async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<Purged, StoreError> {
+        let purged = self.inner.purge(now, sessions_before, limit).await?;
+        counter!(PURGED).increment(u64::try_from(purged.forgotten).unwrap_or(u64::MAX));
+        Ok(purged)
     }
 
     async fn check(&self) -> Result<(), StoreError> {

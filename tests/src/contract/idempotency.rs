@@ -10,7 +10,7 @@ use mobile_bind_domain::{
 };
 
 use super::records::{
-    NOW, account, commit, commit_expecting, ensure_conflict, failures_on, id, key, mobile, put, session,
+    NOW, account, commit, commit_expecting, ensure_conflict, failures_on, id, key, mobile, purge, put, session,
 };
 use super::{StoreUnderTest, reopen};
 
@@ -123,16 +123,9 @@ pub async fn one_of_many_requests_with_a_key_is_recorded(under_test: &dyn StoreU
 pub async fn a_spent_key_is_forgotten(under_test: &dyn StoreUnderTest) -> Result<()> {
     let store = under_test.open().await?;
     commit(&*store, write(Revision::ABSENT, Some(record(IdempotentOutcome::Sent)))).await?;
-    let second = |second| NOW.after(Duration::from_secs(second));
-    let purge = async |at| -> Result<usize> {
-        let mut forgotten = 0;
-        for _ in 0..10 {
-            forgotten += store.purge(second(at), NOW, 10).await?;
-        }
-        Ok(forgotten)
-    };
-    ensure!(purge(599).await? == 0 && before_send(&*store, NAME).await?.is_some());
-    ensure!(purge(600).await? == 1 && before_send(&*store, NAME).await?.is_none());
+    let at = |second| NOW.after(Duration::from_secs(second));
+    ensure!(purge(&*store, at(599), NOW, 10).await? == 0 && before_send(&*store, NAME).await?.is_some());
+    ensure!(purge(&*store, at(600), NOW, 10).await? == 1 && before_send(&*store, NAME).await?.is_none());
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use mobile_bind_domain::bind::BindReceipt;
 use mobile_bind_domain::ports::{
     BindQuery, BindSnapshot, CallerQuery, CommitError, EvidenceQuery, SendQuery, SendSnapshot, Store,
@@ -243,4 +243,21 @@ pub fn open_session(account: u64, client_type: ClientType) -> Result<Write> {
     let mut opened = session(client_type.name().as_bytes().first().copied().unwrap_or_default(), account, client_type)?;
     opened.id.0[..8].copy_from_slice(&account.to_be_bytes());
     Ok(Write::OpenSession(opened))
+}
+
+/// Forgets all that has ended, in calls that look at so many records; answers how many were forgotten.
+///
+/// # Errors
+/// Where the store fails, looks at more, or comes to no end.
+pub async fn purge(store: &dyn Store, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize> {
+    let mut forgotten = 0;
+    for _ in 0..200 {
+        let purged = store.purge(now, sessions_before, limit).await?;
+        ensure!(purged.forgotten <= limit, "no more than it looks at");
+        forgotten += purged.forgotten;
+        if !purged.more {
+            return Ok(forgotten);
+        }
+    }
+    bail!("there was always more")
 }

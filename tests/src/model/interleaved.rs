@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use mobile_bind_domain::ports::{
-    AuditTrail, BindQuery, BindSnapshot, CommitError, LogInQuery, LogInSnapshot, SendQuery, SendSnapshot,
+    AuditTrail, BindQuery, BindSnapshot, CommitError, LogInQuery, LogInSnapshot, Purged, SendQuery, SendSnapshot,
     SessionSnapshot, Store, StoreError, StoreFacts,
 };
 use mobile_bind_domain::{
@@ -134,7 +134,7 @@ impl Store for Interleaved {
         self.store.due_messages(now, limit).await
     }
 
-    async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<Purged, StoreError> {
         self.store.purge(now, sessions_before, limit).await
     }
 

@@ -100,8 +100,8 @@ pub enum Step {
     Advance(u64),
     /// The process ends and starts again.
     Reopen,
-    /// What has ended is forgotten: no more than so many records.
-    Purge(usize),
+    /// What has ended is forgotten, in calls that look at no more than so many records: one, or as many as it takes.
+    Purge(usize, bool),
     /// The shop changes the nth account.
     Shop(usize, ShopAct),
 }
@@ -255,7 +255,7 @@ impl ReferenceStateMachine for Story {
             1 => (0_usize..6).prop_map(|index| Step::Calls(vec![Call::LogOut(index)], 0)),
             6 => advance,
             1 => Just(Step::Reopen),
-            1 => (1_usize..20).prop_map(Step::Purge),
+            1 => (1_usize..20, any::<bool>()).prop_map(|(limit, all)| Step::Purge(limit, all)),
             1 => (0_usize..4, act).prop_map(|(index, act)| Step::Shop(index, act)),
         ]
         .boxed()
@@ -270,7 +270,7 @@ impl ReferenceStateMachine for Story {
                 }
             }
             Step::Advance(seconds) => story.reference.advance(*seconds),
-            Step::Reopen | Step::Purge(_) => {}
+            Step::Reopen | Step::Purge(..) => {}
             Step::Shop(index, act) => {
                 if let Some(id) = nth_account(&story.reference, *index) {
                     story.reference.change(id, |person| act.apply(person));

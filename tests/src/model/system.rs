@@ -66,7 +66,11 @@ impl<S: StoreUnderTest + 'static> StateMachineTest for Model<S> {
                 system.possible.iter_mut().for_each(|reference| reference.advance(seconds));
             }
             Step::Reopen => system = system.reopened(),
-            Step::Purge(limit) => drop(system.wait(system.service.purge(limit)).expect("purged")),
+            Step::Purge(limit, all) => {
+                let more = || system.wait(system.service.purge(limit)).expect("purged").more;
+                let calls = if all { 10_000 } else { 1 };
+                assert!((0..calls).any(|_| !more()) || !all, "there was always more to forget");
+            }
             Step::Shop(index, act) => system.shop(index, act),
         }
         system.look_at_everything();

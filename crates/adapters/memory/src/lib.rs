@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use mobile_bind_domain::ports::{
-    AuditTrail, BindQuery, BindSnapshot, CommitError, LogInQuery, LogInSnapshot, SendQuery, SendSnapshot,
+    AuditTrail, BindQuery, BindSnapshot, CommitError, LogInQuery, LogInSnapshot, Purged, SendQuery, SendSnapshot,
     SessionSnapshot, Store, StoreError, StoreFacts,
 };
 use mobile_bind_domain::{
@@ -154,7 +154,7 @@ impl Store for MemoryStore {
         Ok(self.state().messages.due(now, limit))
     }
 
-    async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<Purged, StoreError> {
         Ok(self.open()?.purge(now, sessions_before, limit))
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
 use mobile_bind_domain::bind::BindReceipt;
+use mobile_bind_domain::ports::Purged;
 use mobile_bind_domain::{
     Account, AccountId, Challenge, ChallengeKey, ClientType, IdempotencyName, IdempotencyRecord, Identity, MemberCode,
     MessageKey, Mobile, Platform, Proof, ProofId, Session, SessionId, SpentMark, Subject, Tally, Timestamp, UnionId,
@@ -68,8 +69,8 @@ impl State {
     }
 
     /// Forgets what has ended among the next records, at most `limit` of them.
-    pub(crate) fn purge(&mut self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> usize {
-        let mut sweep = Sweep { left: limit, forgotten: 0 };
+    pub(crate) fn purge(&mut self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Purged {
+        let mut sweep = Sweep { left: limit, forgotten: 0, more: false };
         let Cursors { challenges, receipts, idempotency, tallies, sessions, messages, .. } = &mut self.cursors;
         for key in sweep.ended(&self.challenges, challenges, |challenge| challenge.value.expires_at <= now) {
             self.challenges.remove(&key);
@@ -96,50 +97,70 @@ impl State {
         for mark in sweep.ended(&self.spent, spent, |until| *until <= now) {
             self.spent.remove(&mark);
         }
-        sweep.forgotten
+        if !sweep.more {
+            self.cursors = Cursors::default();
+        }
+        Purged { forgotten: sweep.forgotten, more: sweep.more }
     }
 }
 
-/// Where the next sweep of each kind begins.
+/// How far a walk through all records has come.
 #[derive(Default)]
 pub(crate) struct Cursors {
-    challenges: Option<ChallengeKey>,
-    receipts: Option<ChallengeKey>,
-    idempotency: Option<IdempotencyName>,
-    tallies: Option<Subject>,
-    sessions: Option<SessionId>,
-    proofs: Option<ProofId>,
-    spent: Option<SpentMark>,
-    messages: Option<MessageKey>,
+    challenges: Place<ChallengeKey>,
+    receipts: Place<ChallengeKey>,
+    idempotency: Place<IdempotencyName>,
+    tallies: Place<Subject>,
+    sessions: Place<SessionId>,
+    proofs: Place<ProofId>,
+    spent: Place<SpentMark>,
+    messages: Place<MessageKey>,
+}
+
+/// How far a walk has come with one kind.
+#[derive(Default)]
+enum Place<K> {
+    #[default]
+    Beginning,
+    After(K),
+    End,
 }
 
 struct Sweep {
     left: usize,
     forgotten: usize,
+    more: bool,
 }
 
 impl Sweep {
-    /// The keys of what has ended among the records after the cursor; at the end of the map it starts over.
+    /// The keys of what has ended among the records after the cursor.
     fn ended<K: Ord + Clone, V>(
         &mut self,
         map: &BTreeMap<K, V>,
-        cursor: &mut Option<K>,
+        place: &mut Place<K>,
         has_ended: impl Fn(&V) -> bool,
     ) -> Vec<K> {
-        if self.left == 0 {
-            return Vec::new();
-        }
-        let start = cursor.take().map_or(Bound::Unbounded, Bound::Excluded);
+        let start = match std::mem::replace(place, Place::End) {
+            Place::Beginning => Bound::Unbounded,
+            Place::After(last) => Bound::Excluded(last),
+            Place::End => return Vec::new(),
+        };
         let mut ended = Vec::new();
-        for (key, value) in map.range((start, Bound::Unbounded)).take(self.left) {
+        let mut records = map.range((start.as_ref(), Bound::Unbounded));
+        let mut last = None;
+        for (key, value) in records.by_ref().take(self.left) {
             self.left -= 1;
             if has_ended(value) {
                 ended.push(key.clone());
             }
-            *cursor = Some(key.clone());
+            last = Some(key.clone());
         }
-        if self.left > 0 {
-            *cursor = None;
+        if records.next().is_some() {
+            self.more = true;
+            *place = match (last, start) {
+                (Some(last), _) | (None, Bound::Excluded(last)) => Place::After(last),
+                (None, _) => Place::Beginning,
+            };
         }
         self.forgotten += ended.len();
         ended

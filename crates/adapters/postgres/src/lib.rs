@@ -61,8 +61,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deadpool_postgres::{Client, Object, Pool};
 use mobile_bind_domain::ports::{
-    AuditTrail, BindQuery, BindSnapshot, CommitError, LogInQuery, LogInSnapshot, PoolFacts, SendQuery, SendSnapshot,
-    SessionSnapshot, Store, StoreError, StoreFacts,
+    AuditTrail, BindQuery, BindSnapshot, CommitError, LogInQuery, LogInSnapshot, PoolFacts, Purged, SendQuery,
+    SendSnapshot, SessionSnapshot, Store, StoreError, StoreFacts,
 };
 use mobile_bind_domain::{
     Account, AccountId, AuditNode, Change, MessageKey, Mobile, OutboxMessage, Proof, ProofId, Revision, Session,
@@ -361,7 +361,7 @@ impl Store for PostgresStore {
         read!(self.inner, client => load::messages(client, message::due(now, limit)))
     }
 
-    async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<Purged, StoreError> {
         self.inner.open()?;
         let node = self.inner.node;
         Ok(using!(self.inner, client => purge::sweep(client, node, now, sessions_before, limit))?)

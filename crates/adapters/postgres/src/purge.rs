@@ -2,6 +2,7 @@
 
 use deadpool_postgres::Client;
 use mobile_bind_domain::Timestamp;
+use mobile_bind_domain::ports::Purged;
 
 use crate::fault::Fault;
 use crate::records::millis;
@@ -54,19 +55,19 @@ pub(crate) const SWEEPS: [&str; 9] = [
 )",
 ];
 
-/// Removes at most `limit` rows, where this node has the lease or can have it. Answers how many it removed.
+/// Removes at most `limit` rows, where this node has the lease or can have it.
 pub(crate) async fn sweep(
     client: &Client,
     node: i64,
     now: Timestamp,
     sessions_before: Timestamp,
     limit: usize,
-) -> Result<usize, Fault> {
+) -> Result<Purged, Fault> {
     let take = client.prepare_cached(TAKE).await?;
     if client.execute(&take, &[&node]).await? == 0 {
-        return Ok(0);
+        return Ok(Purged::default());
     }
-    let mut removed = 0;
+    let mut forgotten = 0;
     let mut left = i64::try_from(limit).unwrap_or(i64::MAX);
     let ends = [now, now, now, now, sessions_before, now, now, now, now];
     for (text, end) in SWEEPS.into_iter().zip(ends) {
@@ -76,9 +77,9 @@ pub(crate) async fn sweep(
         let statement = client.prepare_cached(text).await?;
         let some = client.execute(&statement, &[&millis(end), &left]).await?;
         left = left.saturating_sub_unsigned(some);
-        removed += usize::try_from(some).unwrap_or(usize::MAX);
+        forgotten += usize::try_from(some).unwrap_or(usize::MAX);
     }
-    Ok(removed)
+    Ok(Purged { forgotten, more: left <= 0 })
 }
 
 /// Lets another node have the lease.

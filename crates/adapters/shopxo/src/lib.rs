@@ -60,7 +60,7 @@ mod verify;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use mobile_bind_domain::ports::StoreError;
+use mobile_bind_domain::ports::{Purged, StoreError};
 use mobile_bind_domain::{AccountId, AuditNode, Change, Revision, Timestamp, Write};
 use tokio::time::timeout;
 
@@ -68,7 +68,7 @@ use crate::allotment::Allotment;
 use crate::cache::Cache;
 use crate::connect::{Held, Pool};
 use crate::fault::{Fault, Rejection};
-use crate::shop::session;
+use crate::shop::session::EndedToken;
 use crate::tables::Tables;
 
 pub use crate::cache::{CacheOptions, check_cache, describe_metrics};
@@ -225,9 +225,7 @@ impl Inner {
         };
         match using!(self, conn => work(conn)) {
             Ok(ended) => {
-                if let Some(cache) = &self.cache {
-                    cache.forget(ended);
-                }
+                self.forget_at_the_shop(ended);
                 Ok(())
             }
             Err(Rejection::Fault(fault)) if !begun.load(Ordering::Relaxed) => Err(Attempt::NotBegun(fault)),
@@ -235,17 +233,18 @@ impl Inner {
         }
     }
 
-    async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, Fault> {
+    /// Has the shop's cache forget whom ended tokens led to.
+    fn forget_at_the_shop(&self, ended: Vec<EndedToken>) {
+        if let Some(cache) = &self.cache {
+            cache.forget(ended);
+        }
+    }
+
+    async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<Purged, Fault> {
         self.open()?;
-        let swept: Result<usize, Rejection> = using!(self, conn => async {
-            if !purge::take_lease(conn, self.node).await? {
-                return Ok(0);
-            }
-            let swept = purge::sweep(conn, now, limit).await?;
-            let left = limit.saturating_sub(swept);
-            let sessions = if left > 0 { session::purge(conn, &self.tables, sessions_before, left).await? } else { 0 };
-            Ok(swept + sessions)
-        });
+        let times = (now, sessions_before);
+        let ended = |tokens| self.forget_at_the_shop(tokens);
+        let swept = using!(self, conn => purge::run(conn, &self.tables, self.node, times, limit, ended));
         swept.map_err(Rejection::into_fault)
     }
 }

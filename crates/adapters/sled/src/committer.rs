@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use mobile_bind_domain::ports::{CommitError, StoreError};
+use mobile_bind_domain::ports::{CommitError, Purged, StoreError};
 use mobile_bind_domain::{Change, Revision};
 use tokio::sync::{oneshot, watch};
 
@@ -40,7 +40,7 @@ const GROUP_BYTES: usize = 1 << 20;
 /// What the thread is asked to do, and where its answer goes.
 pub(crate) enum Job {
     Commit(Change, oneshot::Sender<Result<Revision, CommitError>>),
-    Purge(Purge, oneshot::Sender<Result<usize, StoreError>>),
+    Purge(Purge, oneshot::Sender<Result<Purged, StoreError>>),
     Backup(PathBuf, oneshot::Sender<Result<BackedUp, StoreError>>),
     /// To look after what somebody else has written.
     LookAfter,
@@ -121,7 +121,7 @@ pub(crate) struct Committer {
 /// An answer that waits for the disk.
 enum Answer {
     Commit(oneshot::Sender<Result<Revision, CommitError>>, Result<Revision, Rejection>),
-    Purge(oneshot::Sender<Result<usize, StoreError>>, Result<usize, Fault>),
+    Purge(oneshot::Sender<Result<Purged, StoreError>>, Result<Purged, Fault>),
 }
 
 impl Committer {
@@ -201,8 +201,8 @@ impl Committer {
                             answers.push(Answer::Commit(waiter, commit(&mut group, &change, &state)));
                         }
                         Job::Purge(purge, waiter) => {
-                            let forgotten = group.attempt(|scratch| self.cursor.advance(scratch, &purge));
-                            answers.push(Answer::Purge(waiter, forgotten.map(|(forgotten, _)| forgotten)));
+                            let purged = group.attempt(|scratch| self.cursor.advance(scratch, &purge));
+                            answers.push(Answer::Purge(waiter, purged.map(|(purged, _)| purged)));
                         }
                         Job::LookAfter => {}
                         Job::Backup(..) => {

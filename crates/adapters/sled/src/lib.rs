@@ -48,7 +48,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mobile_bind_domain::ports::{
-    AuditTrail, BindQuery, BindSnapshot, CommitError, LogInQuery, LogInSnapshot, SendQuery, SendSnapshot,
+    AuditTrail, BindQuery, BindSnapshot, CommitError, LogInQuery, LogInSnapshot, Purged, SendQuery, SendSnapshot,
     SessionSnapshot, Store, StoreError, StoreFacts,
 };
 use mobile_bind_domain::{
@@ -279,7 +279,7 @@ impl Store for SledStore {
         self.read(|reader| messages::due(reader, now, limit)).await
     }
 
-    async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<Purged, StoreError> {
         let (answer, answered) = oneshot::channel();
         self.send(Job::Purge(Purge { now, sessions_before, limit }, answer))?;
         answered.await.map_err(|_| StoreError::from(Fault::GivenUp))?

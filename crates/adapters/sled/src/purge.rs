@@ -1,6 +1,7 @@
 //! Forgetting what has ended, a few records at a time.
 
 use mobile_bind_domain::bind::BindReceipt;
+use mobile_bind_domain::ports::Purged;
 use mobile_bind_domain::{Challenge, IdempotencyRecord, Proof, Session, Tally, Timestamp};
 use sled::IVec;
 
@@ -22,22 +23,22 @@ pub(crate) struct Purge {
     pub(crate) limit: usize,
 }
 
-/// The record that was looked at last.
+/// The record that was looked at last; `None` where a walk through all of them begins.
 #[derive(Debug, Default)]
 pub(crate) struct Cursor(Option<Vec<u8>>);
 
 impl Cursor {
-    /// Looks at the records after the cursor, then at those from the start up to it. Answers how many it removed.
-    pub(crate) fn advance(&mut self, scratch: &mut Scratch<'_>, purge: &Purge) -> Result<usize, Fault> {
+    /// Looks at the records after the cursor, and removes those that have ended.
+    pub(crate) fn advance(&mut self, scratch: &mut Scratch<'_>, purge: &Purge) -> Result<Purged, Fault> {
         let reader = scratch.reader();
         // The first key that can come after the last one.
         let next = self.0.as_ref().map(|last| [&last[..], &[0]].concat()).unwrap_or_default();
-        let spans = || ENDING.map(|kinds| vec![*kinds.start()]..vec![*kinds.end() + 1]);
-        let after = spans().map(|span| span.start.max(next.clone())..span.end);
-        let before = spans().map(|span| span.start..span.end.min(next.clone()));
-        let ranges = after.into_iter().chain(before).filter(|range| range.start < range.end);
+        let spans = ENDING.map(|kinds| vec![*kinds.start()]..vec![*kinds.end() + 1]);
+        let ranges = spans.into_iter().map(|span| span.start.max(next.clone())..span.end);
+        let ranges = ranges.filter(|range| range.start < range.end);
+        let mut entries = ranges.flat_map(|range| reader.range_before_long(range));
         let mut forgotten = 0;
-        for entry in ranges.flat_map(|range| reader.range_before_long(range)).take(purge.limit) {
+        for entry in entries.by_ref().take(purge.limit) {
             let (key, value) = entry?;
             let key = key.to_vec();
             match forget(scratch, &key, value, purge) {
@@ -49,7 +50,11 @@ impl Cursor {
             }
             self.0 = Some(key);
         }
-        Ok(forgotten)
+        let more = entries.next().is_some();
+        if !more {
+            self.0 = None;
+        }
+        Ok(Purged { forgotten, more })
     }
 }
 

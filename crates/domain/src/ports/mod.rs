@@ -28,6 +28,6 @@ pub use sms::{Accepted, Content, Purpose, SendFailure, SmsSender, TextMessage, T
 pub(crate) use store::callers_mobile;
 pub use store::{
     BindQuery, BindSnapshot, CallerQuery, CommitError, Contested, EarlierBind, Evidence, EvidenceQuery, LogInQuery,
-    LogInSnapshot, ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
+    LogInSnapshot, Purged, ReceiptSnapshot, SendQuery, SendSnapshot, SessionSnapshot, Store, StoreError,
 };
 pub use tokens::{OpenedSession, TokenError, TokenIssuer};

@@ -31,6 +31,15 @@ pub enum CommitError {
     Store(#[from] StoreError),
 }
 
+/// What came of forgetting some of what has ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// How many records were forgotten.
+    pub forgotten: usize,
+    /// Whether there is, or may be, more to look at now.
+    pub more: bool,
+}
+
 /// What to load for a send.
 #[derive(Clone, Debug)]
 pub struct SendQuery {
@@ -350,9 +359,11 @@ pub trait Store: Send + Sync {
     async fn spent(&self, after: Option<SpentMark>, limit: usize) -> Result<Vec<(SpentMark, Timestamp)>, StoreError>;
 
     /// Forgets some of what has ended: challenges, receipts, idempotency keys, proofs, marks, counts and messages that are spent, sessions
-    /// not used since `sessions_before`. Looks at no more than `limit` records; the next call goes on from there. Answers how many were
-    /// forgotten.
-    async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError>;
+    /// not used since `sessions_before`. Looks at no more than `limit` records, which is above 0; the next call goes on from there.
+    ///
+    /// When calls have gone on until one says that there is no more, all is forgotten that had ended at the first of them, but for
+    /// what another change was working on.
+    async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<Purged, StoreError>;
 
     /// Whether the store can be read and written. Quick also where it is away: a probe asks.
     async fn check(&self) -> Result<(), StoreError>;

@@ -18,7 +18,9 @@ pub use self::accounts::OrderError;
 pub use self::audit::AuditDesk;
 pub use self::mini_program::{PlatformLogIn, VouchParameters};
 pub use self::outbox::{Heard, Outbox};
-use crate::ports::{Clock, CodeSealer, CodeSource, Platforms, Randomness, Relay, Store, StoreError, TokenIssuer};
+use crate::ports::{
+    Clock, CodeSealer, CodeSource, Platforms, Purged, Randomness, Relay, Store, StoreError, TokenIssuer,
+};
 use crate::{Account, CodeKeys, CurrentPolicy, Guards, Operation, Refusal, SessionId, Token};
 
 /// The target of the spans that are made for operators alone, at the level of traces: they cost next to nothing where nobody
@@ -71,7 +73,7 @@ impl Service {
     ///
     /// # Errors
     /// Where the store is unavailable.
-    pub async fn purge(&self, limit: usize) -> Result<usize, StoreError> {
+    pub async fn purge(&self, limit: usize) -> Result<Purged, StoreError> {
         let now = self.clock.now();
         // Ended ones tell for a while yet when their account was used.
         let kept =

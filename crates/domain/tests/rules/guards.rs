@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mobile_bind_domain::bind::BindParameters;
 use mobile_bind_domain::ports::{
-    AuditTrail, BindQuery, BindSnapshot, CaptchaResponse, CommitError, LogInQuery, LogInSnapshot, SendQuery,
+    AuditTrail, BindQuery, BindSnapshot, CaptchaResponse, CommitError, LogInQuery, LogInSnapshot, Purged, SendQuery,
     SendSnapshot, SessionSnapshot, Store, StoreError, StoreFacts,
 };
 use mobile_bind_domain::send::{self, CaptchaState, Circumstances, Permission, Send, SendParameters};
@@ -295,7 +295,7 @@ impl<S: Store> Store for CountingStore<S> {
         self.0.sessions_of(account).await
     }
 
-    async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    async fn purge(&self, now: Timestamp, sessions_before: Timestamp, limit: usize) -> Result<Purged, StoreError> {
         self.0.purge(now, sessions_before, limit).await
     }
 

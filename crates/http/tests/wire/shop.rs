@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mobile_bind_domain::ports::{
     Accepted, AuditTrail, BindQuery, BindSnapshot, Clock, CommitError, LogInQuery, LogInSnapshot, OpenedSession,
-    PoolFacts, RandomCodes, Randomness, ReplicationFacts, SendFailure, SendQuery, SendSnapshot, SessionSnapshot,
-    SmsSender, Store, StoreError, StoreFacts, TextMessage, TokenError, TokenIssuer,
+    PoolFacts, Purged, RandomCodes, Randomness, ReplicationFacts, SendFailure, SendQuery, SendSnapshot,
+    SessionSnapshot, SmsSender, Store, StoreError, StoreFacts, TextMessage, TokenError, TokenIssuer,
 };
 use mobile_bind_domain::{
     Account, AccountId, Challenge, Change, ClientType, CodeKey, CodeKeys, Guards, KeyId, MessageKey, Mobile,
@@ -252,8 +252,8 @@ impl Store for Shop {
         Ok(Vec::new())
     }
 
-    async fn purge(&self, _: Timestamp, _: Timestamp, _: usize) -> Result<usize, StoreError> {
-        Ok(0)
+    async fn purge(&self, _: Timestamp, _: Timestamp, _: usize) -> Result<Purged, StoreError> {
+        Ok(Purged::default())
     }
 
     async fn check(&self) -> Result<(), StoreError> {

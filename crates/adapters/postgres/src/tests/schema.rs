@@ -56,7 +56,7 @@ async fn one_node_at_a_time_clears_away() {
     let fill = "INSERT INTO receipts SELECT 'm' || n, 'c', '', 0, 1 FROM generate_series(1, 3) AS n";
     client.batch_execute(fill).await.unwrap();
     let now = mobile_bind_domain::Timestamp::from_seconds(1);
-    let some = async |store: &PostgresStore| store.purge(now, now, 1).await.unwrap();
+    let some = async |store: &PostgresStore| store.purge(now, now, 1).await.unwrap().forgotten;
     assert_eq!([some(&first).await, some(&second).await, some(&first).await], [1, 0, 1]);
     first.close().await.unwrap();
     assert_eq!(some(&second).await, 1, "who stops leaves the lease");

@@ -7,6 +7,7 @@ mod columns;
 mod companion;
 pub(crate) mod examination;
 mod fingerprint;
+pub(crate) mod leftovers;
 pub(crate) mod session;
 
 #[cfg(test)]

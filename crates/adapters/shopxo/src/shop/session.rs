@@ -20,6 +20,12 @@ pub(crate) struct EndedToken {
     pub(crate) token: String,
 }
 
+impl EndedToken {
+    fn of(found: Found) -> Self {
+        Self { system_type: found.system_type, token: tokens::text_of(found.session.id) }
+    }
+}
+
 /// A shop's row with a token that mobile-bind can read.
 struct Found {
     row: u64,
@@ -224,41 +230,44 @@ pub(crate) async fn end_all(
 }
 
 async fn end_found(conn: &mut Conn, tables: &Tables, found: Vec<Found>) -> Result<Vec<EndedToken>, Rejection> {
+    clear(conn, tables, &found).await?;
+    forget(conn, found.iter().map(|found| found.session.id)).await?;
+    Ok(found.into_iter().map(EndedToken::of).collect())
+}
+
+/// Takes the tokens out of the shop's rows.
+async fn clear(conn: &mut Conn, tables: &Tables, found: &[Found]) -> Result<(), Rejection> {
     if found.is_empty() {
-        return Ok(Vec::new());
+        return Ok(());
     }
     let places = vec!["?"; found.len()].join(", ");
     let update = format!("UPDATE {} SET token = '' WHERE id IN ({places})", tables.user_platform());
-    let rows = found.iter().map(|found| found.row.into()).collect();
-    execute(conn, &update, rows).await?;
-    forget(conn, found.iter().map(|found| found.session.id)).await?;
-    let ended = found.into_iter();
-    Ok(ended
-        .map(|found| EndedToken { system_type: found.system_type, token: tokens::text_of(found.session.id) })
-        .collect())
+    execute(conn, &update, found.iter().map(|found| found.row.into()).collect()).await.map(|_| ())
 }
 
 /// Ends some sessions that were opened or used here and not since, and forgets what is known of tokens that the shop no longer
-/// has. Tokens that the shop issued and nobody used here are left to it. Looks at no more than `limit`.
+/// has. Tokens that the shop issued and nobody used here are left to it. Looks at no more than `limit`; answers how many it
+/// forgot, and the tokens that end once that is committed.
 pub(crate) async fn purge(
     conn: &mut Conn,
     tables: &Tables,
     sessions_before: Timestamp,
     limit: usize,
-) -> Result<usize, Rejection> {
+) -> Result<(usize, Vec<EndedToken>), Rejection> {
     let question = "SELECT id FROM mb_sessions WHERE used_at < ? ORDER BY used_at LIMIT ?";
     let values = vec![sessions_before.as_millis().into(), limited(limit)];
     let unused = all(conn, KIND, question, values, |columns| columns.bytes().map(SessionId)).await?;
     if unused.is_empty() {
-        return Ok(0);
+        return Ok((0, Vec::new()));
     }
     let places = vec!["?"; unused.len()].join(", ");
     let tokens = unused.iter().map(|id| tokens::text_of(*id).into()).collect();
-    let update = format!(
-        "UPDATE {} SET token = '' WHERE token IN ({places}) AND system_type = 'default'",
-        tables.user_platform()
-    );
-    execute(conn, &update, tokens).await?;
-    forget(conn, unused.iter().copied()).await?;
-    Ok(unused.len())
+    let mut found = find(conn, tables, &format!("p.token IN ({places})"), tokens, "FOR UPDATE").await?;
+    // One may have been used a moment ago, and letter case counts.
+    found.retain(|found| found.session.used_at < sessions_before && unused.contains(&found.session.id));
+    clear(conn, tables, &found).await?;
+    let forget = format!("DELETE FROM mb_sessions WHERE id IN ({places}) AND used_at < ?");
+    let ids = unused.iter().map(|id| id.0.as_slice().into());
+    let forgotten = execute(conn, &forget, ids.chain([sessions_before.as_millis().into()]).collect()).await?;
+    Ok((usize::try_from(forgotten).unwrap_or(usize::MAX), found.into_iter().map(EndedToken::of).collect()))
 }

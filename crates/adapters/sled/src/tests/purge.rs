@@ -1,7 +1,7 @@
 //! Forgetting what has ended.
 
 use mobile_bind_domain::bind::BindReceipt;
-use mobile_bind_domain::ports::Store;
+use mobile_bind_domain::ports::{Purged, Store};
 use mobile_bind_domain::{ClientType, Proof, ProofId, Quota, Revision, SpentMark, Subject, Write};
 
 use super::*;
@@ -60,9 +60,9 @@ async fn what_has_ended_goes_and_the_rest_stays() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     fill(&store).await;
-    assert_eq!(store.purge(at(100), at(50), 1000).await.unwrap(), 6);
+    assert_eq!(store.purge(at(100), at(50), 1000).await.unwrap(), Purged { forgotten: 6, more: false });
     assert_purged(&store).await;
-    assert_eq!(store.purge(at(100), at(50), 1000).await.unwrap(), 0);
+    assert_eq!(store.purge(at(100), at(50), 1000).await.unwrap(), Purged { forgotten: 0, more: false });
     // The index entry went with the session: a new one finds no other to replace.
     assert_eq!(keys(&store, crate::layout::SESSION_OF).len(), 1);
 }
@@ -73,8 +73,10 @@ async fn each_call_looks_at_so_many_and_the_next_goes_on() {
     let store = open(folder.path());
     fill(&store).await;
     let mut forgotten = Vec::new();
-    for _ in 0..12 {
-        forgotten.push(store.purge(at(100), at(50), 1).await.unwrap());
+    for call in 1..=12 {
+        let purged = store.purge(at(100), at(50), 1).await.unwrap();
+        assert_eq!(purged.more, call < 12);
+        forgotten.push(purged.forgotten);
     }
     // Twelve records stand in the way: a spent one and a live one of each kind.
     assert_eq!(forgotten, [1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0]);
@@ -82,7 +84,7 @@ async fn each_call_looks_at_so_many_and_the_next_goes_on() {
     // It comes round again to what has ended since.
     let mut forgotten = 0;
     for _ in 0..6 {
-        forgotten += store.purge(at(101), at(51), 1).await.unwrap();
+        forgotten += store.purge(at(101), at(51), 1).await.unwrap().forgotten;
     }
     assert_eq!(forgotten, 6);
     assert_eq!(store.sessions_of(id(1)).await.unwrap(), []);
@@ -96,6 +98,6 @@ async fn a_record_that_cannot_be_read_does_not_keep_the_others() {
     let damaged = crate::layout::challenge(&key(2));
     let entry = (damaged.as_bytes().to_vec(), Some(sled::IVec::from(b"damaged")));
     store.state.view_mut().recent.extend([entry].into_iter().collect());
-    assert_eq!(store.purge(at(100), at(50), 1000).await.unwrap(), 6);
+    assert_eq!(store.purge(at(100), at(50), 1000).await.unwrap().forgotten, 6);
     assert!(keys(&store, crate::layout::CHALLENGE).contains(&damaged.into_bytes()));
 }

@@ -1,6 +1,7 @@
 //! The shop's side on a shop's database. `cargo xtask test -p mobile-bind-shopxo` brings the server.
 
 mod accounts;
+mod leftovers;
 mod plans;
 mod sessions;
 mod verify;

@@ -11,7 +11,7 @@ use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
 use super::{NOW, Shop, mobile, with_mobile};
-use crate::shop::{account, allotment, session};
+use crate::shop::{account, allotment, leftovers, session};
 use crate::tables::Tables;
 
 /// How many users there are, each with two platforms.
@@ -100,8 +100,10 @@ async fn use_sessions(conn: &mut Conn, tables: &Tables) -> Vec<(&'static str, u6
     cost.push(("end", read(conn).await));
     assert_eq!(session::end_all(conn, tables, opened.account, None).await.unwrap().len(), 1);
     cost.push(("end all", read(conn).await));
-    assert_eq!(session::purge(conn, tables, Timestamp::from_millis(1_000_011), 5).await.unwrap(), 5);
+    assert_eq!(session::purge(conn, tables, Timestamp::from_millis(1_000_011), 5).await.unwrap().0, 5);
     cost.push(("purge", read(conn).await));
+    assert_eq!(leftovers::remove(conn, tables, 10).await.unwrap(), 0);
+    cost.push(("leftovers", read(conn).await));
     cost
 }
 

@@ -136,10 +136,26 @@ async fn what_was_not_used_for_long_is_forgotten_and_the_shops_own_tokens_stay()
     session::open(conn, tables, &ios).await.unwrap();
     session::use_at(conn, tables, ios.id, NOW.after(Duration::from_secs(60))).await.unwrap();
     let before = NOW.after(Duration::from_secs(30));
-    assert_eq!(session::purge(conn, tables, before, 10).await.unwrap(), 1);
-    assert_eq!(session::purge(conn, tables, before, 10).await.unwrap(), 0);
+    let (forgotten, ended) = session::purge(conn, tables, before, 10).await.unwrap();
+    assert_eq!((forgotten, ended.len(), ended[0].token.as_str()), (1, 1, tokens::text_of(pc.id).as_str()));
+    let (forgotten, ended) = session::purge(conn, tables, before, 10).await.unwrap();
+    assert_eq!((forgotten, ended.len()), (0, 0));
     let left = session::of_accounts(conn, tables, &[AccountId::MIN]).await.unwrap();
     let mut left: Vec<_> = left.iter().map(|session| session.id).collect();
     left.sort_unstable();
     assert_eq!(left, [id_of(SHOPS), ios.id]);
+}
+
+#[tokio::test]
+async fn a_token_that_the_shop_has_replaced_is_forgotten_and_ends_nothing() {
+    let mut shop = shop().await;
+    let pc = opened(0xab, ClientType::Pc);
+    let (conn, tables) = shop.at();
+    session::open(conn, tables, &pc).await.unwrap();
+    let upper = tokens::text_of(pc.id).to_uppercase();
+    shop.php(&format!("UPDATE sxo_user_platform SET token = '{upper}' WHERE platform = 'pc'")).await;
+    let (conn, tables) = shop.at();
+    let (forgotten, ended) = session::purge(conn, tables, NOW.after(Duration::from_secs(30)), 10).await.unwrap();
+    assert_eq!((forgotten, ended.len()), (1, 0));
+    assert_eq!(shop.seen("SELECT token FROM sxo_user_platform WHERE platform = 'pc'").await, [upper]);
 }
