@@ -1,14 +1,15 @@
 //! What an operator does with a shop's own database before and after mobile-bind works on it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use mobile_bind_shopxo::{CacheOptions, Survey};
 
 use crate::cli::print;
 use crate::settings::Settings;
-use crate::shopxo_shadow::shadow;
+use crate::shopxo_shadow::{shadow_of_log, shadow_of_mirror};
 use crate::stores::shopxo_options;
 
 #[derive(Debug, Subcommand)]
@@ -17,13 +18,10 @@ pub(crate) enum ShopxoCommand {
     Check,
     /// Makes mobile-bind's own tables (mb_*) beside the shop's, or brings them up to date; the shop's stay as they are.
     Install,
-    /// Plays binds that the shop has answered, as nginx logged them (deploy/shopxo/shadow.conf), on a copy of its accounts (--store
-    /// sled:FOLDER), and says which of them would be refused here. The copy is changed, the shop is not.
-    Shadow {
-        /// The log.
-        #[arg(long, value_name = "FILE")]
-        log: PathBuf,
-    },
+    /// Plays binds that the shop answers on a copy of its accounts (--store sled:FOLDER), and says where mobile-bind would have done
+    /// something else. The copy is changed, the shop is not. nginx mirrors them (deploy/shopxo/mirror.conf) to the address that
+    /// --listen names, until this is told to stop; or it has logged them (deploy/shopxo/shadow.conf).
+    Shadow(Shadow),
     /// Removes mobile-bind's own tables with all that is in them. No service may run on them.
     Uninstall {
         /// Yes, remove them.
@@ -32,13 +30,50 @@ pub(crate) enum ShopxoCommand {
     },
 }
 
+/// What a shadow goes by.
+#[derive(Debug, Args)]
+pub(crate) struct Shadow {
+    /// The log, where nginx has written one.
+    #[arg(long, value_name = "FILE", conflicts_with = "wait_ms")]
+    log: Option<PathBuf>,
+    /// The shop's database, shopxo:mysql://…, where it is seen what the shop did. Its user needs SELECT and nothing else. Mirrored
+    /// requests need it.
+    #[arg(long, value_name = "STORE")]
+    shop: Option<String>,
+    /// A file that holds that, where there is a password in it.
+    #[arg(long, value_name = "FILE", conflicts_with = "shop")]
+    shop_file: Option<PathBuf>,
+    /// How long the shop has to carry out a mirrored request before it is looked at.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 2_000)]
+    wait_ms: u64,
+}
+
+impl Shadow {
+    async fn run(self, settings: &Settings) -> Result<()> {
+        let shop = match self.shop_file {
+            Some(file) => {
+                let text = std::fs::read_to_string(&file);
+                Some(text.with_context(|| format!("cannot read {}", file.display()))?.trim().to_owned())
+            }
+            None => self.shop,
+        };
+        match (self.log, shop) {
+            (Some(log), shop) => shadow_of_log(settings, &log, shop.as_deref()).await,
+            (None, Some(shop)) => shadow_of_mirror(settings, &shop, Duration::from_millis(self.wait_ms)).await,
+            (None, None) => bail!(
+                "a mirrored request does not tell what the shop answered: name the shop by --shop or --shop-file, or nginx's log by --log"
+            ),
+        }
+    }
+}
+
 /// Does what was asked.
 ///
 /// # Errors
 /// With what an operator needs to know.
 pub(crate) async fn run(settings: &Settings, command: ShopxoCommand) -> Result<()> {
     match command {
-        ShopxoCommand::Shadow { log } => print(&shadow(settings, &log).await?),
+        ShopxoCommand::Shadow(shadow) => shadow.run(settings).await,
         ShopxoCommand::Check => {
             let options = shopxo_options(settings)?;
             let looked = mobile_bind_shopxo::survey(&options).await;

@@ -50,6 +50,8 @@ pub enum Choice {
     Platforms,
     /// PHP answers everything as yet, and the binds are logged for a shadow.
     Shadowed,
+    /// PHP answers everything as yet, and the binds are mirrored to a shadow, which is where mobile-bind would be.
+    Mirrored,
 }
 
 /// A running nginx. It goes when this does.
@@ -82,10 +84,13 @@ impl Nginx {
         }
         std::fs::write(folder.path().join("routes.conf"), routes)?;
         let file = folder.path().join("nginx.conf");
-        let (logging, routing) = if choice == Choice::Shadowed {
-            ("include DEPLOY/shadow.conf;", shadowed()?)
-        } else {
-            ("", "include DEPLOY/server.conf;".to_owned())
+        let mirror = std::fs::read_to_string(deploy().join("mirror.conf"))?;
+        let mirror = mirror.replace("127.0.0.1:8090", &mobile_bind.to_string());
+        std::fs::write(folder.path().join("mirror.conf"), mirror)?;
+        let (logging, routing) = match choice {
+            Choice::Shadowed => ("include DEPLOY/shadow.conf;", shadowed()?),
+            Choice::Mirrored => ("include FOLDER/mirror.conf;", "include DEPLOY/mirror-server.conf;".to_owned()),
+            _ => ("", "include DEPLOY/server.conf;".to_owned()),
         };
         let text = SHOP.replace("LOGGING", logging).replace("ROUTING", &routing);
         let text = text.replace("FOLDER", &folder.path().to_string_lossy());

@@ -44,6 +44,7 @@ mod connect;
 mod fault;
 mod keys;
 mod load;
+mod observer;
 mod options;
 mod probe;
 mod purge;
@@ -73,11 +74,12 @@ use crate::tables::Tables;
 
 pub use crate::cache::{CacheOptions, check_cache, describe_metrics};
 pub use crate::fault::OpenError;
+pub use crate::observer::{Seen, SeenAccount, ShopObserver};
 pub use crate::options::Options;
 pub use crate::schema::{install, uninstall};
 pub use crate::shop_settings::{ShopSettings, ShopSettingsReader};
 pub use crate::survey::{Survey, survey};
-pub use crate::tokens::ShopTokens;
+pub use crate::tokens::{ShopTokens, session_of_token};
 pub use crate::verify::{ContestedBy, Findings, verify};
 
 /// How many revisions a node takes at a time. What it has not used when it stops is lost.

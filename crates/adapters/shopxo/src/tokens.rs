@@ -30,6 +30,12 @@ pub(crate) fn id_in(token: &str) -> Option<SessionId> {
     bytes.try_into().ok().map(SessionId)
 }
 
+/// The session that a shop's token names; `None` where it is none of ShopXO's.
+#[must_use]
+pub fn session_of_token(token: &str) -> Option<SessionId> {
+    id_in(token)
+}
+
 impl TokenIssuer for ShopTokens {
     fn open(&self, seed: SessionSeed) -> Result<OpenedSession, TokenError> {
         let key = key().map_err(|fault| TokenError(Box::new(fault)))?;
