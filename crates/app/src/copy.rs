@@ -46,6 +46,9 @@ pub(crate) async fn copy(settings: &Settings, from: &str, to: &str) -> Result<St
         if fit == Fit::AtOneShop && matches!(source, OpenStore::Shopxo(_)) {
             copy_fit::ensure_uncontested(&from).await?;
         }
+        if matches!(target, OpenStore::Shopxo(_)) {
+            copy_fit::ensure_ids_fit(&*source.port()).await?;
+        }
         copy_open(&source, &target, settings, fit).await
     };
     let copied = copied.await;
@@ -92,7 +95,11 @@ struct Held {
 
 /// The next accounts, with their sessions.
 async fn read(store: &Arc<dyn Store>, after: Option<AccountId>, fit: Fit) -> Result<BTreeMap<AccountId, Held>> {
-    let accounts = store.accounts(after, BATCH).await?;
+    let accounts = store.accounts(after, BATCH).await;
+    let accounts = accounts.with_context(|| match after {
+        Some(id) => format!("the accounts after {} cannot be read", id.get()),
+        None => "the first accounts cannot be read".to_owned(),
+    })?;
     with_sessions(store, accounts, fit).await
 }
 

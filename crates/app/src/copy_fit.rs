@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use anyhow::{Result, bail};
-use mobile_bind_domain::{Account, Session, Timestamp};
+use mobile_bind_domain::ports::Store;
+use mobile_bind_domain::{Account, AccountId, Session, Timestamp};
 use mobile_bind_shopxo::ContestedBy;
 
 use crate::settings::Settings;
@@ -11,6 +12,9 @@ use crate::stores::{OpenStore, shopxo_options};
 
 /// How much longer than a request a step of a copy may take, in milliseconds.
 const PATIENCE_MS: u64 = 60_000;
+
+/// The largest id that the shop's `int unsigned` holds.
+const LARGEST_ID: u64 = u32::MAX as u64;
 
 /// What moves from one store to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +85,20 @@ pub(crate) async fn ensure_uncontested(settings: &Settings) -> Result<()> {
     )
 }
 
+/// Refuses accounts whose ids a shop's tables have no room for, before anything is written.
+///
+/// # Errors
+/// With the first of them.
+pub(crate) async fn ensure_ids_fit(source: &dyn Store) -> Result<()> {
+    match source.accounts(AccountId::new(LARGEST_ID), 1).await?.first() {
+        Some(account) => bail!(
+            "account {} does not fit into the shop's tables, whose ids end at {LARGEST_ID}: nothing was copied",
+            account.value.id.get()
+        ),
+        None => Ok(()),
+    }
+}
+
 /// One line for each thing that several accounts have.
 pub(crate) fn listed(contested: &[ContestedBy]) -> String {
     let mut text = String::new();
@@ -94,9 +112,13 @@ pub(crate) fn listed(contested: &[ContestedBy]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use mobile_bind_domain::{Account, AccountId, ClientType, KeyId, Session, SessionId, SessionSeed, Timestamp};
+    use mobile_bind_domain::ports::Store;
+    use mobile_bind_domain::{
+        Account, AccountId, Change, ClientType, KeyId, Revision, Session, SessionId, SessionSeed, Timestamp, Write,
+    };
+    use mobile_bind_memory::MemoryStore;
 
-    use super::{ContestedBy, Fit, listed};
+    use super::{ContestedBy, Fit, ensure_ids_fit, listed};
 
     #[test]
     fn beside_a_shop_times_are_whole_seconds_and_no_session_moves() {
@@ -118,6 +140,20 @@ mod tests {
         assert_eq!(fitted.added_at, Timestamp::from_millis(1_000));
         assert_eq!(fitted.updated_at, Some(Timestamp::from_millis(1_000)));
         assert_eq!(fitted.seen_at, Some(used_at), "when its owner was last seen is not lost");
+    }
+
+    #[tokio::test]
+    async fn an_account_that_no_shop_has_room_for_is_named() {
+        let store = MemoryStore::new();
+        let with = async |id: u64| {
+            let account = Box::new(Account::new(AccountId::new(id).unwrap(), Timestamp::default()));
+            let writes = vec![Write::Account { expected: Revision::ABSENT, account }];
+            store.commit(Change { writes, ..Change::default() }).await.unwrap();
+            ensure_ids_fit(&store).await
+        };
+        with(4_294_967_295).await.unwrap();
+        let error = with(4_294_967_296).await.unwrap_err().to_string();
+        assert!(error.contains("account 4294967296 "), "{error}");
     }
 
     #[test]
