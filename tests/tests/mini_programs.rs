@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use mobile_bind::Settings;
 use mobile_bind::settings::{LimitMode, ProofSetting};
 use mobile_bind_domain::Platform;
 use mobile_bind_platforms::fake::Play;
@@ -18,9 +19,13 @@ struct Shop(TestServer);
 
 impl Shop {
     async fn start(proof: ProofSetting) -> Self {
+        Self::start_with(|settings| settings.platform_proof = proof).await
+    }
+
+    async fn start_with(set: impl FnOnce(&mut Settings)) -> Self {
         let server = TestServer::start_with(|settings| {
             settings.limits.mode = LimitMode::Off;
-            settings.platform_proof = proof;
+            set(settings);
         });
         Self(server.await.unwrap())
     }
@@ -110,6 +115,40 @@ async fn a_platforms_faults_prove_nothing_and_pass() {
         }
         assert_eq!(shop.log_in(platform, uuid, "alice.9").await.code(), Some(0), "{platform:?}");
     }
+    shop.0.stop().await.unwrap();
+}
+
+/// All at once, so that one timeout is waited for, and no more.
+#[tokio::test]
+async fn a_platform_that_never_answers_is_given_up_and_nothing_is_left_of_it() {
+    let shop = Shop::start_with(|settings| {
+        settings.platform_proof = ProofSetting::Required;
+        settings.platforms.timeout_ms = 2_000;
+    });
+    let shop = shop.await;
+    shop.log_in(Platform::Weixin, "known", "carol.1").await;
+    let by_code = async || {
+        let fields = [("openid", "o-weixin-carol"), ("code", &*format!("number-{OTHER}.1"))];
+        shop.post(Platform::Weixin, "known", "onekeyusermobilebind", &fields).await
+    };
+    shop.play(Play::Hang);
+    let [a, b, c, d, e, f] = Platform::ALL.map(|platform| shop.log_in(platform, platform.name(), "alice.1"));
+    let given_up: [Answer; 7] = tokio::join!(a, b, c, d, e, f, by_code()).into();
+    for answer in &given_up {
+        let said = answer.body["msg"].as_str().unwrap_or_default();
+        assert_eq!((answer.code(), &answer.body["data"]), (Some(-100), &serde_json::json!([])), "{}", answer.text);
+        assert!(said.ends_with("[平台暂时无法连接，请稍后再试]"), "{}", answer.text);
+    }
+    shop.play(Play::Answer);
+    for platform in Platform::ALL {
+        // Nothing was proved, and the code that was sent in vain is good still.
+        let refused = shop.bind(platform, platform.name(), "alice", MOBILE).await;
+        assert_eq!(refused.code(), Some(-400), "{platform:?}: {}", refused.text);
+        let again = shop.log_in(platform, platform.name(), "alice.1").await;
+        assert_eq!((again.code(), &again.body["data"]["is_user_exist"]), (Some(0), &0.into()), "{}", again.text);
+    }
+    let bound = by_code().await;
+    assert_eq!((bound.code(), bound.field("mobile")), (Some(0), OTHER), "{}", bound.text);
     shop.0.stop().await.unwrap();
 }
 

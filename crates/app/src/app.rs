@@ -13,7 +13,7 @@ use mobile_bind_domain::{Outbox, PlatformProof, Policy, Service, Timestamp};
 use mobile_bind_http::{Admission, Console, ConsoleParts, Door, Parts, Presentation, Recorder};
 use mobile_bind_jwt::{JwtIssuer, OpaqueIssuer};
 use mobile_bind_platforms::fake::FakePlatforms;
-use mobile_bind_platforms::{MiniPrograms, SealingKeys, Shared};
+use mobile_bind_platforms::{MiniPrograms, PlatformConfig, SealingKeys, Shared};
 use mobile_bind_sealing::AeadSealer;
 use mobile_bind_shopxo::ShopTokens;
 use mobile_bind_sms::{Deadline, FakeSms, HearReceipt};
@@ -161,7 +161,9 @@ impl App {
             let app_id = |platform| policy.app(platform).as_str().to_owned();
             let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
             let fake = FakePlatforms::start(loopback, Arc::clone(&clock), Arc::clone(&randomness), app_id).await?;
-            (fake.configs(), Some(fake))
+            let timeout = settings.platform_timeout()?;
+            let apps = fake.configs().into_iter().map(|app| PlatformConfig { timeout, ..app });
+            (apps.collect(), Some(fake))
         } else {
             (settings.mini_programs()?, None)
         };

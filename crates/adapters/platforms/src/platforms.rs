@@ -18,7 +18,7 @@ use crate::config::{BadConfig, PlatformConfig};
 use crate::encrypted::{self, PhoneInfo};
 use crate::http_client::{HttpClient, Outgoing};
 use crate::sealing::{Owner, SealingKeys};
-use crate::vendors::{self, Answered};
+use crate::vendors::{self, Answered, failure};
 
 const REQUESTS: &str = "mobile_bind_platform_requests_total";
 const DURATION: &str = "mobile_bind_platform_request_duration_seconds";
@@ -143,7 +143,7 @@ impl MiniPrograms {
                 // A token that ended before its time, since another was fetched: the code is not used up by that.
                 40001 | 40014 | 42001 if refused.is_none() => refused = Some(token),
                 errcode => {
-                    vendors::tencent_failure(errcode).map_or(Ok(()), Err)?;
+                    failure::tencent(Platform::Weixin, errcode).map_or(Ok(()), Err)?;
                     let info = answer.phone_info.ok_or(PlatformFailure::Unreadable)?;
                     return info.vouched(&config.app_id).ok_or(PlatformFailure::Unreadable);
                 }
@@ -170,7 +170,7 @@ impl MiniPrograms {
         let query = [("grant_type", "client_credential"), ("appid", id), ("secret", secret)];
         let body = self.ask(config, &Outgoing::get(&format!("{}/cgi-bin/token", config.base()), &query)).await?;
         let answer: TokenAnswer = vendors::parsed(&body)?;
-        vendors::tencent_failure(answer.errcode).map_or(Ok(()), Err)?;
+        failure::tencent(Platform::Weixin, answer.errcode).map_or(Ok(()), Err)?;
         if answer.access_token.is_empty() {
             return Err(PlatformFailure::Unreadable);
         }

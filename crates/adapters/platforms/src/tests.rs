@@ -100,7 +100,9 @@ async fn what_is_no_answer_is_told_as_such() {
         }
     }
     stage.fake.play(Play::Busy);
-    assert_eq!(stage.apps.log_in(Platform::Weixin, "alice.1").await, Err(PlatformFailure::Busy));
+    for platform in Platform::ALL {
+        assert_eq!(stage.apps.log_in(platform, "alice.1").await, Err(PlatformFailure::Busy), "{platform:?}");
+    }
     stage.fake.play(Play::Block);
     assert_eq!(stage.apps.log_in(Platform::Qq, "alice.1").await, Err(PlatformFailure::Blocked));
     let nobody = Stage::with(|config| config.url = "http://127.0.0.1:1".to_owned()).await;

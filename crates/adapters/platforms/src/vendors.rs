@@ -14,6 +14,8 @@ use crate::config::PlatformConfig;
 use crate::http_client::Outgoing;
 use crate::rsa;
 
+pub(crate) mod failure;
+
 /// Who a code is of, in the platform's words.
 pub(crate) struct Answered {
     pub(crate) openid: String,
@@ -53,39 +55,23 @@ pub(crate) fn read(config: &PlatformConfig, body: &[u8]) -> Result<Answered, Pla
     match config.platform {
         Platform::Weixin | Platform::Qq => {
             let answer: TencentAnswer = parsed(body)?;
-            tencent_failure(answer.errcode).map_or(Ok(()), Err)?;
+            failure::tencent(config.platform, answer.errcode).map_or(Ok(()), Err)?;
             Ok(Answered { openid: answer.openid, unionid: answer.unionid, session_key: answer.session_key.into() })
         }
         Platform::Toutiao => {
             let answer: ToutiaoAnswer = parsed(body)?;
-            match answer.err_no {
-                0 => {}
-                -1 | 28_001_005 => return Err(PlatformFailure::Busy),
-                40018 | 40019 | 28_001_018 | 28_001_019 => return Err(PlatformFailure::Stale),
-                _ => return Err(PlatformFailure::AppRefused),
-            }
+            failure::toutiao(answer.err_no).map_or(Ok(()), Err)?;
             let data = answer.data.ok_or(PlatformFailure::Unreadable)?;
             Ok(Answered { openid: data.openid, unionid: data.unionid, session_key: data.session_key.into() })
         }
         Platform::Kuaishou => {
             let answer: KuaishouAnswer = parsed(body)?;
-            if answer.result != 1 {
-                let stale = answer.error_msg.contains("code") || answer.error == "invalid_grant";
-                return Err(if stale { PlatformFailure::Stale } else { PlatformFailure::AppRefused });
-            }
+            failure::kuaishou(answer.result, &answer.error, &answer.error_msg).map_or(Ok(()), Err)?;
             Ok(Answered { openid: answer.open_id, unionid: String::new(), session_key: answer.session_key.into() })
         }
         Platform::Baidu => {
             let answer: BaiduAnswer = parsed(body)?;
-            match answer.error.as_str() {
-                "" => {}
-                "invalid_grant" | "invalid_code" => return Err(PlatformFailure::Stale),
-                "invalid_client" | "unknown_client_id" | "unauthorized_client" => {
-                    return Err(PlatformFailure::AppRefused);
-                }
-                _ if answer.description.to_ascii_lowercase().contains("code") => return Err(PlatformFailure::Stale),
-                _ => return Err(PlatformFailure::AppRefused),
-            }
+            failure::baidu(integer(&answer.errno), &answer.error, &answer.description).map_or(Ok(()), Err)?;
             Ok(Answered { openid: answer.openid, unionid: String::new(), session_key: answer.session_key.into() })
         }
         Platform::Alipay => alipay_answer(config, body),
@@ -104,17 +90,6 @@ struct TencentAnswer {
     openid: String,
     unionid: String,
     session_key: String,
-}
-
-/// Whether a code of Tencent's is a failure, and which.
-pub(crate) fn tencent_failure(errcode: i64) -> Option<PlatformFailure> {
-    Some(match errcode {
-        0 => return None,
-        -1 | 45009 | 45011 => PlatformFailure::Busy,
-        40029 | 40163 => PlatformFailure::Stale,
-        40226 => PlatformFailure::Blocked,
-        _ => PlatformFailure::AppRefused,
-    })
 }
 
 #[derive(Deserialize)]
@@ -146,6 +121,7 @@ struct KuaishouAnswer {
 struct BaiduAnswer {
     openid: String,
     session_key: String,
+    errno: Value,
     error: String,
     #[serde(rename = "error_description")]
     description: String,
@@ -200,7 +176,8 @@ fn alipay_answer(config: &PlatformConfig, body: &[u8]) -> Result<Answered, Platf
     if let Some(error) = members.get("error_response") {
         // Refusals need no signature: whoever can forge them can as well give no answer.
         let error: AlipayUser = parsed(error.get().as_bytes())?;
-        return Err(alipay_failure(&error));
+        // What says nothing of itself is no good answer either.
+        return Err(failure::alipay(&error.code, &error.sub_code).unwrap_or(PlatformFailure::Unreadable));
     }
     let answer = members.get(ALIPAY_ANSWER).ok_or(PlatformFailure::Unreadable)?.get();
     let public_key = rsa::decoded(&config.public_key).ok_or(PlatformFailure::AppRefused)?;
@@ -209,19 +186,9 @@ fn alipay_answer(config: &PlatformConfig, body: &[u8]) -> Result<Answered, Platf
         return Err(PlatformFailure::Unreadable);
     }
     let user: AlipayUser = parsed(answer.as_bytes())?;
-    if !matches!(user.code.as_str(), "" | "10000") {
-        return Err(alipay_failure(&user));
-    }
+    failure::alipay(&user.code, &user.sub_code).map_or(Ok(()), Err)?;
     let openid = if user.open_id.is_empty() { user.user_id } else { user.open_id };
     Ok(Answered { openid, unionid: String::new(), session_key: Zeroizing::default() })
-}
-
-fn alipay_failure(error: &AlipayUser) -> PlatformFailure {
-    match (error.code.as_str(), error.sub_code.as_str()) {
-        (_, "isv.code-invalid" | "isv.code-is-reused") => PlatformFailure::Stale,
-        ("20000", _) | (_, "isp.unknow-error" | "aop.unknow-error") => PlatformFailure::Busy,
-        _ => PlatformFailure::AppRefused,
-    }
 }
 
 /// A number in JSON that some platforms write as text.

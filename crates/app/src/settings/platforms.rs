@@ -41,12 +41,20 @@ impl Settings {
         }
     }
 
+    /// How long a platform may take to answer, be it the fake.
+    ///
+    /// # Errors
+    /// Where it is no time at all.
+    pub fn platform_timeout(&self) -> Result<Duration> {
+        ensure!(self.platforms.timeout_ms > 0, "platforms.timeout_ms must be at least 1");
+        Ok(Duration::from_millis(self.platforms.timeout_ms))
+    }
+
     /// The apps that have a secret, each looked at; secrets and keys are read from their files.
     ///
     /// # Errors
     /// With the name of the setting that cannot be used.
     pub fn mini_programs(&self) -> Result<Vec<PlatformConfig>> {
-        ensure!(self.platforms.timeout_ms > 0, "platforms.timeout_ms must be at least 1");
         let configured = Platform::ALL.into_iter().filter(|&platform| self.has_secret(platform));
         configured.map(|platform| self.mini_program(platform)).collect()
     }
@@ -75,7 +83,7 @@ impl Settings {
             secret: Secret::new(secret),
             public_key,
             url: String::new(),
-            timeout: Duration::from_millis(self.platforms.timeout_ms),
+            timeout: self.platform_timeout()?,
             plain_http: false,
         };
         config.check().context("[platforms] cannot be used")?;

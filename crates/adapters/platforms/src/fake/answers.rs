@@ -151,13 +151,14 @@ fn toutiao(stage: &Stage, body: &Fields) -> Value {
 
 fn kuaishou(stage: &Stage, form: &Fields) -> Value {
     if configured(stage, Platform::Kuaishou, field(form, "app_id"), field(form, "app_secret")).is_none() {
-        return json!({ "result": 100_200_102, "error": "invalid_client", "error_msg": "invalid app" });
+        return json!({ "result": 100_200_101, "error": "invalid_client", "error_msg": "an inner text" });
     }
     match user(stage, Platform::Kuaishou, field(form, "js_code")) {
         Ok(User { name, session_key }) => {
             json!({ "result": 1, "open_id": openid(Platform::Kuaishou, &name), "session_key": session_key })
         }
-        Err(_) => json!({ "result": 100_200_100, "error": "invalid_grant", "error_msg": "js_code is invalid" }),
+        Err(PlatformFailure::Stale) => json!({ "result": 100_200_105, "error_msg": "an inner text" }),
+        Err(_) => json!({ "result": 100_200_500, "error_msg": "an inner text" }),
     }
 }
 
@@ -167,13 +168,16 @@ fn baidu(stage: &Stage, form: &Fields) -> Value {
         config.app_key == field(form, "client_id") && config.secret.expose() == field(form, "sk")
     });
     if !known {
-        return json!({ "errno": 1103, "error": "invalid_client", "error_description": "unknown client id" });
+        return json!({ "error": "invalid_client", "error_description": "unknown client id" });
     }
     match user(stage, Platform::Baidu, field(form, "code")) {
         Ok(User { name, session_key }) => {
             json!({ "openid": openid(Platform::Baidu, &name), "session_key": session_key })
         }
-        Err(_) => json!({ "errno": 1101, "error": "invalid_grant", "error_description": "Invalid authorization code" }),
+        Err(PlatformFailure::Stale) => {
+            json!({ "error": "invalid_grant", "error_description": "Invalid authorization code: an inner text" })
+        }
+        Err(_) => json!({ "error": "temporarily_unavailable", "error_description": "an inner text" }),
     }
 }
 
