@@ -39,6 +39,8 @@ pub fn endpoint(parts: Parts) -> BoxEndpoint<'static, Response> {
         callbacks,
         development,
     } = parts;
+    let bind_page =
+        bind_page.then(|| pages::bind(&service.policy.get(), presentation.captcha.as_ref(), development.is_some()));
     let operations = Api { service: Arc::clone(&service), presentation };
     let mut route = document::route(operations, Route::new())
         .at("/healthz", get(healthz))
@@ -53,10 +55,11 @@ pub fn endpoint(parts: Parts) -> BoxEndpoint<'static, Response> {
     if let Some(scrape) = metrics {
         route = route.at("/metrics", get(MetricsRoute { service: Arc::clone(&service), scrape }));
     }
-    if bind_page {
-        route = route.at("/", pages::bind(&service.policy.get(), development.is_some()));
+    let bind_script = bind_page.is_some().then_some("bind.js");
+    if let Some(bind_page) = bind_page {
+        route = route.at("/", bind_page);
     }
-    let scripts = [Some("docs.js"), bind_page.then_some("bind.js"), development.as_ref().map(|_| "inbox.js")];
+    let scripts = [Some("docs.js"), bind_script, development.as_ref().map(|_| "inbox.js")];
     route = route.nest("/pages", pages::assets(&scripts.into_iter().flatten().collect::<Vec<_>>()));
     if let Some(callbacks) = callbacks {
         route = route.at("/sms/receipts/:provider/:key", poem::post(CallbackRoute(callbacks)));

@@ -5,11 +5,48 @@ use mobile_bind_domain::Policy;
 use poem::http::{HeaderValue, header};
 use poem::{Endpoint, Response, Route, get};
 
+use crate::answer::CaptchaWidget;
+
 /// Nothing from elsewhere, nothing inline, no frame around it. Pico's arrows and ticks are `data:` images.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; \
      form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'",
 );
+
+/// What a captcha's widget needs besides, on the bind page alone. Its script is not known to keep to trusted types.
+struct WidgetPolicy {
+    provider: &'static str,
+    policy: HeaderValue,
+}
+
+const WIDGET_POLICIES: [WidgetPolicy; 2] = [
+    // https://developers.cloudflare.com/turnstile/reference/content-security-policy/
+    WidgetPolicy {
+        provider: "turnstile",
+        policy: HeaderValue::from_static(
+            "default-src 'none'; script-src 'self' https://challenges.cloudflare.com; style-src 'self'; \
+             img-src 'self' data:; connect-src 'self'; frame-src https://challenges.cloudflare.com; base-uri 'none'; \
+             form-action 'self'; frame-ancestors 'none'",
+        ),
+    },
+    // https://docs.hcaptcha.com/, "Content-Security-Policy Settings"
+    WidgetPolicy {
+        provider: "hcaptcha",
+        policy: HeaderValue::from_static(
+            "default-src 'none'; script-src 'self' https://hcaptcha.com https://*.hcaptcha.com; \
+             style-src 'self' https://hcaptcha.com https://*.hcaptcha.com; img-src 'self' data:; \
+             connect-src 'self' https://hcaptcha.com https://*.hcaptcha.com; \
+             frame-src https://hcaptcha.com https://*.hcaptcha.com; base-uri 'none'; form-action 'self'; \
+             frame-ancestors 'none'",
+        ),
+    },
+];
+
+/// What the bind page may load, where this captcha is configured.
+fn bind_policy(captcha: Option<&CaptchaWidget>) -> HeaderValue {
+    let with = |widget: &CaptchaWidget| WIDGET_POLICIES.into_iter().find(|with| with.provider == widget.provider);
+    captcha.and_then(with).map_or(POLICY, |with| with.policy)
+}
 
 /// The page to bind on.
 const BIND: &str = include_str!("../pages/bind.html");
@@ -57,33 +94,37 @@ pub(crate) fn assets(scripts: &[&str]) -> Route {
 }
 
 /// The page to bind on, with what it must know of the settings: how many digits a code has, how long a number rests, and
-/// whether there is an inbox to point to.
-pub(crate) fn bind(policy: &Policy, has_inbox: bool) -> impl Endpoint<Output = Response> + 'static {
+/// whether there is an inbox to point to. Which captcha is wanted a refusal tells it, but its policy must allow for that.
+pub(crate) fn bind(
+    policy: &Policy,
+    captcha: Option<&CaptchaWidget>,
+    has_inbox: bool,
+) -> impl Endpoint<Output = Response> + use<> {
     let (length, interval) = (policy.code_length.digits(), policy.send_interval.as_secs());
     let inbox = if has_inbox { "data-inbox " } else { "" };
     let settings = format!("<html data-code-length=\"{length}\" data-send-interval=\"{interval}\" {inbox}");
-    page(BIND.replacen("<html ", &settings, 1))
+    page(BIND.replacen("<html ", &settings, 1), bind_policy(captcha))
 }
 
 /// The inbox.
 pub(crate) fn inbox() -> impl Endpoint<Output = Response> + 'static {
-    page(INBOX.to_owned())
+    page(INBOX.to_owned(), POLICY)
 }
 
 /// The explorer.
 pub(crate) fn docs() -> impl Endpoint<Output = Response> + 'static {
-    page(DOCS.to_owned())
+    page(DOCS.to_owned(), POLICY)
 }
 
 /// The console.
 pub(crate) fn console() -> impl Endpoint<Output = Response> + 'static {
-    page(CONSOLE.to_owned())
+    page(CONSOLE.to_owned(), POLICY)
 }
 
-fn page(html: String) -> impl Endpoint<Output = Response> + 'static {
+fn page(html: String, policy: HeaderValue) -> impl Endpoint<Output = Response> + 'static {
     get(poem::endpoint::make_sync(move |_| {
         let response = Response::builder().content_type("text/html; charset=utf-8");
-        response.header(header::CONTENT_SECURITY_POLICY, POLICY).body(html.clone())
+        response.header(header::CONTENT_SECURITY_POLICY, policy.clone()).body(html.clone())
     }))
 }
 

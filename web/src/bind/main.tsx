@@ -3,6 +3,7 @@ import { render } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import "../page.css";
 import { type Language, languages, preferred, remember, TAGS } from "../language.ts";
+import { Captcha, isKnown, type Wanted } from "./captcha.tsx";
 import { CodeField } from "./code-field.tsx";
 import { useCountdown } from "./countdown.ts";
 import { WORDS, type Words } from "./words.ts";
@@ -18,7 +19,8 @@ const HAS_INBOX = inbox !== undefined;
 const TOKEN = "mobile-bind.token";
 
 type Step = "number" | "code" | "bound";
-type Message = { text: string; good?: boolean } | null;
+/** A fault, unless it is something else. */
+type Message = { text: string; tone?: "good" | "plain" } | null;
 
 function Page() {
   const [language, setLanguage] = useState<Language>(preferred);
@@ -78,6 +80,8 @@ function Binding({ words, language }: { words: Words; language: Language }) {
   const [code, setCode] = useState("");
   const [busy, setBusy] = useState(false);
   const [message, setMessage] = useState<Message>(null);
+  const [wanted, setWanted] = useState<Wanted | null>(null);
+  const [solved, setSolved] = useState("");
   const [left, countDown] = useCountdown();
   const heading = useRef<HTMLHeadingElement>(null);
   const field = useRef<HTMLInputElement>(null);
@@ -97,12 +101,17 @@ function Binding({ words, language }: { words: Words; language: Language }) {
   }, [client]);
 
   // Words of the service are in the language that it was asked in.
-  useEffect(() => setMessage(null), [language]);
+  useEffect(() => {
+    setMessage(null);
+    setSolved("");
+  }, [language]);
 
   const go = (next: Step) => {
     setStep(next);
     setMessage(null);
     setCode("");
+    setSolved("");
+    setWanted(null);
     if (next === "bound") {
       // After it is drawn: a screen reader then reads what has come.
       requestAnimationFrame(() => heading.current?.focus());
@@ -112,6 +121,11 @@ function Binding({ words, language }: { words: Words; language: Language }) {
   };
 
   const refuse = (failure: Failure) => {
+    if (failure.captcha && isKnown(failure.captcha)) {
+      setWanted(failure.captcha);
+      setMessage({ text: failure.message, tone: "plain" });
+      return;
+    }
     const text = typeof failure.code === "number" ? failure.message : words.faults[failure.code];
     setMessage({ text });
     if (failure.retryAfter !== null && step === "code") {
@@ -120,17 +134,24 @@ function Binding({ words, language }: { words: Words; language: Language }) {
   };
 
   const send = async () => {
+    if (wanted && !solved) {
+      setMessage({ text: words.captchaWanted, tone: "plain" });
+      return;
+    }
     setBusy(true);
     setMessage(null);
-    const result = await client.sendCode(mobile.trim());
+    const result = await client.sendCode(mobile.trim(), solved ? { captcha: solved } : {});
     setBusy(false);
+    // What a widget gave is good once, and it makes no second.
+    setSolved("");
+    setWanted(null);
     if (!result.ok) {
       refuse(result);
       return;
     }
     countDown(RESEND_AFTER);
     go("code");
-    setMessage({ text: words.sent, good: true });
+    setMessage({ text: words.sent, tone: "good" });
   };
 
   const bind = async () => {
@@ -161,11 +182,28 @@ function Binding({ words, language }: { words: Words; language: Language }) {
       action();
     }
   };
-  const bad = message !== null && !message.good;
+  const bad = message !== null && !message.tone;
   const told = (
-    <p id="told" role={bad ? "alert" : "status"} class={`message ${message ? (bad ? "bad" : "good") : ""}`}>
+    <p id="told" role={bad ? "alert" : "status"} class={`message ${message ? (message.tone ?? "bad") : ""}`}>
       {message?.text}
     </p>
+  );
+
+  const captcha = wanted && (
+    <Captcha
+      wanted={wanted}
+      label={words.captcha}
+      language={language}
+      onToken={(token) => {
+        setSolved(token);
+        setMessage(token ? { text: words.captchaSolved, tone: "good" } : { text: words.captchaWanted, tone: "plain" });
+      }}
+      onFailure={() => {
+        // The next send asks without one, and the service says what is left to do.
+        setWanted(null);
+        setMessage({ text: words.captchaAway });
+      }}
+    />
   );
 
   if (step === "bound" && user) {
@@ -233,6 +271,7 @@ function Binding({ words, language }: { words: Words; language: Language }) {
             {busy ? words.binding : words.bind}
           </button>
         </form>
+        {captcha}
         <div class="row">
           <button type="button" disabled={left > 0 || busy} onClick={send}>
             {left > 0 ? words.resendIn(left) : words.resend}
@@ -268,6 +307,7 @@ function Binding({ words, language }: { words: Words; language: Language }) {
             onInput={({ currentTarget }) => setMobile(currentTarget.value)}
           />
         </div>
+        {captcha}
         {told}
         <button type="submit" aria-busy={busy}>
           {busy ? words.sending : words.send}

@@ -27,6 +27,10 @@ export interface Words {
   development: string;
   inbox: string;
   explorer: string;
+  captcha: string;
+  captchaWanted: string;
+  captchaSolved: string;
+  captchaAway: string;
   faults: Record<Fault, string>;
 }
 
@@ -57,6 +61,10 @@ export const WORDS: Record<Language, Words> = {
     development: "开发环境，不会真正发送短信。",
     inbox: "收件箱",
     explorer: "接口文档",
+    captcha: "人机验证",
+    captchaWanted: "发送前请先完成人机验证",
+    captchaSolved: "验证已通过，请获取验证码",
+    captchaAway: "人机验证无法加载，请检查网络后重试",
     faults: {
       offline: "网络连接失败，请检查网络后重试",
       timeout: "服务响应超时，请稍后重试",
@@ -89,6 +97,10 @@ export const WORDS: Record<Language, Words> = {
     development: "Development: no message is really sent.",
     inbox: "Inbox",
     explorer: "API explorer",
+    captcha: "Are you a person?",
+    captchaWanted: "Solve the captcha first, then send the code",
+    captchaSolved: "Thank you. You can send the code now",
+    captchaAway: "The captcha cannot be loaded. Check your network and try again",
     faults: {
       offline: "No connection. Check your network and try again",
       timeout: "The service takes too long. Try again in a moment",
@@ -121,6 +133,10 @@ export const WORDS: Record<Language, Words> = {
     development: "開發環境，不會真正傳送簡訊。",
     inbox: "收件匣",
     explorer: "API 文件",
+    captcha: "人機驗證",
+    captchaWanted: "傳送前請先完成人機驗證",
+    captchaSolved: "驗證已通過，請取得驗證碼",
+    captchaAway: "人機驗證無法載入，請檢查網路後再試",
     faults: {
       offline: "網路連線失敗，請檢查網路後再試",
       timeout: "服務回應逾時，請稍後再試",
@@ -153,6 +169,10 @@ export const WORDS: Record<Language, Words> = {
     development: "Desarrollo: no se envía ningún mensaje real.",
     inbox: "Bandeja",
     explorer: "Explorador de la API",
+    captcha: "¿Eres una persona?",
+    captchaWanted: "Resuelve primero el captcha y luego envía el código",
+    captchaSolved: "Gracias. Ya puedes enviar el código",
+    captchaAway: "No se puede cargar el captcha. Comprueba la red y vuelve a intentarlo",
     faults: {
       offline: "Sin conexión. Comprueba la red y vuelve a intentarlo",
       timeout: "El servicio tarda demasiado. Prueba dentro de un momento",

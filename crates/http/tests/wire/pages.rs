@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mobile_bind_http::{Parts, endpoint};
+use mobile_bind_http::{CaptchaWidget, Parts, endpoint};
 use poem::test::TestClient;
 
 use crate::shop::{Client, Shop, assert_standing_headers};
@@ -30,6 +30,33 @@ async fn the_bind_page_is_served_where_it_is_asked_for() {
         response.assert_status_is_ok();
         response.assert_header("content-type", content_type);
     }
+}
+
+#[tokio::test]
+async fn the_bind_page_may_load_the_captcha_that_is_configured_and_no_other() {
+    for (provider, own, other) in [
+        ("turnstile", "https://challenges.cloudflare.com", "hcaptcha.com"),
+        ("hcaptcha", "https://*.hcaptcha.com", "cloudflare.com"),
+    ] {
+        let mut parts = Arc::new(Shop::default()).parts();
+        let widget = CaptchaWidget { provider: provider.to_owned(), site_key: "key".to_owned() };
+        parts.presentation.captcha = Some(widget);
+        let client = TestClient::new(endpoint(Parts { bind_page: true, ..parts }));
+        let policy = |response: poem::test::TestResponse| {
+            response.0.headers()["content-security-policy"].to_str().unwrap().to_owned()
+        };
+        let bind = policy(client.get("/").send().await);
+        for directive in ["script-src 'self' ", "frame-src "] {
+            let sources = bind.split(directive).nth(1).unwrap().split(';').next().unwrap();
+            assert!(sources.contains(own), "{directive} in {bind}");
+        }
+        assert!(!bind.contains(other) && !bind.contains("unsafe") && bind.contains("frame-ancestors 'none'"), "{bind}");
+        let docs = policy(client.get("/docs").send().await);
+        assert!(!docs.contains("https:") && docs.contains("require-trusted-types-for"), "{docs}");
+    }
+    let plain = client(true, false).get("/").send().await;
+    let policy = plain.0.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(!policy.contains("https:") && policy.contains("require-trusted-types-for"), "{policy}");
 }
 
 #[tokio::test]
