@@ -1,6 +1,7 @@
 //! Accounts.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::bind::ProvedIdentity;
 use crate::{AppId, Identity, Mobile, OpenId, Platform, Profile, Timestamp, UnionId, VerifiedMobile};
@@ -195,6 +196,23 @@ impl Account {
             deleted_at: None,
             closed_at: None,
         }
+    }
+
+    /// When its owner was last here, as far as no session tells.
+    pub(crate) fn last_noted(&self) -> Timestamp {
+        [self.seen_at, self.mobile_since].into_iter().flatten().fold(self.added_at, Timestamp::max)
+    }
+
+    /// Notes that its owner is here, where only a session would tell so before the silence that makes a number recycled is over:
+    /// a session is another record, and whoever takes the number at the same moment must find the account another. Answers whether
+    /// anything was noted.
+    pub(crate) fn note_presence(&mut self, now: Timestamp, silence: Option<Duration>) -> bool {
+        let needed =
+            self.held_mobile().is_some() && silence.is_some_and(|silence| self.last_noted().after(silence) <= now);
+        if needed {
+            self.seen_at = Some(now);
+        }
+        needed
     }
 
     /// Whether it holds its number, openids and member code. A deleted or closed account has let them go.

@@ -93,7 +93,8 @@ pub fn decide(
         // That the openid is proved holds all the same.
         return LogInDecision { change, answer: Err(refusal) };
     }
-    let account = identified(snapshot, holder, command, now);
+    let mut account = identified(snapshot, holder, command, now);
+    account.note_presence(now, policy.numbers.recycled_after);
     if account == holder.value {
         change.expectations.push(crate::Expectation::Account(account.id, holder.revision));
     } else {

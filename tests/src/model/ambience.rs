@@ -5,10 +5,13 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use mobile_bind_domain::ports::{
-    Accepted, Clock, CodeSource, OpenedSession, Randomness, SendFailure, SmsSender, TextMessage, TokenError,
-    TokenIssuer,
+    Accepted, Clock, CodeSource, NumberEvidence, OpenedSession, PlatformFailure, PlatformUser, Platforms, Randomness,
+    SendFailure, SmsSender, TextMessage, TokenError, TokenIssuer, VouchedNumber,
 };
-use mobile_bind_domain::{CodeLength, KeyId, Session, SessionId, SessionSeed, Timestamp, Token, VerificationCode};
+use mobile_bind_domain::{
+    CodeLength, Identity, KeyId, OpenId, Platform, Session, SessionId, SessionSeed, Timestamp, Token, UnionId,
+    VerificationCode,
+};
 
 use super::reference::{Delivery, code_text};
 
@@ -104,5 +107,20 @@ impl TokenIssuer for Ambience {
 
     fn read(&self, token: &str, _: Timestamp) -> Option<SessionId> {
         u128::from_str_radix(token, 16).ok().map(|seed| SessionId(seed.to_be_bytes()))
+    }
+}
+
+/// A log-in code says whose it is; it is the service that lets it count once.
+#[async_trait]
+impl Platforms for Ambience {
+    async fn log_in(&self, platform: Platform, code: &str) -> Result<PlatformUser, PlatformFailure> {
+        let mut parts = code.split('/');
+        let openid = parts.next().and_then(OpenId::new).ok_or(PlatformFailure::Stale)?;
+        let unionid = parts.next().and_then(UnionId::new).filter(|_| platform.unionid_parameter().is_some());
+        Ok(PlatformUser { openid, unionid, session_key: None })
+    }
+
+    async fn vouch(&self, _: &Identity, _: NumberEvidence<'_>) -> Result<VouchedNumber, PlatformFailure> {
+        Err(PlatformFailure::NotOffered)
     }
 }

@@ -7,6 +7,7 @@
 pub mod ambience;
 pub mod interleaved;
 pub mod reference;
+mod service;
 pub mod steps;
 pub mod system;
 

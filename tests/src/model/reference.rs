@@ -1,10 +1,17 @@
 //! What must happen, in the plainest way: maps, and the contract's sentences one after the other. It shares nothing with the
 //! domain but the names of refusals.
 
+mod changing_hands;
+mod proving;
+mod told;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mobile_bind_domain::Refusal;
+
+use proving::{Proof, Ticket};
+pub use told::{Answer, Delivery, Kind, LogInRequest, Person, Rebind, Request, Rules};
 
 /// Seconds that a number rests between two messages.
 pub const REST: u64 = 60;
@@ -25,86 +32,12 @@ pub const REFRESH: u64 = 300;
 pub const COOLING_OFF: u64 = 90;
 /// Seconds of silence after which a number counts as recycled.
 pub const SILENCE: u64 = 1500;
-
-/// The kinds of client that the model has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// A computer.
-    Pc,
-    /// A mobile page.
-    H5,
-    /// A mini-program of a platform that has unionids.
-    Weixin,
-    /// A mini-program of one that has none.
-    Alipay,
-}
-
-/// A bind as it is sent.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Request {
-    /// The installation.
-    pub client: &'static str,
-    /// The kind of client.
-    pub kind: Kind,
-    /// The number.
-    pub number: &'static str,
-    /// The code.
-    pub verify: String,
-    /// The openid, or nothing.
-    pub openid: &'static str,
-    /// The unionid, or nothing.
-    pub unionid: &'static str,
-    /// The nickname, or nothing.
-    pub nickname: &'static str,
-    /// The token, or nothing.
-    pub token: String,
-}
-
-/// What became of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    /// It was sent.
-    Sent,
-    /// The provider would not send it.
-    Refused,
-    /// The provider did not answer.
-    Unknown,
-}
-
-/// An account as far as the model looks at it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Person {
-    /// Its number.
-    pub number: Option<String>,
-    /// Its nickname.
-    pub nickname: String,
-    /// The openid and the unionid on each platform.
-    pub openids: BTreeMap<Kind, (String, String)>,
-    /// Whether it was disabled.
-    pub disabled: bool,
-    /// Whether it was deleted.
-    pub deleted: bool,
-}
-
-/// What the service answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// Done, with nothing to say.
-    Done,
-    /// An account, and a token of it.
-    LoggedIn {
-        /// The account's id.
-        id: u64,
-        /// The account.
-        person: Person,
-        /// The token.
-        token: String,
-    },
-    /// Refused.
-    Refused(Refusal),
-    /// What no service may answer: an id or a token that was given before.
-    GivenBefore,
-}
+/// Seconds without use that end an installation's proof of an openid.
+pub const PROOF: u64 = 2400;
+/// Seconds after which a use of it is noted again.
+pub const PROOF_REFRESH: u64 = 600;
+/// Seconds that a ticket is good.
+pub const TICKET: u64 = 500;
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Code {
@@ -133,6 +66,7 @@ type Place = (&'static str, &'static str);
 /// The state of the world, in seconds since it began.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reference {
+    rules: Rules,
     now: u64,
     people: BTreeMap<u64, Person>,
     /// When each was last here, and since when he has his number.
@@ -145,6 +79,11 @@ pub struct Reference {
     logins: BTreeMap<String, Login>,
     given: BTreeSet<String>,
     receipts: BTreeMap<Place, Receipt>,
+    /// What platforms vouched for, to whom.
+    proofs: BTreeMap<(&'static str, Kind, &'static str), Proof>,
+    tickets: BTreeMap<String, Ticket>,
+    /// The log-in codes that were used.
+    used_codes: BTreeSet<(Kind, String)>,
     draws: u32,
 }
 
@@ -155,6 +94,18 @@ pub fn code_text(draw: u32) -> String {
 }
 
 impl Reference {
+    /// Before anything has happened.
+    #[must_use]
+    pub fn under(rules: Rules) -> Self {
+        Self { rules, ..Self::default() }
+    }
+
+    /// Under which settings it is.
+    #[must_use]
+    pub fn rules(&self) -> Rules {
+        self.rules
+    }
+
     /// All accounts.
     #[must_use]
     pub fn people(&self) -> &BTreeMap<u64, Person> {
@@ -209,23 +160,18 @@ impl Reference {
         if let Some(again) = self.bound_just_now(request) {
             return again;
         }
+        if let Err(refusal) = self.try_code(place, &request.verify, [Refusal::CodeExpired, Refusal::CodeWrong]) {
+            return Answer::Refused(refusal);
+        }
         let now = self.now;
-        let Some(code) = self.codes.get_mut(&place) else { return Answer::Refused(Refusal::CodeExpired) };
-        if now >= code.sent_at + CODE_LIFETIME || code.failures >= TRIES {
-            return Answer::Refused(Refusal::CodeExpired);
-        }
-        if code.text != request.verify {
-            code.failures += 1;
-            return Answer::Refused(Refusal::CodeWrong);
-        }
         let mini = matches!(request.kind, Kind::Weixin | Kind::Alipay);
-        if mini && request.openid.is_empty() {
-            return Answer::Refused(Refusal::OpenIdMissing);
-        }
-        let caller = if mini {
-            self.live_id(|person| person.openids.get(&request.kind).is_some_and(|(openid, _)| openid == request.openid))
-        } else {
-            self.logins.get(&request.token).filter(|login| self.is_live(login)).map(|login| login.id)
+        let grounds = match mini.then(|| self.grounds(request)).transpose() {
+            Ok(grounds) => grounds,
+            Err(refusal) => return Answer::Refused(refusal),
+        };
+        let caller = match grounds {
+            Some(grounds) => self.by_identity(request, grounds),
+            None => self.logins.get(&request.token).filter(|login| self.is_live(login)).map(|login| login.id),
         };
         let holder = self.live_id(|person| person.number.as_deref() == Some(request.number));
         let known = caller.or(holder);
@@ -238,11 +184,10 @@ impl Reference {
             _ => {}
         }
         let had_number = caller.is_some_and(|caller| self.people[&caller].number.is_some());
-        let rests_until =
-            caller.and_then(|caller| self.number_since.get(&caller)).map_or(0, |since| since + COOLING_OFF);
-        if had_number && now < rests_until {
-            let wait = Duration::from_secs(rests_until - now);
-            return Answer::Refused(Refusal::NumberChangedLately { wait });
+        if let Some(caller) = caller.filter(|_| had_number)
+            && let Err(refusal) = self.may_change_number(caller, request, grounds)
+        {
+            return Answer::Refused(refusal);
         }
         let detached = holder.filter(|&holder| caller.is_none() && self.is_recycled(holder, &request.token));
         let known = known.filter(|_| detached.is_none());
@@ -271,12 +216,32 @@ impl Reference {
         }
         if mini {
             self.give_openid(id, request);
+            self.use_proof(request);
         }
-        self.logins.retain(|_, login| (login.id, login.kind) != (id, request.kind));
-        self.logins.insert(token.to_owned(), Login { id, kind: request.kind, opened_at: now, used_at: now });
-        self.given.insert(token.to_owned());
+        self.open(id, request.kind, token);
         self.receipts.insert(place, Receipt { request: request.clone(), answered_at: now, token: token.to_owned() });
         self.logged_in(id, token)
+    }
+
+    /// Somebody tries the code of a place: a wrong try counts. `refusals` are for a code that is dead, and for a wrong one.
+    fn try_code(&mut self, place: Place, verify: &str, refusals: [Refusal; 2]) -> Result<(), Refusal> {
+        let [expired, wrong] = refusals;
+        let now = self.now;
+        let live = |code: &&mut Code| now < code.sent_at + CODE_LIFETIME && code.failures < TRIES;
+        let Some(code) = self.codes.get_mut(&place).filter(live) else { return Err(expired) };
+        if code.text == verify {
+            return Ok(());
+        }
+        code.failures += 1;
+        Err(wrong)
+    }
+
+    /// A session, in the place of the one on the same kind of client.
+    fn open(&mut self, id: u64, kind: Kind, token: &str) {
+        let now = self.now;
+        self.logins.retain(|_, login| (login.id, login.kind) != (id, kind));
+        self.logins.insert(token.to_owned(), Login { id, kind, opened_at: now, used_at: now });
+        self.given.insert(token.to_owned());
     }
 
     /// Somebody logs out.
@@ -334,28 +299,8 @@ impl Reference {
             && !self.people[&login.id].deleted
     }
 
-    fn is_recycled(&self, holder: u64, token: &str) -> bool {
-        let own = self.holder_of(token) == Some(holder);
-        !own && self.now >= self.seen.get(&holder).copied().unwrap_or_default() + SILENCE
-    }
-
     fn holder_of(&self, token: &str) -> Option<u64> {
         let login = self.logins.get(token).filter(|login| self.is_live(login))?;
         Some(login.id).filter(|id| !self.people[id].disabled)
-    }
-
-    fn give_openid(&mut self, id: u64, request: &Request) {
-        let has_unionid =
-            |person: &Person| person.openids.get(&request.kind).is_some_and(|(_, unionid)| unionid == request.unionid);
-        let taken = self.live_id(has_unionid).is_some_and(|holder| holder != id);
-        let Some(person) = self.people.get_mut(&id) else { return };
-        let (openid, unionid) = person.openids.entry(request.kind).or_default();
-        if openid != request.openid {
-            *openid = request.openid.to_owned();
-            unionid.clear();
-        }
-        if request.kind == Kind::Weixin && unionid.is_empty() && !taken {
-            *unionid = request.unionid.to_owned();
-        }
     }
 }

@@ -5,29 +5,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::marker::PhantomData;
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use mobile_bind_domain::bind::BindParameters;
-use mobile_bind_domain::policy::{NumberPolicy, Recycled, SessionPolicy};
-use mobile_bind_domain::ports::Store;
-use mobile_bind_domain::service::LoggedIn;
+use mobile_bind_domain::service::{LoggedIn, PlatformLogIn};
 use mobile_bind_domain::{
-    Account, AccountId, AccountStatus, Change, ClientType, CodeKey, CodeKeys, Guards, Installation, KeyId, Language,
-    LimitMode, Outbox, Platform, PlatformProof, Policy, Refusal, Requester, SendParameters, Service, Write,
+    Account, AccountId, AccountStatus, Change, Platform, Refusal, SendParameters, Service, Write,
 };
-use mobile_bind_sealing::AeadSealer;
 use proptest_state_machine::StateMachineTest;
 use tokio::runtime::{Builder, Runtime};
 
 use super::ambience::Ambience;
 use super::interleaved::Interleaved;
-use super::reference::{
-    self, Answer, CODE_LIFETIME, COOLING_OFF, Delivery, INACTIVITY, Kind, LIFETIME, Person, REFRESH, REPEAT, REST,
-    Reference, SILENCE, TRIES,
-};
-use super::steps::{self, Request, ShopAct, Step, Story};
+use super::reference::{self, Answer, Delivery, Kind, LogInRequest, Person, Reference, Rules};
+use super::service::{requester, service_over};
+use super::steps::{self, Known, Request, ShopAct, Step, Story};
 use crate::contract::{StoreUnderTest, reopen};
 
 /// The state machine test over one store.
@@ -41,22 +33,22 @@ pub struct System<S> {
     store: Arc<Interleaved>,
     service: Arc<Service>,
     possible: Vec<Reference>,
-    tokens: Vec<String>,
+    known: Known,
 }
 
 impl<S: StoreUnderTest + 'static> StateMachineTest for Model<S> {
     type SystemUnderTest = System<S>;
     type Reference = Story;
 
-    fn init_test(_: &Story) -> System<S> {
-        System::new()
+    fn init_test(story: &Story) -> System<S> {
+        System::under(story.rules())
     }
 
     fn apply(mut system: System<S>, _: &Story, step: Step) -> System<S> {
         match step {
             Step::Send(client, number, delivery) => system.send(client, number, delivery),
             Step::Calls(calls, schedule) => {
-                let requests = steps::requests(&calls, system.any_possible(), &system.tokens);
+                let requests = steps::requests(&calls, system.any_possible(), &system.known);
                 system.store.follow(schedule);
                 system.call(&requests);
                 system.store.follow(0);
@@ -79,14 +71,14 @@ impl<S: StoreUnderTest + 'static> StateMachineTest for Model<S> {
 }
 
 impl<S: StoreUnderTest + 'static> System<S> {
-    fn new() -> Self {
+    fn under(rules: Rules) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         let under_test = S::empty().expect("an empty store");
         let ambience = Arc::new(Ambience::default());
         let store = runtime.block_on(under_test.open()).expect("an open store");
-        let (store, service) = service_over(&ambience, store);
-        let possible = vec![Reference::default()];
-        Self { runtime, under_test, ambience, store, service, possible, tokens: Vec::new() }
+        let (store, service) = service_over(&ambience, store, rules);
+        let possible = vec![Reference::under(rules)];
+        Self { runtime, under_test, ambience, store, service, possible, known: Known::default() }
     }
 
     fn wait<F: Future>(&self, future: F) -> F::Output {
@@ -98,11 +90,12 @@ impl<S: StoreUnderTest + 'static> System<S> {
     }
 
     fn reopened(self) -> Self {
-        let Self { runtime, under_test, ambience, store, service, possible, tokens } = self;
+        let rules = self.any_possible().rules();
+        let Self { runtime, under_test, ambience, store, service, possible, known } = self;
         drop(service);
         let store = runtime.block_on(reopen(&under_test, store)).expect("opened again");
-        let (store, service) = service_over(&ambience, store);
-        Self { runtime, under_test, ambience, store, service, possible, tokens }
+        let (store, service) = service_over(&ambience, store, rules);
+        Self { runtime, under_test, ambience, store, service, possible, known }
     }
 
     fn send(&mut self, client: &'static str, number: &'static str, delivery: Delivery) {
@@ -144,12 +137,8 @@ impl<S: StoreUnderTest + 'static> System<S> {
         }
         assert!(!reached.is_empty(), "no order explains {calls:#?} after {:#?}", self.possible);
         self.possible = reached.into_iter().collect();
-        for answer in answers {
-            if let Answer::LoggedIn { token, .. } = answer
-                && !self.tokens.contains(&token)
-            {
-                self.tokens.push(token);
-            }
+        for answer in &answers {
+            self.known.learn(answer);
         }
     }
 
@@ -177,7 +166,7 @@ impl<S: StoreUnderTest + 'static> System<S> {
         let people: BTreeMap<u64, Person> =
             accounts.iter().map(|account| (account.id.get(), person(account))).collect();
         self.keep(&format!("the accounts are {people:#?}"), |reference| *reference.people() == people);
-        for token in self.tokens.clone() {
+        for token in self.known.tokens.clone() {
             let found = logged_in(self.wait(self.service.look_up(&token)));
             self.keep(&format!("a look-up answered {found:?}"), |reference| reference.look_up(&token) == found);
         }
@@ -208,6 +197,12 @@ fn explain(reference: &Reference, calls: &[(&Request, &Answer)], reached: &mut B
                 _ => next.bind(request, 0, ""),
             },
             Request::LogOut(token) => next.log_out(token),
+            Request::LogIn(request) => match answer {
+                Answer::Vouched { entered, ticket } => {
+                    next.log_in(request, entered.as_ref().map_or("", |(.., token)| token), ticket)
+                }
+                _ => next.log_in(request, "", ""),
+            },
         };
         if expected == *answer {
             let mut others = calls.to_vec();
@@ -239,7 +234,17 @@ async fn answer(service: Arc<Service>, request: Request) -> Answer {
     match request {
         Request::Bind(request) => bind(&service, &request).await,
         Request::LogOut(token) => service.log_out(&token).await.map_or_else(Answer::Refused, |()| Answer::Done),
+        Request::LogIn(request) => log_in(&service, &request).await,
     }
+}
+
+async fn log_in(service: &Service, request: &LogInRequest) -> Answer {
+    let answered = service.log_in(requester(request.client, request.kind), &request.code()).await;
+    answered.map_or_else(Answer::Refused, |PlatformLogIn { account, ticket, .. }| Answer::Vouched {
+        entered: account
+            .map(|LoggedIn { account, token }| (account.id.get(), person(&account), token.expose().to_owned())),
+        ticket: ticket.expose().to_owned(),
+    })
 }
 
 async fn bind(service: &Service, request: &reference::Request) -> Answer {
@@ -250,6 +255,8 @@ async fn bind(service: &Service, request: &reference::Request) -> Answer {
         openid: request.openid,
         unionid: request.unionid,
         token: &request.token,
+        old_verify: &request.old_verify,
+        auth_ticket: &request.ticket,
         ..BindParameters::default()
     };
     logged_in(service.bind(requester(request.client, request.kind), &parameters).await)
@@ -277,68 +284,4 @@ fn person(account: &Account) -> Person {
         disabled: account.status == AccountStatus::Disabled,
         deleted: account.deleted_at.is_some(),
     }
-}
-
-fn requester(client: &str, kind: Kind) -> Requester {
-    let client_type = match kind {
-        Kind::Pc => ClientType::Pc,
-        Kind::H5 => ClientType::H5,
-        Kind::Weixin => ClientType::MiniProgram(Platform::Weixin),
-        Kind::Alipay => ClientType::MiniProgram(Platform::Alipay),
-    };
-    let address = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)).into();
-    Requester {
-        client_type,
-        installation: Installation::new(client),
-        address,
-        language: Language::Zh,
-        request: Default::default(),
-    }
-}
-
-/// With the quotas off: the interval, the tries and whose code it is always stand.
-fn service_over(ambience: &Arc<Ambience>, store: Arc<dyn Store>) -> (Arc<Interleaved>, Arc<Service>) {
-    let seconds = Duration::from_secs;
-    let mut policy = Policy { platform_proof: PlatformProof::Trust, ..Policy::default() };
-    policy.limits.mode = LimitMode::Off;
-    policy.send_interval = seconds(REST);
-    policy.code_lifetime = seconds(CODE_LIFETIME);
-    policy.tries_per_code = TRIES;
-    policy.repeat_window = seconds(REPEAT);
-    policy.session =
-        SessionPolicy { inactivity: seconds(INACTIVITY), absolute: seconds(LIFETIME), refresh_after: seconds(REFRESH) };
-    policy.numbers = NumberPolicy {
-        cooling_off: seconds(COOLING_OFF),
-        revoke_on_change: true,
-        recycled: Recycled::Detach,
-        recycled_after: Some(seconds(SILENCE)),
-        ..NumberPolicy::default()
-    };
-    let key = CodeKey::new(KeyId::new("model").expect("a key id"), [7; 32]);
-    let store = Arc::new(Interleaved::new(store));
-    let keys = CodeKeys::new(key, Vec::new());
-    let sealer = Arc::new(AeadSealer::new(keys.derived(b"outbox"), ambience.clone()).expect("a key"));
-    let outbox = Outbox {
-        store: store.clone(),
-        sms: ambience.clone(),
-        sealer: sealer.clone(),
-        clock: ambience.clone(),
-        policy: policy.outbox,
-        attempts: policy.attempts,
-    };
-    let service = Service {
-        platforms: Arc::new(mobile_bind_domain::ports::NoPlatforms),
-        audit: Default::default(),
-        store: store.clone(),
-        relay: Arc::new(outbox),
-        sealer,
-        clock: ambience.clone(),
-        randomness: ambience.clone(),
-        codes: ambience.clone(),
-        tokens: ambience.clone(),
-        keys,
-        policy: policy.into(),
-        guards: Guards::default(),
-    };
-    (store, Arc::new(service))
 }

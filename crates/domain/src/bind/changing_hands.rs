@@ -89,8 +89,7 @@ impl Situation<'_> {
     }
 
     fn seen_at(self, holder: &Account) -> Timestamp {
-        let seen = [self.snapshot.holder_used_at, holder.seen_at, holder.mobile_since];
-        seen.into_iter().flatten().fold(holder.added_at, Timestamp::max)
+        self.snapshot.holder_used_at.into_iter().fold(holder.last_noted(), Timestamp::max)
     }
 
     /// The account that a number is taken from; what it has besides stays its own.

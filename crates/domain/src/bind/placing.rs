@@ -138,6 +138,7 @@ impl Situation<'_> {
         if changed {
             account.updated_at = Some(self.now);
         }
+        let changed = account.note_presence(self.now, self.policy.numbers.recycled_after) || changed;
         let (besides, observed) = (Change::default(), Vec::new());
         Ok(Placed { account, revision: holder.revision, changed, besides, observed })
     }

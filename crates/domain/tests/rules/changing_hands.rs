@@ -6,7 +6,7 @@ use mobile_bind_domain::audit::AuditAction;
 use mobile_bind_domain::bind::{BindParameters, Decision};
 use mobile_bind_domain::outbox::MessageState;
 use mobile_bind_domain::policy::{NumberPolicy, Rebind, Recycled, TestNumber};
-use mobile_bind_domain::ports::Purpose;
+use mobile_bind_domain::ports::{LogInSnapshot, Purpose};
 use mobile_bind_domain::tally::Meter;
 use mobile_bind_domain::{
     Account, AccountStatus, Challenge, ChallengeKey, ClientType, Expectation, LimitMode, MessageKey, OutboxMessage,
@@ -14,9 +14,12 @@ use mobile_bind_domain::{
 };
 use proptest::prelude::*;
 
-use crate::support::scene::{ACCOUNT_REVISION, CHALLENGE_REVISION, NEW_ACCOUNT, NOTICE, Scene, challenge_key};
+use crate::support::scene::{
+    ACCOUNT_REVISION, CHALLENGE_REVISION, NEW_ACCOUNT, NOTICE, Scene, challenge_key, log_in, versioned,
+};
 use crate::support::{
-    BIND, CODE, MINI_BIND, MOBILE, NOW, OPENID, Person, WEIXIN, account_id, client, keys, mobile, person, weixin_of,
+    BIND, CODE, MINI_BIND, MOBILE, NOW, OPENID, Person, UNIONID, WEIXIN, account_id, client, keys, mobile, person,
+    weixin_of,
 };
 
 const OLD: &str = "13500135000";
@@ -217,6 +220,29 @@ fn a_recycled_number_is_entered_and_other_client_types_are_logged_out() {
     assert!(decision.change.writes.contains(&ended));
     let bound = decision.answer.unwrap();
     assert_eq!((bound.account.id, weixin_of(&bound.account).0), (account_id(1), Some(OPENID)));
+}
+
+/// His session, which is another record, would say so too late to whoever takes the number at that moment.
+#[test]
+fn whoever_comes_back_after_a_long_silence_is_noted_with_his_account() {
+    let entered = recycled(Recycled::Enter).decide(&MINI_BIND);
+    let written: Vec<(Revision, &Account)> = entered.change.writes.iter().filter_map(account_written).collect();
+    assert_eq!((written.len(), written[0].1.seen_at), (1, Some(NOW)));
+    for (silence, noted) in [(DAY * 100, true), (DAY * 10, false)] {
+        for held in [true, false] {
+            let mut owner = person(1).weixin(Some(OPENID), Some(UNIONID));
+            owner.0.added_at = before(silence);
+            let holder = Some(versioned(if held { owner.mobile(MOBILE).0 } else { owner.0 }));
+            let change = log_in(&LogInSnapshot { identity_holder: holder, ..LogInSnapshot::default() }).change;
+            let written: Vec<(Revision, &Account)> = change.writes.iter().filter_map(account_written).collect();
+            let expected = (noted && held).then_some((Some(NOW), None));
+            assert_eq!(
+                written.first().map(|(_, account)| (account.seen_at, account.updated_at)),
+                expected,
+                "{silence:?}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -3,17 +3,13 @@
 use std::time::Duration;
 
 use mobile_bind_domain::bind::BindParameters;
-use mobile_bind_domain::log_in::{self, LogIn, LogInOutcome};
-use mobile_bind_domain::ports::{Contested, LogInSnapshot, OpenedSession, PlatformUser};
-use mobile_bind_domain::{
-    AccountStatus, ClientType, KeyId, OpenId, Platform, Policy, Refusal, SessionId, SessionSeed, UnionId, Write,
-};
+use mobile_bind_domain::log_in::LogInOutcome;
+use mobile_bind_domain::ports::{Contested, LogInSnapshot};
+use mobile_bind_domain::{AccountStatus, ClientType, Refusal, Write};
 use proptest::prelude::*;
 
-use crate::support::scene::{Scene, sent, versioned};
-use crate::support::{
-    CODE, MINI_BIND, MOBILE, NOW, OPENID, UNIONID, WEIXIN, account_id, identity, person, requester, weixin_of,
-};
+use crate::support::scene::{Scene, log_in, sent, versioned};
+use crate::support::{CODE, MINI_BIND, MOBILE, OPENID, WEIXIN, account_id, person, weixin_of};
 
 fn contested(client_type: ClientType, contested: Contested) -> Scene {
     let mut scene = Scene::new(client_type);
@@ -80,15 +76,6 @@ proptest! {
             prop_assert_eq!(told.change.writes, usual.change.writes);
         }
     }
-}
-
-/// A log-in of whom the platform named, where nobody or somebody has the openid.
-fn log_in(snapshot: &LogInSnapshot) -> log_in::LogInDecision {
-    let openid = OpenId::new(OPENID).unwrap();
-    let user = PlatformUser { openid, unionid: UnionId::new(UNIONID), session_key: None };
-    let command = LogIn::new(requester(WEIXIN, "u"), identity(Platform::Weixin, OPENID), user, "code");
-    let fresh = OpenedSession { seed: SessionSeed([9; 16]), id: SessionId([10; 16]), key: KeyId::new("k").unwrap() };
-    log_in::decide(snapshot, &command, &fresh, &Policy::default(), NOW)
 }
 
 #[test]

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use mobile_bind_domain::bind::{self, AllottedAccount, Bind, BindParameters, Bound, Decision, Fresh};
+use mobile_bind_domain::log_in::{self, LogIn, LogInDecision};
 use mobile_bind_domain::outbox::MessageId;
-use mobile_bind_domain::ports::{BindSnapshot, OpenedSession, SessionSnapshot};
+use mobile_bind_domain::ports::{BindSnapshot, LogInSnapshot, OpenedSession, PlatformUser, SessionSnapshot};
 use mobile_bind_domain::{
-    Account, AccountId, Challenge, ChallengeKey, ClientType, CodeKey, CodeKeys, Expectation, KeyId, PlatformProof,
-    Policy, Proof, Refusal, Revision, Session, SessionId, SessionSeed, Ticket, Timestamp, UnionId, VerificationCode,
-    Versioned, Write,
+    Account, AccountId, Challenge, ChallengeKey, ClientType, CodeKey, CodeKeys, Expectation, KeyId, OpenId, Platform,
+    PlatformProof, Policy, Proof, Refusal, Revision, Session, SessionId, SessionSeed, Ticket, Timestamp, UnionId,
+    VerificationCode, Versioned, Write,
 };
 
-use super::{CODE, MOBILE, NOW, account_id, client, keys, mobile, requester};
+use super::{CODE, MOBILE, NOW, OPENID, UNIONID, WEIXIN, account_id, client, identity, keys, mobile, requester};
 
 pub(crate) const CHALLENGE_REVISION: Revision = Revision(40);
 pub(crate) const ACCOUNT_REVISION: Revision = Revision(30);
@@ -170,4 +171,13 @@ impl Scene {
 
 pub(crate) fn versioned(account: Account) -> Versioned<Account> {
     Versioned { revision: ACCOUNT_REVISION, value: account }
+}
+
+/// A log-in of whom the platform named, where nobody or somebody has the openid.
+pub(crate) fn log_in(snapshot: &LogInSnapshot) -> LogInDecision {
+    let openid = OpenId::new(OPENID).unwrap();
+    let user = PlatformUser { openid, unionid: UnionId::new(UNIONID), session_key: None };
+    let command = LogIn::new(requester(WEIXIN, "u"), identity(Platform::Weixin, OPENID), user, "code");
+    let fresh = OpenedSession { seed: SessionSeed([9; 16]), id: SessionId([10; 16]), key: KeyId::new("k").unwrap() };
+    log_in::decide(snapshot, &command, &fresh, &Policy::default(), NOW)
 }
