@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use anyhow::{Context, Result};
 use mobile_bind_domain::outbox::MessageId;
-use mobile_bind_domain::{Client, OutboxMessage, Service, Timestamp};
+use mobile_bind_domain::{Client, Language, OutboxMessage, Service, Timestamp};
 use mobile_bind_http::rfc3339;
 
 /// How many messages are told of.
@@ -29,14 +29,14 @@ pub(crate) async fn told(service: &Service, mobile: &str) -> Result<String> {
 fn one(message: &OutboxMessage) -> String {
     let MessageId(id) = message.key.id;
     let mut text = format!(
-        "{} to {}: {}, {}\n  for {}, asked by {}, in {:?}; queued {}, {} until {}\n",
+        "{} to {}: {}, {}\n  for {}, asked by {}, in {}; queued {}, {} until {}\n",
         data_encoding::HEXLOWER.encode(&id),
         message.key.mobile.masked(),
         message.state.name(),
         at(message.changed_at),
         message.purpose.name(),
         client(&message.client),
-        message.language,
+        language(message.language),
         at(message.queued_at),
         if message.purpose.brings_a_code() { "its code good" } else { "worth telling" },
         at(message.expires_at),
@@ -51,7 +51,12 @@ fn one(message: &OutboxMessage) -> String {
     for attempt in &message.attempts {
         let provider = if attempt.provider.is_empty() { "a provider that is not known" } else { &attempt.provider };
         let (outcome, asked) = (attempt.outcome.name(), at(attempt.at));
-        let _ = writeln!(text, "  {asked} {provider}: {outcome}, id {:?}", attempt.reference);
+        let _ = write!(text, "  {asked} {provider}: {outcome}");
+        if !attempt.reference.is_empty() {
+            // It is the provider's text: a terminal must not act on it.
+            let _ = write!(text, ", id {}", attempt.reference.escape_debug());
+        }
+        text.push('\n');
     }
     text
 }
@@ -63,6 +68,15 @@ fn client(client: &Client) -> String {
             format!("uuid {shown}***")
         }
         Client::Address(_) => "an address".to_owned(),
+    }
+}
+
+fn language(language: Language) -> &'static str {
+    match language {
+        Language::Zh => "simplified Chinese",
+        Language::En => "English",
+        Language::Cht => "traditional Chinese",
+        Language::Spa => "Spanish",
     }
 }
 

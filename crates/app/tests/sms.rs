@@ -134,11 +134,8 @@ async fn the_service_sends_by_its_providers_and_words_their_refusals_itself() {
                     break text;
                 }
             };
-            assert!(
-                text.contains(" to 176***368: accepted") && text.contains("fake: accepted, id \"fake-1\""),
-                "{text}"
-            );
-            assert!(text.contains("asked by uuid u***"), "{text}");
+            assert!(text.contains(" to 176***368: accepted") && text.contains("fake: accepted, id fake-1\n"), "{text}");
+            assert!(text.contains("asked by uuid u***, in simplified Chinese; queued "), "{text}");
             let printed = fake.lines.next().unwrap().unwrap();
             assert!(printed.starts_with("sms to +8617602128368: 您的验证码是 "), "{printed}");
         }

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use mobile_bind_domain::administration::{AccountDetails, AccountOrder, OrderRefusal, decide};
 use mobile_bind_domain::{
-    AccountStatus, Avatar, ClientType, Expectation, Gender, Platform, Profile, ProfileText, Revision, SessionId,
-    ShopDetails, Timestamp,
+    AccountStatus, Avatar, ClientType, CodeKey, CodeKeys, Expectation, Gender, KeyId, Platform, Profile, ProfileText,
+    Revision, SessionId, ShopDetails, Timestamp,
 };
 
 use super::StoreUnderTest;
 use super::records::{
-    account, account_with_mobile, bind_snapshot, commit, commit_expecting, ensure_conflict, give_identity, id, key,
-    new_account, overwrite, put, send_snapshot, write_account,
+    NOW, account, account_with_mobile, bind_snapshot, commit, commit_expecting, ensure_conflict, give_identity, id,
+    key, new_account, overwrite, put, send_snapshot, write_account,
 };
 
 /// Absence is no error.
@@ -100,6 +101,32 @@ pub async fn an_account_is_written_only_as_it_was_read(under_test: &dyn StoreUnd
     ensure_conflict(commit_expecting(&*store, stale, vec![write_account(second, &known)]).await)?;
     let found = store.account(known.id).await?;
     ensure!(found.is_some_and(|found| found.revision == second && found.value.status == AccountStatus::Muted));
+    Ok(())
+}
+
+/// An operator's order rests on the status that is stored: one who is muted or awaits approval is not made normal by it.
+pub async fn only_a_disabled_account_is_enabled(under_test: &dyn StoreUnderTest) -> Result<()> {
+    let store = under_test.open().await?;
+    let keys = CodeKeys::new(CodeKey::new(KeyId::new("key").context("a key id")?, [7; 32]), Vec::new());
+    let all = [AccountStatus::Normal, AccountStatus::Muted, AccountStatus::Disabled, AccountStatus::AwaitingApproval];
+    for (number, status) in (1..).zip(all) {
+        let mut stored = account(number)?;
+        stored.status = status;
+        put(&*store, &[&stored]).await?;
+        let found = store.account(stored.id).await?.context("an account")?;
+        let details = AccountDetails { account: found, sessions: Vec::new() };
+        let enabled = match decide(&details, AccountOrder::Enable, "ann", &keys, NOW) {
+            Ok((change, _)) => store.commit(change).await.map(|_| true)?,
+            Err(refusal) => {
+                ensure!(refusal == OrderRefusal::NotDisabled, "{refusal}");
+                false
+            }
+        };
+        ensure!(enabled == (status == AccountStatus::Disabled), "{status:?}");
+        let expected = if enabled { AccountStatus::Normal } else { status };
+        let found = store.account(stored.id).await?.context("an account")?;
+        ensure!(found.value.status == expected, "{status:?} became {:?}", found.value.status);
+    }
     Ok(())
 }
 

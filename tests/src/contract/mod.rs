@@ -92,6 +92,7 @@ macro_rules! store_contract {
             accounts::an_account_is_read_as_it_was_stored
             accounts::an_account_is_written_only_as_it_was_read
             accounts::accounts_are_listed_in_the_order_of_their_ids
+            accounts::only_a_disabled_account_is_enabled
             accounts::ids_are_allotted_once
             accounts::ids_are_allotted_after_those_that_are_stored
             claims::every_holder_is_found
