@@ -1,4 +1,4 @@
-//! Secrets in logs: there are none.
+//! Secrets in logs, in what a collector of spans is sent, and in metrics: there are none.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -6,10 +6,12 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use mobile_bind::settings::LimitMode;
-use mobile_bind::{Settings, logging};
-use mobile_bind_domain::Platform;
+use mobile_bind::{Settings, Telemetry, logging};
+use mobile_bind_domain::{Platform, SPANS};
+use mobile_bind_platforms::fake::Play;
 use mobile_bind_sms::Behaviour;
 use mobile_bind_tests::harness::TestServer;
+use mobile_bind_tests::harness::collector::Collector;
 use mobile_bind_tests::shop::Shop;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -61,6 +63,17 @@ async fn mini_program(server: &TestServer, number: &str) -> Vec<String> {
     let bound = post("onekeyusermobilebind", &encrypted).await;
     assert_eq!(bound.code(), Some(0), "{}", bound.text);
     post("onekeyusermobilebind", &[("openid", openid), ("code", &shown.code)]).await;
+    let fake = server.app.platforms.as_ref().unwrap();
+    // Whatever goes wrong at the platform, nobody is named because of it.
+    for (play, code) in [(Play::Busy, -100), (Play::Block, -100), (Play::Garbage, -100), (Play::Crash, -100)] {
+        fake.play(play);
+        let failed = post("appminiuserauth", &[("authcode", "alice.SECRETAUTHCODE2")]).await;
+        let unvouched =
+            post("onekeyusermobilebind", &[("openid", openid), ("code", "number-13700137000.SECRET")]).await;
+        assert_eq!((failed.code(), unvouched.code()), (Some(code), Some(code)), "{play:?}");
+    }
+    fake.play(Play::Answer);
+    let session_key = fake.session_key(Platform::Weixin, "alice").unwrap();
     let (ticket, token) = (known.field("auth_ticket").to_owned(), bound.field("token").to_owned());
     post(
         "appmobilebind",
@@ -68,29 +81,55 @@ async fn mini_program(server: &TestServer, number: &str) -> Vec<String> {
     )
     .await;
     let fixed = ["SECRETAUTHCODE", "SECRETINSTALLATION", openid, number].map(str::to_owned);
-    [&fixed[..], &[ticket, token, shown.encrypted_data, shown.iv, shown.code]].concat()
+    [&fixed[..], &[ticket, token, session_key, shown.encrypted_data, shown.iv, shown.code]].concat()
 }
 
-/// The only test of its process: what is logged is the process's, not a test's.
-#[tokio::test(flavor = "multi_thread")]
-async fn no_number_code_or_token_is_logged() {
+/// The only test of its process: what is logged and traced is the process's, not a test's.
+#[test]
+fn no_number_code_or_token_is_logged_or_traced() {
     let captured = Captured::default();
+    let collector = Collector::start().unwrap();
     let mut settings = Settings::default();
     settings.log.level = "trace,h2=info,hyper=info,hyper_util=info,reqwest=info,sled=info".to_owned();
-    tracing::subscriber::set_global_default(logging::subscriber(&settings, captured.clone()).unwrap()).unwrap();
-
-    let shop = Shop::open().await.unwrap();
-    for store in [Settings::default().store, shop.store()] {
-        captured.0.lock().unwrap().clear();
-        let server = TestServer::start_with(|settings| {
-            settings.limits.mode = LimitMode::Off;
-            settings.store = store;
-        });
-        nothing_secret_is_logged(server.await.unwrap(), &captured).await;
+    settings.telemetry.otlp_endpoint = collector.url();
+    let telemetry = Telemetry::start(&settings).unwrap().unwrap();
+    let subscriber = logging::subscriber_with_spans(&settings, captured.clone(), &telemetry).unwrap();
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let secrets = runtime.block_on(async {
+        let shop = Shop::open().await.unwrap();
+        let mut secrets = Vec::new();
+        for store in [Settings::default().store, shop.store()] {
+            captured.0.lock().unwrap().clear();
+            let server = TestServer::start_with(|settings| {
+                settings.limits.mode = LimitMode::Off;
+                settings.store = store;
+                settings.telemetry.otlp_endpoint = collector.url();
+                // Long enough to be nothing else by chance.
+                settings.code.length = 8;
+            });
+            secrets.extend(nothing_secret_is_logged(server.await.unwrap(), &captured).await);
+        }
+        secrets
+    });
+    drop(runtime);
+    let planted = secrets.first().unwrap();
+    tracing::trace_span!(target: SPANS, "planted", leak = format!("sent to {planted}, done")).in_scope(|| ());
+    // Flushes: nothing has to be waited for.
+    telemetry.stop();
+    let (planted_spans, spans): (Vec<_>, Vec<_>) =
+        collector.spans().into_iter().partition(|span| span.name == "planted");
+    for name in ["load", "decide", "commit", "sms", "platform", "bind", "log_in", "POST /user/onekeyusermobilebind"] {
+        assert!(spans.iter().any(|span| span.name == name), "no span {name} was sent");
     }
+    let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
+    assert_eq!(leaked(&format!("{spans:?}"), &secrets), [""; 0], "in the spans");
+    // What a leak would look like is found.
+    assert!(leaked(&format!("{planted_spans:?}"), &secrets).contains(&planted.as_str()));
 }
 
-async fn nothing_secret_is_logged(server: TestServer, captured: &Captured) {
+/// Answers what was secret.
+async fn nothing_secret_is_logged(server: TestServer, captured: &Captured) -> Vec<String> {
     let mobile = "13800138000";
     server.app.sms.set_behaviour("13900139000", Behaviour::Refuse);
     server.send_code("u", "13900139000").await.unwrap();
@@ -123,4 +162,5 @@ async fn nothing_secret_is_logged(server: TestServer, captured: &Captured) {
     for secret in secrets.clone() {
         assert!(leaked(&format!("{log} INFO sent, to: {secret}, done"), &secrets).contains(&secret));
     }
+    secrets.into_iter().map(str::to_owned).collect()
 }

@@ -5,7 +5,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use mobile_bind::settings::{LimitMode, SmsProvider, SmsSenderName};
+use mobile_bind::settings::{LimitMode, ProofSetting, SmsProvider, SmsSenderName};
+use mobile_bind_platforms::fake::Play as FakePlatform;
 use mobile_bind_sms::fake_provider::{FakeAccount, FakeMessage, FakeProvider, Play};
 use mobile_bind_sms::{Behaviour, Kind, Secret};
 use mobile_bind_tests::contract::StoreUnderTest;
@@ -199,6 +200,80 @@ async fn messages_are_counted_by_how_far_they_came_and_what_they_cost() {
     assert!(!text.contains(MOBILE), "a number is in a label");
 }
 
+/// A scrape after log-ins that two platforms took, refused and did not answer.
+async fn scrape_of_platforms() -> String {
+    let set = |settings: &mut mobile_bind::Settings| {
+        settings.limits.mode = LimitMode::Off;
+        settings.platform_proof = ProofSetting::Required;
+    };
+    let server = TestServer::start_with(set).await.unwrap();
+    let log_in = async |code: &str| {
+        let path = "/user/appminiuserauth?application_client_type=weixin&uuid=uSECRETUUID";
+        server.post(path, &format!("authcode={code}")).await.unwrap().code()
+    };
+    let fake = server.app.platforms.as_ref().unwrap();
+    assert_eq!((log_in("SECRETUSER.1").await, log_in("SECRETUSER.1").await), (Some(0), Some(-400)));
+    fake.play(FakePlatform::Crash);
+    assert_eq!(log_in("SECRETUSER.2").await, Some(-100));
+    let bind = format!("/user/appmobilebind?application_client_type=weixin&uuid=another&mobile={MOBILE}");
+    server.send_code("another", MOBILE).await.unwrap();
+    let code = server.last_code(MOBILE).unwrap();
+    let unproved = server.post(&bind, &format!("verify={code}&weixin_openid=o-weixin-SECRETUSER")).await.unwrap();
+    assert_eq!(unproved.code(), Some(-400), "{}", unproved.text);
+    let text = server.send(server.client().get(server.url("/metrics"))).await.unwrap().text;
+    server.stop().await.unwrap();
+    text
+}
+
+const PLATFORMS: &str = "mobile_bind_platform_requests_total";
+
+#[tokio::test]
+async fn platforms_are_counted_by_what_became_of_what_they_were_asked() {
+    let text = scrape_of_platforms().await;
+    let value = |line: &str| {
+        let found = text.lines().find_map(|found| found.strip_prefix(line)?.trim().parse::<f64>().ok());
+        found.unwrap_or_else(|| panic!("{line} in\n{text}"))
+    };
+    let of = |platform: &str, outcome: &str| {
+        value(&format!("{PLATFORMS}{{platform=\"{platform}\",operation=\"log_in\",outcome=\"{outcome}\"}}"))
+    };
+    for outcome in ["answered", "stale", "unavailable"] {
+        assert!(of("weixin", outcome) >= 1.0, "{outcome}");
+    }
+    // What no platform has said yet is there all the same: the first is a rise.
+    for platform in ["weixin", "alipay", "baidu", "toutiao", "qq", "kuaishou"] {
+        assert!(of(platform, "app_refused") >= 0.0, "{platform}");
+    }
+    assert!(value("mobile_bind_platform_request_duration_seconds_bucket{platform=\"weixin\",le=\"+Inf\"}") >= 2.0);
+    assert!(value("mobile_bind_binds_total{client_type=\"weixin\",outcome=\"identity_unproved\"}") >= 1.0);
+    for secret in ["SECRETUSER", "uSECRETUUID", MOBILE] {
+        assert!(!text.contains(secret), "a secret is in a label");
+    }
+}
+
+/// The outcomes that queries ask for by name are some that are counted: a misspelt one would never raise an alarm.
+#[tokio::test]
+async fn alerts_name_outcomes_that_there_are() {
+    let text = scrape_of_platforms().await;
+    let alerts = include_str!("../../deploy/grafana/alerts.yml");
+    let queries = alerts.lines().filter(|line| line.contains("expr: ") && line.contains(PLATFORMS));
+    let named = Regex::new(r#"outcome=~?"([a-z_|]+)""#).unwrap();
+    let mut outcomes = BTreeSet::new();
+    for query in queries {
+        outcomes.extend(
+            named.captures_iter(query).flat_map(|found| found[1].split('|').map(str::to_owned).collect::<Vec<_>>()),
+        );
+    }
+    assert_eq!(
+        outcomes.iter().map(String::as_str).collect::<Vec<_>>(),
+        ["answered", "app_refused", "unavailable", "unreadable"]
+    );
+    for outcome in outcomes {
+        let counted = format!("{PLATFORMS}{{platform=\"qq\",operation=\"log_in\",outcome=\"{outcome}\"}}");
+        assert!(text.contains(&counted), "{counted} in\n{text}");
+    }
+}
+
 /// The names of what a query asks for.
 fn metrics_in(query: &str) -> BTreeSet<String> {
     let name = Regex::new(r"\b(?:mobile_bind|process)_[a-z0-9_]+\b").unwrap();
@@ -216,7 +291,8 @@ async fn every_query_of_the_dashboard_and_the_alerts_finds_something() {
     queries.extend(rules);
     assert!(queries.len() > panels.len() && alerts.matches("- alert:").count() == alerts.matches("expr: ").count());
 
-    let text = scrape().await.0 + &scrape_over_postgres().await + &scrape_of_messages().await;
+    let text =
+        scrape().await.0 + &scrape_over_postgres().await + &scrape_of_messages().await + &scrape_of_platforms().await;
     let name = |line: &str| line.split(['{', ' ']).next().unwrap().to_owned();
     let scraped: BTreeSet<String> = text.lines().filter(|line| !line.starts_with('#')).map(name).collect();
     for query in queries {

@@ -64,6 +64,7 @@ impl MiniPrograms {
         let mut apps = BTreeMap::new();
         for config in configs {
             config.check()?;
+            seen_from_the_start(config.platform);
             apps.insert(config.platform, App { config, token: Mutex::default() });
         }
         Ok(Self { apps, client: OnceLock::new(), shared })
@@ -200,20 +201,35 @@ struct TokenAnswer {
 #[async_trait]
 impl Platforms for MiniPrograms {
     async fn log_in(&self, platform: Platform, code: &str) -> Result<PlatformUser, PlatformFailure> {
-        counted(platform, "log_in", self.exchange(platform, code).await)
+        counted(platform, LOG_IN, self.exchange(platform, code).await)
     }
 
     async fn vouch(&self, identity: &Identity, evidence: NumberEvidence<'_>) -> Result<VouchedNumber, PlatformFailure> {
-        counted(identity.platform, "number", self.number(identity, evidence).await)
+        counted(identity.platform, NUMBER, self.number(identity, evidence).await)
     }
 }
 
-fn counted<T>(
-    platform: Platform,
-    operation: &'static str,
-    outcome: Result<T, PlatformFailure>,
-) -> Result<T, PlatformFailure> {
-    let name = match &outcome {
+const LOG_IN: &str = "log_in";
+const NUMBER: &str = "number";
+/// What is alarming, and what says that all is well.
+const WATCHED: [Result<(), PlatformFailure>; 5] = [
+    Ok(()),
+    Err(PlatformFailure::Stale),
+    Err(PlatformFailure::AppRefused),
+    Err(PlatformFailure::Unavailable),
+    Err(PlatformFailure::Unreadable),
+];
+
+/// A rate sees only what has been there before, and an alert must see the first failure.
+fn seen_from_the_start(platform: Platform) {
+    for (operation, outcome) in [LOG_IN, NUMBER].into_iter().flat_map(|one| WATCHED.map(|outcome| (one, outcome))) {
+        counter!(REQUESTS, "platform" => platform.name(), "operation" => operation, "outcome" => name(&outcome))
+            .increment(0);
+    }
+}
+
+fn name<T>(outcome: &Result<T, PlatformFailure>) -> &'static str {
+    match outcome {
         Ok(_) => "answered",
         Err(PlatformFailure::NotConfigured) => "not_configured",
         Err(PlatformFailure::NotOffered) => "not_offered",
@@ -223,7 +239,15 @@ fn counted<T>(
         Err(PlatformFailure::AppRefused) => "app_refused",
         Err(PlatformFailure::Unavailable) => "unavailable",
         Err(PlatformFailure::Unreadable) => "unreadable",
-    };
+    }
+}
+
+fn counted<T>(
+    platform: Platform,
+    operation: &'static str,
+    outcome: Result<T, PlatformFailure>,
+) -> Result<T, PlatformFailure> {
+    let name = name(&outcome);
     counter!(REQUESTS, "platform" => platform.name(), "operation" => operation, "outcome" => name).increment(1);
     if matches!(outcome, Err(PlatformFailure::AppRefused | PlatformFailure::Unavailable | PlatformFailure::Unreadable))
     {

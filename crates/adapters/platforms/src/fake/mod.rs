@@ -160,6 +160,12 @@ impl FakePlatforms {
         self.stage.state().tokens
     }
 
+    /// The session key of a user's last log-in: what a leak is looked for by.
+    #[must_use]
+    pub fn session_key(&self, platform: Platform, user: &str) -> Option<String> {
+        self.stage.state().session_keys.get(&(platform, user.to_owned())).cloned()
+    }
+
     /// What a mini-program gets for a number.
     #[must_use]
     pub fn number(&self, platform: Platform, user: &str, mobile: &str) -> Option<ShownNumber> {
