@@ -26,14 +26,14 @@ pub struct Capacity {
     pub requests_in_overload: usize,
     /// Sends.
     pub sends: usize,
-    /// The wait for a worker that is overload where it lasts; zero where none is.
+    /// The wait for a worker, in the mean, that tells of overload; zero where none does.
     pub long_wait: Duration,
 }
 
 impl Default for Capacity {
-    /// 1024 requests, 32 of them in overload, 256 sends, and a wait of 50 ms.
+    /// 1024 requests, 32 of them in overload, 256 sends, and a wait of 10 ms.
     fn default() -> Self {
-        Self { requests: 1024, requests_in_overload: 32, sends: 256, long_wait: Duration::from_millis(50) }
+        Self { requests: 1024, requests_in_overload: 32, sends: 256, long_wait: Duration::from_millis(10) }
     }
 }
 
@@ -76,9 +76,9 @@ impl Bulkhead {
 
     /// Whether one more may come in; nothing is kept for it yet.
     pub(crate) fn has_room(&self) -> Result<(), WireFault> {
-        let given = self.overload.as_ref().and_then(|overload| overload.places()).unwrap_or(self.all);
-        let kept_free = self.all.saturating_sub(given);
-        if self.places.available_permits() > kept_free { Ok(()) } else { Err(self.turn_away()) }
+        let taken = self.all.saturating_sub(self.places.available_permits());
+        let given = self.overload.as_ref().and_then(|overload| overload.places(taken)).unwrap_or(self.all);
+        if taken < given.min(self.all) { Ok(()) } else { Err(self.turn_away()) }
     }
 
     pub(crate) fn enter(&self) -> Result<Place, WireFault> {

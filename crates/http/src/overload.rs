@@ -1,9 +1,10 @@
 //! Whether more is asked than can be done. Two things tell: that a request had to be turned away, and that what is ready to
-//! be worked on waits long for a worker, and goes on doing so. The second is seen where the first cannot be: a request that
-//! no worker has read yet has taken no place. That a queue stands, rather than that it is long for once, is what tells
-//! overload from a burst (Nichols and Jacobson, "Controlling Queue Delay", ACM Queue 10(5), 2012).
+//! be worked on waits long for a worker, not once but on the whole, while more is under way than overload has places for. The
+//! second is seen where the first cannot be: a request that no worker has read yet has taken no place, so that a thousand
+//! clients may wait without the places ever being full. The mean of many looks tells a queue that stands from a burst, and
+//! from the one that each group of commits leaves behind when it wakes all who waited for it.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -13,16 +14,14 @@ use tracing::warn;
 
 /// How long nothing must have told of overload until it is over.
 pub(crate) const ENDS_AFTER: Duration = Duration::from_secs(1);
-/// For how long the wait must not once have been short.
-const STANDING: Duration = Duration::from_millis(250);
-/// How often the wait is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How often the wait for a worker is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// After so many looks their mean tells whether the wait is long.
+const LOOKS: u32 = 25;
 /// The same, while there is overload.
 const LOOK_EVERY_IN_OVERLOAD: Duration = Duration::from_millis(5);
-/// After so many looks the places that are given are thought over.
-const LOOKS: u32 = 10;
-/// Of a wait that begins overload, the part that is a good wait within it.
-const GOOD_PART: u32 = 10;
+/// After so many looks in overload the places that are given are thought over.
+const LOOKS_IN_OVERLOAD: u32 = 10;
 /// No fewer places are given: nobody would be served while these wait for the disk.
 const LEAST_PLACES: usize = 4;
 
@@ -31,17 +30,20 @@ pub(crate) struct Overload {
     /// When it is over, in milliseconds from `since`; 0 is never begun.
     until: AtomicU64,
     since: Instant,
+    /// Whether the wait for a worker was long when it was last looked at, while there was no overload.
+    waits_long: AtomicBool,
     /// How many places are given while there is overload.
     places: AtomicUsize,
     most_places: usize,
 }
 
 impl Overload {
-    /// There is none yet. A wait of `long` for a worker, where it lasts, begins it; zero is never waited for. Within it at
+    /// There is none yet. A wait for a worker that is `long` in the mean tells of it; zero is never looked for. Within it at
     /// most so many places are given.
     pub(crate) fn new(long: Duration, most_places: usize) -> Arc<Self> {
         let places = AtomicUsize::new(most_places);
-        let overload = Arc::new(Self { until: AtomicU64::new(0), since: now(), places, most_places });
+        let (until, waits_long) = (AtomicU64::new(0), AtomicBool::new(false));
+        let overload = Arc::new(Self { until, since: now(), waits_long, places, most_places });
         if !long.is_zero() {
             tokio::spawn(watch(Arc::downgrade(&overload), long));
         }
@@ -54,9 +56,13 @@ impl Overload {
         until > 0 && self.millis() < until
     }
 
-    /// How many places are given now, where there is overload.
-    pub(crate) fn places(&self) -> Option<usize> {
-        self.is_on().then(|| self.places.load(Ordering::Relaxed))
+    /// How many places are given now that so many are taken; `None` where all are.
+    pub(crate) fn places(&self, taken: usize) -> Option<usize> {
+        if self.is_on() {
+            return Some(self.places.load(Ordering::Relaxed));
+        }
+        // Where no more is under way, it is something else that keeps the machine busy.
+        (taken >= self.most_places && self.waits_long.load(Ordering::Relaxed)).then_some(self.most_places)
     }
 
     /// Begins it, or puts its end off.
@@ -75,72 +81,60 @@ impl Overload {
 
 /// Looks at how long a task waits for a worker, as long as somebody wants to know.
 async fn watch(overload: Weak<Overload>, long: Duration) {
-    let (mut queue, mut window) = (Queue { short_at: now() }, Window::default());
-    let mut every = LOOK_EVERY;
+    let (mut looks, mut was_on) = (Looks::default(), false);
     loop {
-        let due = now() + every;
+        let due = now() + if was_on { LOOK_EVERY_IN_OVERLOAD } else { LOOK_EVERY };
         sleep_until(due).await;
         // A timer may be looked at before what is queued; whoever yields stands behind all that is ready.
         yield_now().await;
         let Some(overload) = overload.upgrade() else { return };
-        let at = now();
-        if queue.stands(at, due, long) {
-            overload.prolong();
+        let is_on = overload.is_on();
+        if is_on != was_on {
+            (looks, was_on) = (Looks::default(), is_on);
+            overload.waits_long.store(false, Ordering::Relaxed);
         }
-        if overload.is_on() {
-            every = LOOK_EVERY_IN_OVERLOAD;
+        looks.add(now().duration_since(due), long / 2);
+        if is_on && looks.count == LOOKS_IN_OVERLOAD {
             let given = overload.places.load(Ordering::Relaxed);
-            let places = window.places(at.duration_since(due), long / GOOD_PART, given, overload.most_places);
-            overload.places.store(places, Ordering::Relaxed);
-        } else {
-            every = LOOK_EVERY;
-            window = Window::default();
+            overload.places.store(looks.places(given, overload.most_places), Ordering::Relaxed);
+            looks = Looks::default();
+        } else if !is_on && looks.count == LOOKS {
+            overload.waits_long.store(looks.mean() >= long, Ordering::Relaxed);
+            looks = Looks::default();
         }
     }
 }
 
-/// The queue for a worker, as it was seen so far.
-struct Queue {
-    /// When the wait was last short.
-    short_at: Instant,
-}
-
-impl Queue {
-    /// Whether the wait has been long for so long that the queue is a standing one; something that was due at `due` was
-    /// done at `at`.
-    fn stands(&mut self, at: Instant, due: Instant, long: Duration) -> bool {
-        if at.duration_since(due) < long {
-            self.short_at = at;
-        }
-        at.duration_since(self.short_at) >= STANDING
-    }
-}
-
-/// The latest looks in overload.
+/// The latest looks at the wait for a worker.
 #[derive(Default)]
-struct Window {
-    looks: u32,
-    /// Those of them that found a wait which is not good.
+struct Looks {
+    count: u32,
+    waited: Duration,
+    /// Those that found a wait which is not good.
     bad: u32,
 }
 
-impl Window {
-    /// How many places to give after one more look. What is worked on keeps the workers from those who are to be turned
-    /// away, so places are taken off by a quarter where waits are bad, and given back one by one where none is: so much is
-    /// done as leaves the refusals quick (additive increase and multiplicative decrease: Chiu and Jain, "Analysis of the
-    /// Increase and Decrease Algorithms for Congestion Avoidance", 1989).
-    fn places(&mut self, wait: Duration, good: Duration, given: usize, most: usize) -> usize {
-        self.looks += 1;
+impl Looks {
+    fn add(&mut self, wait: Duration, good: Duration) {
+        self.count += 1;
+        self.waited += wait;
         self.bad += u32::from(wait > good);
-        if self.looks < LOOKS {
-            return given;
-        }
+    }
+
+    fn mean(&self) -> Duration {
+        self.waited / self.count.max(1)
+    }
+
+    /// How many places to give after these. What is worked on keeps the workers from those who are to be turned away, so
+    /// places are taken off by a quarter where waits are bad, and given back one by one where none is: so much is done as
+    /// leaves the refusals quick (additive increase and multiplicative decrease: Chiu and Jain, "Analysis of the Increase and
+    /// Decrease Algorithms for Congestion Avoidance in Computer Networks", 1989).
+    fn places(&self, given: usize, most: usize) -> usize {
         let places = match self.bad {
             0 => given + 1,
             1 => given,
             _ => given - given / 4,
         };
-        *self = Self::default();
         places.max(LEAST_PLACES).min(most)
     }
 }
@@ -156,66 +150,64 @@ fn now() -> Instant {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::Ordering;
     use std::time::Duration;
 
     use tokio::time::{advance, sleep};
 
     use proptest::prelude::*;
 
-    use super::{ENDS_AFTER, LEAST_PLACES, LOOK_EVERY, LOOKS, Overload, Queue, STANDING, Window, now};
+    use super::{ENDS_AFTER, LEAST_PLACES, LOOK_EVERY, LOOKS, LOOKS_IN_OVERLOAD, Looks, Overload};
 
-    const LONG: Duration = Duration::from_millis(50);
+    const LONG: Duration = Duration::from_millis(10);
     const MOST: usize = 32;
 
-    /// What a whole window of looks makes of the places, of which so many found a bad wait.
+    fn looks(waits: impl IntoIterator<Item = Duration>) -> Looks {
+        let mut looks = Looks::default();
+        waits.into_iter().for_each(|wait| looks.add(wait, LONG / 2));
+        looks
+    }
+
+    /// What the looks of a while make of the places, of which so many found a bad wait.
     fn after(bad: u32, given: usize) -> usize {
-        let (mut window, good) = (Window::default(), Duration::from_millis(5));
-        let looks = (0..LOOKS).map(|look| if look < bad { 2 * good } else { good });
-        looks.fold(given, |places, wait| window.places(wait, good, places, MOST))
+        looks((0..LOOKS_IN_OVERLOAD).map(|look| if look < bad { LONG } else { LONG / 2 })).places(given, MOST)
     }
 
     #[test]
     fn places_go_quickly_where_the_wait_is_bad_and_come_back_slowly() {
-        assert_eq!([0, 1, 2, LOOKS].map(|bad| after(bad, 16)), [17, 16, 12, 12]);
+        assert_eq!([0, 1, 2, LOOKS_IN_OVERLOAD].map(|bad| after(bad, 16)), [17, 16, 12, 12]);
         assert_eq!([0, 2].map(|bad| after(bad, MOST)), [MOST, 24]);
         assert_eq!([0, 2].map(|bad| after(bad, LEAST_PLACES)), [LEAST_PLACES + 1, LEAST_PLACES]);
     }
 
+    #[test]
+    fn one_long_wait_is_a_burst_and_many_are_a_queue() {
+        let burst = looks([8 * LONG].into_iter().chain((1..LOOKS).map(|_| LONG / 10)));
+        assert!(burst.mean() < LONG);
+        // A queue that each group of commits makes long, and the next look finds short.
+        let queue = looks((0..LOOKS).map(|look| if look % 2 == 0 { 3 * LONG } else { LONG / 10 }));
+        assert!(queue.mean() > LONG);
+    }
+
     proptest! {
         #[test]
-        fn there_are_always_places_and_never_too_many(
-            waits in proptest::collection::vec(0_u64..20, 0..500),
-            most in 1_usize..2000,
-        ) {
-            let mut window = Window::default();
+        fn there_are_always_places_and_never_too_many(bad in proptest::collection::vec(0_u32..10, 0..50), most in 1_usize..2000) {
             let mut places = most;
-            for wait in waits {
-                places = window.places(Duration::from_millis(wait), Duration::from_millis(5), places, most);
+            for bad in bad {
+                places = Looks { bad, ..Looks::default() }.places(places, most);
                 prop_assert!((LEAST_PLACES.min(most)..=most).contains(&places), "{places}");
             }
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_queue_stands_when_it_was_not_short_for_long() {
-        let mut queue = Queue { short_at: now() };
-        let look = |late: Duration| {
-            let due = now();
-            (due + late, due)
-        };
-        for _ in 0..20 {
-            let (at, due) = look(LONG - Duration::from_millis(1));
-            assert!(!queue.stands(at, due, LONG), "a short wait is none");
-            advance(STANDING / 2).await;
-            let (at, due) = look(LONG);
-            assert!(!queue.stands(at, due, LONG), "a long one is a burst");
-            advance(STANDING / 2 - LONG).await;
-        }
-        advance(STANDING).await;
-        let (at, due) = look(LONG);
-        assert!(queue.stands(at, due, LONG));
-        let (at, due) = look(Duration::ZERO);
-        assert!(!queue.stands(at, due, LONG), "once short, it does not stand");
+    async fn long_waits_tell_of_overload_only_where_more_is_under_way_than_it_has_places_for() {
+        let overload = Overload::new(Duration::ZERO, MOST);
+        assert_eq!([0, MOST, 10 * MOST].map(|taken| overload.places(taken)), [None; 3]);
+        overload.waits_long.store(true, Ordering::Relaxed);
+        assert_eq!([0, MOST - 1].map(|taken| overload.places(taken)), [None; 2]);
+        assert_eq!([MOST, 10 * MOST].map(|taken| overload.places(taken)), [Some(MOST); 2]);
+        assert!(!overload.is_on(), "it begins when somebody is turned away for it");
     }
 
     #[tokio::test(start_paused = true)]
@@ -234,8 +226,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_machine_with_time_to_spare_is_not_overloaded_and_the_watch_ends_with_its_overload() {
         let overload = Overload::new(LONG, MOST);
-        sleep(10 * STANDING).await;
-        assert!(!overload.is_on());
+        sleep(10 * LOOKS * LOOK_EVERY).await;
+        assert_eq!(overload.places(usize::MAX), None);
         let watched = Arc::downgrade(&overload);
         drop(overload);
         sleep(2 * LOOK_EVERY).await;

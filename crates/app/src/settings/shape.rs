@@ -216,7 +216,7 @@ section! {
     Server {
         max_in_flight: usize = Capacity::default().requests,
         max_in_flight_overloaded: usize = Capacity::default().requests_in_overload,
-        overload_wait_ms: u64 = 50,
+        overload_wait_ms: u64 = 10,
         max_connections: usize = 10_000,
         idle_timeout_s: u64 = 75,
         request_timeout_s: u64 = 30,
