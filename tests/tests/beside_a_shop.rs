@@ -8,7 +8,10 @@ use anyhow::{Result, ensure};
 use mobile_bind_domain::{Account, Refusal};
 use mobile_bind_shopxo::{Options, ShopxoStore};
 use mobile_bind_tests::nodes::{Attempt, Nodes};
-use mobile_bind_tests::races::{Answer, ROUNDS, accounts, at_once, entered, held_once, rounds};
+use mobile_bind_tests::races::{
+    Answer, ROUNDS, accounts, entered, held_once, log_outs, numbers_for_one_openid, one_wins, openids_for_one_number,
+    places_for_one_code, race,
+};
 use mobile_bind_tests::shop::{PhpWriter, Registration, Shop};
 
 /// How many do the same thing at the same moment, PHP besides.
@@ -20,7 +23,7 @@ const NOW: u32 = 1_634_727_340;
 /// Two nodes, and processes of PHP.
 struct Street {
     shop: Shop,
-    nodes: Nodes,
+    nodes: Arc<Nodes>,
     idle: Mutex<Vec<PhpWriter>>,
     /// The users whom PHP has made.
     made: Mutex<BTreeSet<u64>>,
@@ -31,7 +34,7 @@ impl Street {
         let shop = Shop::open().await?;
         let options = || Options { connections: 8, ..Options::new(&shop.store()) };
         let (one, other) = (ShopxoStore::open(options()).await?, ShopxoStore::open(options()).await?);
-        let nodes = Nodes::over(vec![Arc::new(one), Arc::new(other)])?;
+        let nodes = Arc::new(Nodes::over(vec![Arc::new(one), Arc::new(other)])?);
         Ok(Arc::new(Self { shop, nodes, idle: Mutex::default(), made: Mutex::default() }))
     }
 
@@ -127,24 +130,10 @@ fn are_sure(answers: &[Answer]) -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_openids_bind_one_number_that_the_shop_registers() -> Result<()> {
     let street = Street::open().await?;
-    rounds(|round| {
-        let street = Arc::clone(&street);
-        async move {
-            let number = format!("13{round:09}");
-            let mut attempts = Vec::new();
-            for rival in 0..RIVALS {
-                let uuid = format!("u{rival}");
-                let code = street.nodes.code(rival, &number, &uuid).await?;
-                let openid = format!("o{round}-{rival}");
-                attempts.push(Attempt { number: number.clone(), code, uuid, openid, token: String::new() });
-            }
-            let php = tokio::spawn(Arc::clone(&street).registers(number));
-            let answers = at_once(&street.nodes, attempts).await?;
-            php.await??;
-            are_sure(&answers)
-        }
-    })
-    .await?;
+    let (nodes, shop) = (Arc::clone(&street.nodes), Arc::clone(&street));
+    let attempts = |nodes, round| openids_for_one_number(nodes, round, RIVALS);
+    let registers = move |round, _: &[Attempt]| Arc::clone(&shop).registers(format!("13{round:09}"));
+    race(&nodes, attempts, registers, are_sure).await?;
     street.judged().await?;
     Ok(())
 }
@@ -152,22 +141,10 @@ async fn many_openids_bind_one_number_that_the_shop_registers() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_openid_binds_many_numbers_and_the_shop_meets_it_too() -> Result<()> {
     let street = Street::open().await?;
-    rounds(|round| {
-        let street = Arc::clone(&street);
-        async move {
-            let mut attempts = Vec::new();
-            for rival in 0..RIVALS {
-                let (number, uuid) = (format!("1{}{round:09}", 3 + rival), format!("u{rival}"));
-                let code = street.nodes.code(rival, &number, &uuid).await?;
-                attempts.push(Attempt { number, code, uuid, openid: format!("o{round}"), token: String::new() });
-            }
-            let php = tokio::spawn(Arc::clone(&street).meets(format!("19{round:09}"), format!("o{round}")));
-            let answers = at_once(&street.nodes, attempts).await?;
-            php.await??;
-            are_sure(&answers)
-        }
-    })
-    .await?;
+    let (nodes, shop) = (Arc::clone(&street.nodes), Arc::clone(&street));
+    let attempts = |nodes, round| numbers_for_one_openid(nodes, round, RIVALS);
+    let meets = move |round, _: &[Attempt]| Arc::clone(&shop).meets(format!("19{round:09}"), format!("o{round}"));
+    race(&nodes, attempts, meets, are_sure).await?;
     street.judged().await?;
     Ok(())
 }
@@ -175,30 +152,11 @@ async fn one_openid_binds_many_numbers_and_the_shop_meets_it_too() -> Result<()>
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_code_is_used_from_two_places_while_the_shop_logs_in() -> Result<()> {
     let street = Street::open().await?;
-    rounds(|round| {
-        let street = Arc::clone(&street);
-        async move {
-            let (number, uuid) = (format!("13{round:09}"), "u".to_owned());
-            let code = street.nodes.code(round, &number, &uuid).await?;
-            let place = |rival| Attempt {
-                number: number.clone(),
-                code: code.clone(),
-                uuid: uuid.clone(),
-                openid: format!("o{round}-{rival}"),
-                token: String::new(),
-            };
-            let attempts = (0..RIVALS).map(place).collect();
-            let php = tokio::spawn(Arc::clone(&street).logs_in(number));
-            let answers = at_once(&street.nodes, attempts).await?;
-            php.await??;
-            ensure!(answers.iter().flatten().count() == 1, "one wins: {answers:?}");
-            let expired = answers.iter().filter(|answer| matches!(answer, Err(Refusal::CodeExpired)));
-            ensure!(expired.count() == RIVALS - 1, "the others are told that the code is gone: {answers:?}");
-            Ok(())
-        }
-    })
-    .await?;
-    ensure!(held_once(&street.nodes).await? == ROUNDS);
+    let (nodes, shop) = (Arc::clone(&street.nodes), Arc::clone(&street));
+    let attempts = |nodes, round| places_for_one_code(nodes, round, RIVALS);
+    let logs_in = move |round, _: &[Attempt]| Arc::clone(&shop).logs_in(format!("13{round:09}"));
+    race(&nodes, attempts, logs_in, one_wins).await?;
+    ensure!(held_once(&nodes).await? == ROUNDS);
     ensure!(street.judged().await? == 0);
     Ok(())
 }
@@ -206,32 +164,11 @@ async fn one_code_is_used_from_two_places_while_the_shop_logs_in() -> Result<()>
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_out_meets_a_bind_and_a_log_in_at_the_shop() -> Result<()> {
     let street = Street::open().await?;
-    rounds(|round| {
-        let street = Arc::clone(&street);
-        async move {
-            let (first, second, uuid) = (format!("13{round:09}"), format!("14{round:09}"), "u".to_owned());
-            let mut attempt = Attempt { number: first.clone(), uuid: uuid.clone(), ..Attempt::default() };
-            attempt.code = street.nodes.code(0, &first, &uuid).await?;
-            let known =
-                attempt.clone().bind(street.nodes.node(0)?).await.map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
-            let token = known.token.expose().to_owned();
-            attempt = Attempt { number: second.clone(), token: token.clone(), ..attempt };
-            attempt.code = street.nodes.code(1, &second, &uuid).await?;
-            let php = tokio::spawn(Arc::clone(&street).logs_in(first));
-            let bind = tokio::spawn(attempt.bind(street.nodes.node(round)?));
-            let other = street.nodes.node(round + 1)?;
-            let log_out = tokio::spawn(async move { other.log_out(&token).await });
-            let (bound, logged_out) = (bind.await?, log_out.await?);
-            php.await??;
-            let bound = bound.map_err(|refusal| anyhow::anyhow!("the code is right: {refusal:?}"))?;
-            // The session named the caller, and was replaced by the bind; or it was ended before, by the log-out or the shop.
-            let by_session = bound.account.id == known.account.id;
-            ensure!(!(by_session && logged_out.is_ok()), "{bound:?} and {logged_out:?}");
-            Ok(())
-        }
-    })
-    .await?;
-    held_once(&street.nodes).await?;
+    let (nodes, shop) = (Arc::clone(&street.nodes), Arc::clone(&street));
+    // The session named the caller, and was replaced by the bind; or it was ended before, by the log-out or the shop.
+    let logs_in = move |first| Arc::clone(&shop).logs_in(first);
+    log_outs(&nodes, logs_in, |met| !(met.by_session && met.logged_out)).await?;
+    held_once(&nodes).await?;
     ensure!(street.judged().await? == 0);
     Ok(())
 }
