@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -52,6 +52,18 @@ pub struct Proxy {
 }
 
 impl Proxy {
+    /// Passes connections on to the server of a store's address, `kind://user@host:port/…`; answers the address through it.
+    ///
+    /// # Errors
+    /// Where no port is to be had, or the address is of another form.
+    pub async fn before(address: &str) -> Result<(Self, String)> {
+        let (who, place) = address.split_once('@').context("an address with a user")?;
+        let (server, database) = place.split_once('/').context("an address with a database")?;
+        let proxy = Self::start(server.to_owned()).await?;
+        let through = format!("{who}@{}/{database}", proxy.address);
+        Ok((proxy, through))
+    }
+
     /// Passes connections on to a server.
     ///
     /// # Errors

@@ -39,7 +39,7 @@ impl Scene {
     async fn over_postgres() -> Result<Self> {
         let schema = PostgresSchema::empty()?;
         let direct = schema.open().await?;
-        let (proxy, through) = proxy_to(&schema.address()).await?;
+        let (proxy, through) = Proxy::before(&schema.address()).await?;
         let options = mobile_bind_postgres::Options {
             connections: 1,
             timeout: TIMEOUT,
@@ -52,7 +52,7 @@ impl Scene {
     async fn over_a_shop() -> Result<Self> {
         let database = ShopDatabase::empty()?;
         let direct = database.open().await?;
-        let (proxy, through) = proxy_to(&database.shop().await?.store()).await?;
+        let (proxy, through) = Proxy::before(&database.shop().await?.store()).await?;
         let options = mobile_bind_shopxo::Options {
             connections: 1,
             timeout: TIMEOUT,
@@ -145,15 +145,6 @@ impl Scene {
     }
 }
 
-/// A proxy to the server of an address, and the address by way of it.
-async fn proxy_to(address: &str) -> Result<(Proxy, String)> {
-    let (who, place) = address.split_once('@').context("an address with a user")?;
-    let (server, database) = place.split_once('/').context("an address with a database")?;
-    let proxy = Proxy::start(server.to_owned()).await?;
-    let through = format!("{who}@{}/{database}", proxy.address);
-    Ok((proxy, through))
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cut_connection_neither_feigns_nor_doubles_a_bind() -> Result<()> {
     Scene::over_postgres().await?.everywhere(Fault::Cut).await?;
@@ -202,7 +193,7 @@ async fn a_database_that_is_away_is_told_in_time_and_found_again() -> Result<()>
 async fn a_shops_database_that_is_away_is_answered_so_and_found_again() -> Result<()> {
     const MOBILE: &str = "17602128368";
     let shop = Shop::open().await?;
-    let (proxy, through) = proxy_to(&shop.store()).await?;
+    let (proxy, through) = Proxy::before(&shop.store()).await?;
     let server = TestServer::start_with(|settings| {
         settings.store = through;
         settings.shopxo.timeout_ms = 250;

@@ -22,7 +22,7 @@ type Queue = workload::Row<Person>;
 const COLUMNS: &str = "SELECT u.id, u.number_code, u.status, u.pwd <> '', u.username, u.nickname, u.mobile, u.email, \
     u.gender, u.avatar, u.province, u.city, u.county, u.birthday, u.address, u.integral, u.locking_integral, u.referrer, \
     u.is_delete_time, u.is_logout_time, u.add_time, u.upd_time, a.revision, a.fingerprint, a.mobile, a.mobile_since, \
-    a.seen_at, a.apps, p.platform, p.weixin_web_openid, p.weixin_openid, p.weixin_unionid, p.alipay_openid, \
+    a.seen_at, a.apps, p.platform, p.id, p.token, p.weixin_web_openid, p.weixin_openid, p.weixin_unionid, p.alipay_openid, \
     p.baidu_openid, p.toutiao_openid, p.toutiao_unionid, p.qq_openid, p.qq_unionid, p.kuaishou_openid FROM ";
 const JOINS: &str = " LEFT JOIN mb_accounts a ON a.user_id = u.id \
     LEFT JOIN sxo_user_platform p ON p.user_id = u.id AND p.system_type = 'default' WHERE ";
@@ -127,11 +127,11 @@ impl Connection {
         let mut conn = Conn::new(Opts::from_url(address)?).await?;
         conn.query_drop("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
         let of = |from: &str, condition: &str, live: &str| format!("{COLUMNS}{from}{JOINS}{condition}{live}{LOCKED}");
-        let by_openid = "q.weixin_openid = ? AND q.system_type = 'default' AND q.platform = ?";
+        let by_openid = "q.weixin_openid IN (?) AND q.system_type = 'default' AND q.platform = ?";
         Ok(Self {
             conn,
-            by_id: of("sxo_user u", "u.id IN (?)", ""),
-            by_mobile: of("sxo_user u", "u.mobile = ?", LIVE),
+            by_id: of("sxo_user u FORCE INDEX (PRIMARY)", "u.id IN (?)", ""),
+            by_mobile: of("sxo_user u", "u.mobile IN (?)", LIVE),
             by_openid: of("sxo_user_platform q JOIN sxo_user u ON u.id = q.user_id", by_openid, LIVE),
         })
     }
@@ -172,9 +172,10 @@ impl Connection {
         )
         .await?;
         conn.exec_drop(
-            "INSERT INTO sxo_user_platform (weixin_openid, weixin_unionid, add_time, user_id, platform, system_type) \
-             VALUES (?, ?, ?, ?, ?, 'default')",
-            (&openid, "", at, id, "weixin"),
+            "INSERT INTO sxo_user_platform \
+             (user_id, system_type, platform, weixin_openid, weixin_unionid, add_time, token, upd_time) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (id, "default", "weixin", &openid, "", at, &token, at),
         )
         .await?;
         conn.exec_drop(
@@ -183,16 +184,6 @@ impl Connection {
              fingerprint = VALUES(fingerprint), mobile = VALUES(mobile), mobile_since = VALUES(mobile_since), \
              seen_at = VALUES(seen_at), apps = VALUES(apps)",
             (id, id, id, &mobile, NOW, None::<u64>, "weixin\0\0"),
-        )
-        .await?;
-        let _: Vec<Row> = conn.exec("SELECT id FROM sxo_user WHERE id = ? FOR UPDATE", (id,)).await?;
-        let of_client = "SELECT system_type, token FROM sxo_user_platform \
-             WHERE user_id = ? AND platform = ? AND system_type = 'default' FOR UPDATE";
-        let _: Vec<Row> = conn.exec(of_client, (id, "weixin")).await?;
-        conn.exec_drop(
-            "UPDATE sxo_user_platform SET token = ?, upd_time = ? \
-             WHERE user_id = ? AND platform = ? AND system_type = 'default'",
-            (&token, at, id, "weixin"),
         )
         .await?;
         conn.exec_drop(

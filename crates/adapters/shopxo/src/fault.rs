@@ -101,6 +101,20 @@ impl Fault {
         }
     }
 
+    /// The same, for another change that shared its fate; `None` where the others may have gone well by themselves.
+    pub(crate) fn shared(&self) -> Option<Self> {
+        match self {
+            Self::NoConnection => Some(Self::NoConnection),
+            Self::Timeout => Some(Self::Timeout),
+            Self::ReadOnly => Some(Self::ReadOnly),
+            Self::Closed => Some(Self::Closed),
+            Self::Unencrypted => Some(Self::Unencrypted),
+            Self::Connection(_) => Some(Self::Connection(None)),
+            fault if fault.is_of_server() => Some(Self::Connection(None)),
+            _ => None,
+        }
+    }
+
     /// The server's code, where it refused.
     pub(crate) fn code(&self) -> Option<u16> {
         if let Self::Refused { code, .. } = self { Some(*code) } else { None }

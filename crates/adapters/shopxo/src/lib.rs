@@ -38,16 +38,19 @@ macro_rules! read {
 
 mod address;
 mod allotment;
+mod bind_lead;
 mod cache;
 mod commit;
 mod connect;
 mod fault;
+mod group;
 mod keys;
 mod load;
 mod observer;
 mod options;
 mod probe;
 mod purge;
+mod question;
 mod records;
 mod schema;
 mod shop;
@@ -59,7 +62,7 @@ mod tokens;
 mod verify;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use mobile_bind_domain::ports::{Purged, StoreError};
 use mobile_bind_domain::{AccountId, AuditNode, Change, Revision, Timestamp, Write};
@@ -67,8 +70,10 @@ use tokio::time::timeout;
 
 use crate::allotment::Allotment;
 use crate::cache::Cache;
+use crate::commit::Numbered;
 use crate::connect::{Held, Pool};
 use crate::fault::{Fault, Rejection};
+use crate::group::Group;
 use crate::shop::session::EndedToken;
 use crate::tables::Tables;
 
@@ -85,6 +90,9 @@ pub use crate::verify::{ContestedBy, Findings, verify};
 /// How many revisions a node takes at a time. What it has not used when it stops is lost.
 const REVISIONS: u64 = 1 << 20;
 
+/// How many transactions a node has under way at once. What comes meanwhile is committed together.
+const CHANGING: u32 = 2;
+
 /// A store in one shop's database.
 #[derive(Clone)]
 pub struct ShopxoStore {
@@ -99,8 +107,10 @@ struct Inner {
     node: u64,
     account_ids: Allotment,
     revisions: Allotment,
-    /// Held by each change while it is under way.
-    changing: tokio::sync::RwLock<()>,
+    /// How many account ids were taken.
+    ids_taken: AtomicUsize,
+    /// The changes that wait to be committed.
+    group: Group,
     closed: AtomicBool,
     /// The shop's cache, in which the entries of ended tokens are deleted.
     cache: Option<Cache>,
@@ -133,7 +143,8 @@ impl ShopxoStore {
             node,
             account_ids: Allotment::default(),
             revisions: Allotment::default(),
-            changing: tokio::sync::RwLock::default(),
+            ids_taken: AtomicUsize::default(),
+            group: Group::new(CHANGING),
             closed: AtomicBool::new(false),
             cache,
         };
@@ -187,43 +198,51 @@ impl Inner {
 
     async fn next_account_id(&self) -> Result<AccountId, Fault> {
         self.open()?;
-        let fetch = || async { using!(self, conn => shop::allotment::take(conn, &self.tables)) };
+        let fetch = || async {
+            let ids = shop::allotment::block(self.ids_taken.load(Ordering::Relaxed));
+            let taken = using!(self, conn => shop::allotment::take(conn, &self.tables, ids))?;
+            self.ids_taken.fetch_add(taken.len(), Ordering::Relaxed);
+            Ok(taken)
+        };
         let id = self.account_ids.next(fetch).await?;
         AccountId::new(id).ok_or(Fault::Exhausted)
     }
 
-    async fn commit(&self, change: &Change) -> Result<Revision, Rejection> {
-        let _under_way = self.changing.read().await;
+    async fn commit(self: &Arc<Self>, change: Change) -> Result<Revision, Rejection> {
         self.open()?;
         let revision = self.next_revision().await?;
         if change.is_empty() {
             return Ok(revision);
         }
-        let place = commit::Place { tables: &self.tables, node: self.audit_node(), revision };
-        let mut committed = self.try_commit(&place, change).await;
-        if let Err(Attempt::NotBegun(Fault::Connection(_))) = committed {
-            // The connection was cut while it was idle: nothing was written.
-            committed = self.try_commit(&place, change).await;
+        let makes_account = makes_account(&change);
+        let committed = group::commit(self, Numbered::new(change, revision)).await;
+        if matches!(committed, Err(Rejection::Conflict)) && makes_account {
+            // It may be the id that is taken.
+            self.account_ids.give_up();
         }
-        match committed {
-            Ok(()) => Ok(revision),
-            Err(Attempt::NotBegun(fault)) => Err(fault.into()),
-            Err(Attempt::Rejected(rejection)) => {
-                if matches!(rejection, Rejection::Conflict) && makes_account(change) {
-                    // It may be the id that is taken.
-                    self.account_ids.give_up();
-                }
-                Err(rejection)
-            }
-        }
+        committed.map(|()| revision)
     }
 
-    async fn try_commit(&self, place: &commit::Place<'_>, change: &Change) -> Result<(), Attempt> {
+    /// One transaction.
+    async fn run(&self, changes: &[&Numbered]) -> Result<(), Rejection> {
+        let mut committed = self.try_run(changes).await;
+        if let Err(Attempt::NotBegun(Fault::Connection(_))) = committed {
+            // The connection was cut while it was idle: nothing was written.
+            committed = self.try_run(changes).await;
+        }
+        committed.map_err(|attempt| match attempt {
+            Attempt::NotBegun(fault) => fault.into(),
+            Attempt::Rejected(rejection) => rejection,
+        })
+    }
+
+    async fn try_run(&self, changes: &[&Numbered]) -> Result<(), Attempt> {
+        let place = commit::Place { tables: &self.tables, node: self.audit_node() };
         let begun = AtomicBool::new(false);
         let work = async |conn: &mut mysql_async::Conn| {
             commit::begin(conn).await?;
             begun.store(true, Ordering::Relaxed);
-            commit::run(conn, place, change).await
+            commit::run(conn, &place, changes).await
         };
         match using!(self, conn => work(conn)) {
             Ok(ended) => {
@@ -251,7 +270,7 @@ impl Inner {
     }
 }
 
-/// Why a change was not committed.
+/// Why changes were not committed.
 enum Attempt {
     /// Nothing was written.
     NotBegun(Fault),

@@ -1,19 +1,22 @@
-//! Snapshots, each read as the database was at one moment.
+//! Snapshots, each read as the database was at one moment: by one question, or where that leads to rows of the shop that must
+//! be read besides, by several in a transaction that sees one moment.
+
+use std::collections::BTreeSet;
 
 use mobile_bind_domain::ports::{
-    BindQuery, BindSnapshot, CallerQuery, Contested, EarlierBind, LogInQuery, LogInSnapshot, ReceiptSnapshot,
-    SendQuery, SendSnapshot, SessionSnapshot,
+    BindQuery, BindSnapshot, Contested, Evidence, LogInQuery, LogInSnapshot, SendQuery, SendSnapshot, SessionSnapshot,
 };
-use mobile_bind_domain::{
-    Account, AccountId, ChallengeKey, IdempotencyName, IdempotentOutcome, Identity, Mobile, SessionId, Subject,
-    Timestamp, UnionId, Versioned,
-};
+use mobile_bind_domain::{Account, AccountId, Identity, Mobile, Session, SessionId, Subject, UnionId, Versioned};
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
+use crate::bind_lead::BindLead;
 use crate::fault::Fault;
-use crate::records::{challenge, idempotency, proof, receipt, tally};
-use crate::shop::account::Holder;
+use crate::question::Question;
+use crate::records::{challenge, idempotency, proof, tally};
+use crate::shop::account::{Accounts, Holder};
+use crate::shop::claims::Claim;
+use crate::shop::session::AskedSession;
 use crate::shop::{account, session};
 use crate::tables::Tables;
 
@@ -31,78 +34,52 @@ async fn end<T>(conn: &mut Conn, found: T) -> Result<T, Fault> {
 
 /// What a send is decided on.
 pub(crate) async fn send_snapshot(conn: &mut Conn, tables: &Tables, query: &SendQuery) -> Result<SendSnapshot, Fault> {
+    let (found, session) = ask_for_send(conn, tables, query).await?;
+    if session.is_none() {
+        return Ok(found);
+    }
     begin(conn).await?;
-    let caller = session_of(conn, tables, query.session).await?;
-    let of_account = caller.as_ref().map(|caller| Subject::SendsOf(caller.account.value.id));
-    let found = SendSnapshot {
-        challenge: challenge::find(conn, &query.key).await?,
-        caller,
-        earlier: match query.idempotency {
-            Some(name) => idempotency::find(conn, name).await?,
-            None => None,
-        },
-        tallies: tally::find(conn, query.subjects().into_iter().chain(of_account)).await?,
-    };
+    let (mut found, session) = ask_for_send(conn, tables, query).await?;
+    if let Some(session) = session {
+        found.caller = with_account(conn, tables, session).await?;
+    }
+    if let Some(caller) = &found.caller {
+        let mut question = Question::default();
+        let of_account = tally::ask(&mut question, [Subject::SendsOf(caller.account.value.id)]);
+        found.tallies.extend(of_account.found(&question.ask(conn).await?)?);
+    }
     end(conn, found).await
+}
+
+async fn ask_for_send(
+    conn: &mut Conn,
+    tables: &Tables,
+    query: &SendQuery,
+) -> Result<(SendSnapshot, Option<Session>), Fault> {
+    let mut question = Question::default();
+    let challenge = challenge::ask(&mut question, &query.key);
+    let earlier = query.idempotency.map(|name| idempotency::ask(&mut question, name));
+    let tallies = tally::ask(&mut question, query.subjects());
+    let session = query.session.map(|id| AskedSession::ask(&mut question, tables, id));
+    let answer = question.ask(conn).await?;
+    let found = SendSnapshot {
+        challenge: answer.one(Some(&challenge))?,
+        caller: None,
+        earlier: answer.one(earlier.as_ref())?,
+        tallies: tallies.found(&answer)?,
+    };
+    Ok((found, session.map_or(Ok(None), |session| session.found(&answer))?))
 }
 
 /// What a bind is decided on.
 pub(crate) async fn bind_snapshot(conn: &mut Conn, tables: &Tables, query: &BindQuery) -> Result<BindSnapshot, Fault> {
+    let lead = BindLead::ask(conn, tables, query).await?;
+    if !lead.leads_on() {
+        return lead.follow(conn, tables, query).await;
+    }
     begin(conn).await?;
-    let mut found = BindSnapshot { challenge: challenge::find(conn, &query.key).await?, ..BindSnapshot::default() };
-    load_caller(conn, tables, query, &mut found).await?;
-    found.receipt = load_receipt(conn, tables, &query.key).await?;
-    found.mobile_holder =
-        settled(account::holder_of_mobile(conn, tables, &query.key.mobile).await?, &mut found.contested.mobile);
-    found.holder_used_at = match &found.mobile_holder {
-        Some(holder) if query.holder_use => used_at(conn, tables, holder.value.id).await?,
-        _ => None,
-    };
-    load_counts(conn, query, &mut found).await?;
-    found.earlier = match query.idempotency {
-        Some(name) => load_earlier(conn, tables, name).await?,
-        None => None,
-    };
-    found.referrer = match &query.referrer {
-        Some(name) => account::referrer(conn, tables, name).await?,
-        None => None,
-    };
-    found.evidence = proof::evidence(conn, &query.evidence).await?;
+    let found = BindLead::ask(conn, tables, query).await?.follow(conn, tables, query).await?;
     end(conn, found).await
-}
-
-/// Who calls: by the token, by the openid, by the unionid.
-async fn load_caller(
-    conn: &mut Conn,
-    tables: &Tables,
-    query: &BindQuery,
-    found: &mut BindSnapshot,
-) -> Result<(), Fault> {
-    match &query.caller {
-        CallerQuery::Session(id) => found.session = session_of(conn, tables, *id).await?,
-        CallerQuery::Identity { identity, unionid, session } => {
-            found.session = session_of(conn, tables, *session).await?;
-            // A unionid comes without its platform; where there is no openid either, the bind is refused for that.
-            if let Some(identity) = identity {
-                let holders = load_holders(conn, tables, identity, unionid.as_ref(), &mut found.contested).await?;
-                (found.identity_holder, found.unionid_holder) = holders;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// What was counted, and what there is for the number that the caller has now.
-async fn load_counts(conn: &mut Conn, query: &BindQuery, found: &mut BindSnapshot) -> Result<(), Fault> {
-    let former =
-        query.former_mobile(found.identity_holder.as_ref(), found.unionid_holder.as_ref(), found.session.as_ref());
-    let former = former.map(|mobile| ChallengeKey { mobile: mobile.clone(), client: query.key.client.clone() });
-    if let Some(key) = &former {
-        found.former_challenge = challenge::find(conn, key).await?;
-    }
-    let on_former = former.map(|key| Subject::FailuresOn(key.mobile));
-    found.tallies = tally::find(conn, query.subjects().into_iter().chain(on_former)).await?;
-    Ok(())
 }
 
 /// What a mini-program's log-in is decided on.
@@ -111,12 +88,41 @@ pub(crate) async fn log_in_snapshot(
     tables: &Tables,
     query: &LogInQuery,
 ) -> Result<LogInSnapshot, Fault> {
+    let (evidence, ids) = ask_for_log_in(conn, tables, query).await?;
+    if ids.is_empty() {
+        return Ok(LogInSnapshot { evidence, ..LogInSnapshot::default() });
+    }
     begin(conn).await?;
+    let (evidence, ids) = ask_for_log_in(conn, tables, query).await?;
+    let accounts = account::read_all(conn, tables, &ids).await?;
     let mut contested = Contested::default();
-    let (identity_holder, unionid_holder) =
-        load_holders(conn, tables, &query.identity, query.unionid.as_ref(), &mut contested).await?;
-    let evidence = proof::evidence(conn, &query.evidence).await?;
+    let holders = holders(&accounts, Some(&query.identity), query.unionid.as_ref(), &mut contested);
+    let (identity_holder, unionid_holder) = holders;
     end(conn, LogInSnapshot { identity_holder, unionid_holder, contested, evidence }).await
+}
+
+async fn ask_for_log_in(
+    conn: &mut Conn,
+    tables: &Tables,
+    query: &LogInQuery,
+) -> Result<(Evidence, BTreeSet<AccountId>), Fault> {
+    let mut question = Question::default();
+    let evidence = proof::ask(&mut question, &query.evidence);
+    let claims = claims_of(Some(&query.identity), query.unionid.as_ref());
+    let asked: Vec<_> = claims.iter().flat_map(|claim| account::ask_holders(&mut question, tables, claim)).collect();
+    let answer = question.ask(conn).await?;
+    let mut ids = BTreeSet::new();
+    for asked in &asked {
+        ids.extend(answer.all(asked)?);
+    }
+    Ok((evidence.found(&answer)?, ids))
+}
+
+/// What names a caller of a mini-program. A unionid comes without its platform, so that it is nobody's without an openid.
+pub(crate) fn claims_of(identity: Option<&Identity>, unionid: Option<&UnionId>) -> Vec<Claim> {
+    let Some(identity) = identity else { return Vec::new() };
+    let unionid = unionid.map(|unionid| Claim::UnionId(identity.platform, unionid.clone()));
+    [Claim::Identity(identity.clone())].into_iter().chain(unionid).collect()
 }
 
 /// A session and its account.
@@ -126,7 +132,10 @@ pub(crate) async fn session_snapshot(
     id: SessionId,
 ) -> Result<Option<SessionSnapshot>, Fault> {
     begin(conn).await?;
-    let found = session_of(conn, tables, Some(id)).await?;
+    let found = match session::by_id(conn, tables, id).await? {
+        Some(session) => with_account(conn, tables, session).await?,
+        None => None,
+    };
     end(conn, found).await
 }
 
@@ -173,23 +182,26 @@ pub(crate) async fn accounts(
 
 type Found = Option<Versioned<Account>>;
 
-/// Who holds an identity, and who a unionid where one is given.
-async fn load_holders(
-    conn: &mut Conn,
-    tables: &Tables,
-    identity: &Identity,
+/// Who of the accounts holds an identity, and who a unionid where one is given.
+pub(crate) fn holders(
+    accounts: &Accounts,
+    identity: Option<&Identity>,
     unionid: Option<&UnionId>,
     contested: &mut Contested,
-) -> Result<(Found, Found), Fault> {
-    let of_identity = account::holder_of_identity(conn, tables, identity).await?;
-    let of_identity = settled(of_identity, &mut contested.identity);
-    let Some(unionid) = unionid else { return Ok((of_identity, None)) };
-    let of_unionid = account::holder_of_unionid(conn, tables, identity.platform, unionid).await?;
-    Ok((of_identity, settled(of_unionid, &mut contested.unionid)))
+) -> (Found, Found) {
+    let mut found = (None, None);
+    for claim in claims_of(identity, unionid) {
+        if matches!(claim, Claim::Identity(_)) {
+            found.0 = settled(accounts.holder(&claim), &mut contested.identity);
+        } else {
+            found.1 = settled(accounts.holder(&claim), &mut contested.unionid);
+        }
+    }
+    found
 }
 
 /// The one holder; that there are several is noted.
-fn settled(holder: Holder, contested: &mut bool) -> Found {
+pub(crate) fn settled(holder: Holder, contested: &mut bool) -> Found {
     match holder {
         Holder::Nobody => None,
         Holder::One(account) => Some(*account),
@@ -200,29 +212,7 @@ fn settled(holder: Holder, contested: &mut bool) -> Found {
     }
 }
 
-async fn session_of(conn: &mut Conn, tables: &Tables, id: Option<SessionId>) -> Result<Option<SessionSnapshot>, Fault> {
-    let Some(id) = id else { return Ok(None) };
-    let Some(session) = session::by_id(conn, tables, id).await? else { return Ok(None) };
+async fn with_account(conn: &mut Conn, tables: &Tables, session: Session) -> Result<Option<SessionSnapshot>, Fault> {
     let account = account::by_id(conn, tables, session.account).await?;
     Ok(account.map(|account| SessionSnapshot { session, account }))
-}
-
-async fn load_receipt(conn: &mut Conn, tables: &Tables, key: &ChallengeKey) -> Result<Option<ReceiptSnapshot>, Fault> {
-    let Some(receipt) = receipt::find(conn, key).await? else { return Ok(None) };
-    let session = session_of(conn, tables, receipt.session).await?;
-    Ok(Some(ReceiptSnapshot { receipt, session }))
-}
-
-async fn load_earlier(conn: &mut Conn, tables: &Tables, name: IdempotencyName) -> Result<Option<EarlierBind>, Fault> {
-    let Some(record) = idempotency::find(conn, name).await? else { return Ok(None) };
-    let session = match record.value.outcome {
-        IdempotentOutcome::Bound { session, .. } => session_of(conn, tables, session).await?,
-        _ => None,
-    };
-    Ok(Some(EarlierBind { record, session }))
-}
-
-async fn used_at(conn: &mut Conn, tables: &Tables, account: AccountId) -> Result<Option<Timestamp>, Fault> {
-    let sessions = session::of_accounts(conn, tables, &[account]).await?;
-    Ok(sessions.into_iter().map(|session| session.used_at).max())
 }

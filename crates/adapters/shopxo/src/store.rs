@@ -43,7 +43,7 @@ impl Store for ShopxoStore {
     }
 
     async fn commit(&self, change: Change) -> Result<Revision, CommitError> {
-        Ok(self.inner.commit(&change).await?)
+        Ok(self.inner.commit(change).await?)
     }
 
     async fn account(&self, id: AccountId) -> Result<Option<Versioned<Account>>, StoreError> {
@@ -127,7 +127,7 @@ impl Store for ShopxoStore {
             return Ok(());
         }
         // Whoever does not end in time is answered by its own timeout.
-        let _ = timeout(self.inner.options.timeout, self.inner.changing.write()).await;
+        let _ = timeout(self.inner.options.timeout, self.inner.group.end()).await;
         // Where it fails, the lease ends by itself.
         let _: Result<(), Rejection> = using!(self.inner, conn => purge::leave(conn, self.inner.node));
         self.inner.pool.close();

@@ -1,10 +1,10 @@
 //! Events of the audit, and their checkpoints.
 
+use mobile_bind_domain::KeyId;
 use mobile_bind_domain::audit::{AuditMark, AuditNode, Checkpoint, RecordedEvent};
-use mobile_bind_domain::{AuditEvent, KeyId, Revision};
 use mysql_async::Conn;
 
-use super::{Columns, all, execute, execute_on_one, limited, one};
+use super::{Columns, all, execute, execute_on_one, insert_new, limited, one};
 use crate::fault::{Fault, Rejection};
 
 const KIND: &str = "audit event";
@@ -78,21 +78,19 @@ pub(crate) async fn last_checkpoint(conn: &mut Conn, node: AuditNode) -> Result<
     one(conn, KIND, &text, vec![node.0.into()], take_checkpoint).await
 }
 
-/// An event that stands at `place` in its change.
-pub(crate) async fn add(
-    conn: &mut Conn,
-    node: AuditNode,
-    revision: Revision,
-    place: u8,
-    event: &AuditEvent,
-) -> Result<(), Rejection> {
-    let sequence = RecordedEvent::sequence(revision.0, place);
-    insert(conn, &RecordedEvent { node, sequence, mark: event.mark(), bytes: event.to_bytes().into() }).await
+/// Adds events.
+pub(crate) async fn add(conn: &mut Conn, events: &[RecordedEvent]) -> Result<(), Rejection> {
+    let row = |event: &RecordedEvent| {
+        let mark = event.mark.map(|mark| mark.0);
+        vec![event.node.0.into(), event.sequence.into(), mark.into(), event.bytes.to_vec().into()]
+    };
+    let rows: Vec<_> = events.iter().map(row).collect();
+    insert_new(conn, "INSERT INTO mb_audit_events (node, sequence, mark, event)", &rows).await
 }
 
 /// An event that was written elsewhere, under its own node and sequence. No node from now on gets that node's number.
 pub(crate) async fn copy(conn: &mut Conn, event: &RecordedEvent) -> Result<(), Rejection> {
-    insert(conn, event).await?;
+    add(conn, std::slice::from_ref(event)).await?;
     if is_of_database(event.node) {
         let text = "UPDATE mb_counters SET value = GREATEST(value, ?) WHERE name = 'node'";
         execute(conn, text, vec![event.node.0.into()]).await?;
@@ -103,13 +101,6 @@ pub(crate) async fn copy(conn: &mut Conn, event: &RecordedEvent) -> Result<(), R
 /// Whether a database gave the node its number; those of embedded stores have the first bit.
 fn is_of_database(node: AuditNode) -> bool {
     node.0 >> 31 == 0
-}
-
-async fn insert(conn: &mut Conn, event: &RecordedEvent) -> Result<(), Rejection> {
-    let text = "INSERT INTO mb_audit_events (node, sequence, mark, event) VALUES (?, ?, ?, ?)";
-    let mark = event.mark.map(|mark| mark.0);
-    let values = vec![event.node.0.into(), event.sequence.into(), mark.into(), event.bytes.to_vec().into()];
-    execute_on_one(conn, text, values).await
 }
 
 const SEAL: &str =

@@ -3,13 +3,25 @@
 use mobile_bind_domain::{Challenge, ChallengeKey, CodeMac, KeyId, Revision, Versioned};
 use mysql_async::{Conn, Value};
 
-use super::{Columns, execute_on_one, one, stored_client};
+use super::{Columns, execute_on_each, execute_on_one, one, stored_client};
 use crate::fault::{Fault, Rejection};
+use crate::question::Column::{Bytes, Number};
+use crate::question::{Asked, Kind, Question};
 
 const KIND: &str = "challenge";
 
-const FIND: &str =
-    "SELECT revision, key_id, tag, sent_at, expires_at, failures FROM mb_challenges WHERE mobile = ? AND client = ?";
+static STORED: Kind<Versioned<Challenge>> = Kind {
+    name: KIND,
+    columns: &[
+        Number("revision"),
+        Bytes("key_id"),
+        Bytes("tag"),
+        Number("sent_at"),
+        Number("expires_at"),
+        Number("failures"),
+    ],
+    take,
+};
 
 const INSERT: &str = "INSERT INTO mb_challenges (revision, key_id, tag, sent_at, expires_at, failures, mobile, client)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
@@ -17,8 +29,6 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
 const UPDATE: &str =
     "UPDATE mb_challenges SET revision = ?, key_id = ?, tag = ?, sent_at = ?, expires_at = ?, failures = ?
 WHERE mobile = ? AND client = ? AND revision = ?";
-
-const DELETE: &str = "DELETE FROM mb_challenges WHERE mobile = ? AND client = ? AND revision = ?";
 
 const LOCK: &str = "SELECT revision FROM mb_challenges WHERE mobile = ? AND client = ? FOR UPDATE";
 
@@ -37,27 +47,31 @@ fn named(key: &ChallengeKey) -> [Value; 2] {
     [key.mobile.as_str().into(), stored_client(&key.client)]
 }
 
-/// The challenge of that name.
-pub(crate) async fn find(conn: &mut Conn, key: &ChallengeKey) -> Result<Option<Versioned<Challenge>>, Fault> {
-    one(conn, KIND, FIND, named(key).into(), take).await
+/// Asks for the challenge of that name.
+pub(crate) fn ask(question: &mut Question, key: &ChallengeKey) -> Asked<Versioned<Challenge>> {
+    question.add(&STORED, "mb_challenges WHERE mobile = ? AND client = ?", named(key).into())
 }
 
-/// Writes or removes a challenge that is as it was read.
+/// Removes challenges that are as they were read.
+pub(crate) async fn remove(conn: &mut Conn, challenges: &[(&ChallengeKey, Revision)]) -> Result<(), Rejection> {
+    let row = |(key, known): &(&ChallengeKey, Revision)| {
+        let [mobile, client] = named(key);
+        vec![mobile, client, known.0.into()]
+    };
+    let rows: Vec<_> = challenges.iter().map(row).collect();
+    execute_on_each(conn, "DELETE FROM mb_challenges WHERE", "(mobile = ? AND client = ? AND revision = ?)", &rows)
+        .await
+}
+
+/// Writes a challenge that is as it was read.
 pub(crate) async fn write(
     conn: &mut Conn,
     known: Revision,
     key: &ChallengeKey,
-    challenge: Option<&Challenge>,
+    challenge: &Challenge,
     revision: Revision,
 ) -> Result<(), Rejection> {
     let is_new = known == Revision::ABSENT;
-    let Some(challenge) = challenge else {
-        if is_new {
-            return expect(conn, key, known).await;
-        }
-        let [mobile, client] = named(key);
-        return execute_on_one(conn, DELETE, vec![mobile, client, known.0.into()]).await;
-    };
     let mut values = vec![
         revision.0.into(),
         challenge.mac.key.as_str().into(),

@@ -7,11 +7,25 @@ use mysql_async::{Conn, Value};
 
 use super::{Columns, execute_on_one, one};
 use crate::fault::{Fault, Rejection};
+use crate::question::Column::{Bytes, Number};
+use crate::question::{Asked, Kind, Question};
 
 const KIND: &str = "idempotency key";
 
-const FIND: &str = "SELECT revision, fingerprint, decided_at, expires_at, outcome, user_id, session_id, refusal
-FROM mb_idempotency_keys WHERE name = ?";
+static STORED: Kind<Versioned<IdempotencyRecord>> = Kind {
+    name: KIND,
+    columns: &[
+        Number("revision"),
+        Bytes("fingerprint"),
+        Number("decided_at"),
+        Number("expires_at"),
+        Number("outcome"),
+        Number("user_id"),
+        Bytes("session_id"),
+        Number("refusal"),
+    ],
+    take,
+};
 
 const INSERT: &str = "INSERT INTO mb_idempotency_keys
     (revision, fingerprint, decided_at, expires_at, outcome, user_id, session_id, refusal, name)
@@ -42,12 +56,9 @@ fn take(columns: &mut Columns) -> Result<Versioned<IdempotencyRecord>, Fault> {
     Ok(Versioned { revision, value: IdempotencyRecord { fingerprint, at, expires_at, outcome } })
 }
 
-/// The record of that name.
-pub(crate) async fn find(
-    conn: &mut Conn,
-    name: IdempotencyName,
-) -> Result<Option<Versioned<IdempotencyRecord>>, Fault> {
-    one(conn, KIND, FIND, vec![name.0.into()], take).await
+/// Asks for the record of that name.
+pub(crate) fn ask(question: &mut Question, name: IdempotencyName) -> Asked<Versioned<IdempotencyRecord>> {
+    question.add(&STORED, "mb_idempotency_keys WHERE name = ?", vec![name.0.into()])
 }
 
 /// Writes or removes a record that is as it was read.

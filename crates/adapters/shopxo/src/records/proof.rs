@@ -4,13 +4,22 @@ use mobile_bind_domain::ports::{Evidence, EvidenceQuery};
 use mobile_bind_domain::{Proof, ProofId, SealedSessionKey, SpentMark, Timestamp, UnionId};
 use mysql_async::{Conn, Value};
 
-use super::{Columns, all, execute, execute_on_one, limited, one};
+use super::{Columns, all, execute, insert_new, limited, repeated};
 use crate::fault::{Fault, Rejection};
+use crate::question::Column::{Bytes, Number};
+use crate::question::{Answer, Asked, Kind, Question};
 
 const KIND: &str = "proof";
 const MARK: &str = "spent mark";
 
-const FIND: &str = "SELECT proved_at, expires_at, unionid, session_key FROM mb_proofs WHERE id = ?";
+static STORED: Kind<Proof> = Kind {
+    name: KIND,
+    columns: &[Number("proved_at"), Number("expires_at"), Bytes("unionid"), Bytes("session_key")],
+    take,
+};
+static MARKED: Kind<SpentMark> =
+    Kind { name: MARK, columns: &[Bytes("mark")], take: |columns| columns.bytes().map(SpentMark) };
+
 const AFTER: &str =
     "SELECT id, proved_at, expires_at, unionid, session_key FROM mb_proofs WHERE id > ? ORDER BY id LIMIT ?";
 const SPENT_AFTER: &str = "SELECT mark, until FROM mb_spent WHERE mark > ? ORDER BY mark LIMIT ?";
@@ -27,24 +36,27 @@ fn take(columns: &mut Columns) -> Result<Proof, Fault> {
     Ok(Proof { unionid, session_key, proved_at, expires_at })
 }
 
-/// What speaks for an openid.
-pub(crate) async fn evidence(conn: &mut Conn, query: &EvidenceQuery) -> Result<Evidence, Fault> {
-    let proof = match query.proof {
-        Some(id) => one(conn, KIND, FIND, vec![id.0.into()], take).await?,
-        None => None,
-    };
-    Ok(Evidence { proof, spent: spent(conn, &query.marks).await? })
+/// What speaks for an openid, as it is asked for.
+pub(crate) struct AskedEvidence {
+    proof: Option<Asked<Proof>>,
+    spent: Option<Asked<SpentMark>>,
 }
 
-/// Which of these are spent.
-async fn spent(conn: &mut Conn, marks: &[SpentMark]) -> Result<Vec<SpentMark>, Fault> {
-    if marks.is_empty() {
-        return Ok(Vec::new());
+/// Asks for what speaks for an openid.
+pub(crate) fn ask(question: &mut Question, query: &EvidenceQuery) -> AskedEvidence {
+    let proof = query.proof.map(|id| question.add(&STORED, "mb_proofs WHERE id = ?", vec![id.0.into()]));
+    let spent = (!query.marks.is_empty()).then(|| {
+        let from = format!("mb_spent WHERE mark IN ({})", repeated("?", query.marks.len(), ", "));
+        question.add(&MARKED, &from, query.marks.iter().map(|mark| mark.0.into()).collect())
+    });
+    AskedEvidence { proof, spent }
+}
+
+impl AskedEvidence {
+    pub(crate) fn found(&self, answer: &Answer) -> Result<Evidence, Fault> {
+        let spent = self.spent.as_ref().map_or_else(|| Ok(Vec::new()), |spent| answer.all(spent))?;
+        Ok(Evidence { proof: answer.one(self.proof.as_ref())?, spent })
     }
-    let places = vec!["?"; marks.len()].join(", ");
-    let text = format!("SELECT mark FROM mb_spent WHERE mark IN ({places})");
-    let values = marks.iter().map(|mark| mark.0.into()).collect();
-    all(conn, MARK, &text, values, |columns| columns.bytes().map(SpentMark)).await
 }
 
 /// The proofs after an id, in order.
@@ -88,8 +100,8 @@ pub(crate) async fn use_until(conn: &mut Conn, id: ProofId, until: Timestamp) ->
     execute(conn, text, vec![until.as_millis().into(), id.0.into()]).await.map(|_| ())
 }
 
-/// Marks something as spent; that it is marked already breaks the key, which is a conflict.
-pub(crate) async fn spend(conn: &mut Conn, mark: SpentMark, until: Timestamp) -> Result<(), Rejection> {
-    let text = "INSERT INTO mb_spent (mark, until) VALUES (?, ?)";
-    execute_on_one(conn, text, vec![mark.0.into(), until.as_millis().into()]).await
+/// Marks things as spent; that one is marked already breaks the key, which is a conflict.
+pub(crate) async fn spend(conn: &mut Conn, marks: &[(SpentMark, Timestamp)]) -> Result<(), Rejection> {
+    let rows: Vec<_> = marks.iter().map(|(mark, until)| vec![mark.0.into(), until.as_millis().into()]).collect();
+    insert_new(conn, "INSERT INTO mb_spent (mark, until)", &rows).await
 }

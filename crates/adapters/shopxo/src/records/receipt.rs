@@ -4,44 +4,52 @@ use mobile_bind_domain::bind::BindReceipt;
 use mobile_bind_domain::{ChallengeKey, SessionId};
 use mysql_async::{Conn, Value};
 
-use super::{execute, one, stored_client};
+use super::{Columns, insert, stored_client};
 use crate::fault::{Fault, Rejection};
+use crate::question::Column::{Bytes, Number};
+use crate::question::{Asked, Kind, Question};
 
 const KIND: &str = "receipt";
 
-const FIND: &str =
-    "SELECT fingerprint, expires_at, user_id, session_id FROM mb_receipts WHERE mobile = ? AND client = ?";
+static STORED: Kind<BindReceipt> = Kind {
+    name: KIND,
+    columns: &[Bytes("fingerprint"), Number("expires_at"), Number("user_id"), Bytes("session_id")],
+    take,
+};
 
-const WRITE: &str = "INSERT INTO mb_receipts (mobile, client, fingerprint, expires_at, user_id, session_id)
-VALUES (?, ?, ?, ?, ?, ?)
-ON DUPLICATE KEY UPDATE fingerprint = VALUES(fingerprint), expires_at = VALUES(expires_at), user_id = VALUES(user_id),
-    session_id = VALUES(session_id)";
+fn take(columns: &mut Columns) -> Result<BindReceipt, Fault> {
+    Ok(BindReceipt {
+        fingerprint: columns.bytes()?,
+        expires_at: columns.timestamp()?,
+        account: columns.account()?,
+        session: columns.bytes_some()?.map(SessionId),
+    })
+}
 
 fn named(key: &ChallengeKey) -> [Value; 2] {
     [key.mobile.as_str().into(), stored_client(&key.client)]
 }
 
-/// What the last bind of a number by a client answered.
-pub(crate) async fn find(conn: &mut Conn, key: &ChallengeKey) -> Result<Option<BindReceipt>, Fault> {
-    one(conn, KIND, FIND, named(key).into(), |columns| {
-        Ok(BindReceipt {
-            fingerprint: columns.bytes()?,
-            expires_at: columns.timestamp()?,
-            account: columns.account()?,
-            session: columns.bytes_some()?.map(SessionId),
-        })
-    })
-    .await
+/// Asks what the last bind of a number by a client answered.
+pub(crate) fn ask(question: &mut Question, key: &ChallengeKey) -> Asked<BindReceipt> {
+    question.add(&STORED, "mb_receipts WHERE mobile = ? AND client = ?", named(key).into())
 }
 
-/// Keeps a receipt in place of the last one.
-pub(crate) async fn write(conn: &mut Conn, key: &ChallengeKey, receipt: &BindReceipt) -> Result<(), Rejection> {
-    let mut values = Vec::from(named(key));
-    values.extend([
-        receipt.fingerprint.into(),
-        receipt.expires_at.as_millis().into(),
-        receipt.account.get().into(),
-        receipt.session.map(|session| session.0).into(),
-    ]);
-    execute(conn, WRITE, values).await.map(|_| ())
+/// Keeps receipts in place of the last ones.
+pub(crate) async fn write(conn: &mut Conn, receipts: &[(&ChallengeKey, &BindReceipt)]) -> Result<(), Rejection> {
+    let row = |(key, receipt): &(&ChallengeKey, &BindReceipt)| {
+        let mut values = Vec::from(named(key));
+        values.extend([
+            receipt.fingerprint.into(),
+            receipt.expires_at.as_millis().into(),
+            receipt.account.get().into(),
+            receipt.session.map(|session| session.0).into(),
+        ]);
+        values
+    };
+    let rows: Vec<_> = receipts.iter().map(row).collect();
+    let into = "INSERT INTO mb_receipts (mobile, client, fingerprint, expires_at, user_id, session_id)";
+    let otherwise = "ON DUPLICATE KEY UPDATE fingerprint = VALUES(fingerprint), expires_at = VALUES(expires_at), \
+         user_id = VALUES(user_id), session_id = VALUES(session_id)";
+    insert(conn, into, &rows, otherwise).await.map(|_| ())
 }

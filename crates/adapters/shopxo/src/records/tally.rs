@@ -1,6 +1,6 @@
 //! Tallies: one row for each subject, counted in under its lock by the domain's own rules.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use mobile_bind_domain::conversion::Source;
@@ -8,17 +8,51 @@ use mobile_bind_domain::tally::Meter;
 use mobile_bind_domain::{Quota, Subject, Tally, Timestamp};
 use mysql_async::{Conn, Value};
 
-use super::{Columns, all, execute, execute_on_one, one};
+use super::{Columns, all_of, insert, repeated};
 use crate::fault::{Fault, Rejection};
+use crate::question::Column::Bytes;
+use crate::question::{Answer, Asked, Kind, Question};
 
 const KIND: &str = "tally";
 
-const LOCK: &str = "SELECT meters FROM mb_tallies WHERE subject = ? FOR UPDATE";
-const WRITE: &str = "UPDATE mb_tallies SET meters = ?, ends_at = ? WHERE subject = ?";
+/// What counts in a tally, or must hold of it.
+pub(crate) enum Counting<'a> {
+    /// The quotas have room for one event more.
+    Room { at: Timestamp, kept: &'a [Quota] },
+    /// An event; a kept quota that has no room left is a conflict.
+    Count { at: Timestamp, kept: &'a [Quota], watched: &'a [Quota] },
+    /// Events for quotas that may be overrun.
+    CountMany { at: Timestamp, events: u32, watched: &'a [Quota] },
+    /// Nothing is counted any more for one length of window.
+    Forget { window: Duration },
+    /// One event is taken back.
+    Uncount { at: Timestamp },
+}
 
-/// Of two that count a subject for the first time, one waits here for the other. A row that counts nothing has ended.
-const MAKE: &str =
-    "INSERT INTO mb_tallies (subject, meters, ends_at) VALUES (?, '[]', 0) ON DUPLICATE KEY UPDATE subject = subject";
+impl Counting<'_> {
+    /// Whether a tally is begun for it.
+    fn begins(&self) -> bool {
+        matches!(self, Self::Count { .. } | Self::CountMany { .. })
+    }
+
+    fn writes(&self) -> bool {
+        !matches!(self, Self::Room { .. })
+    }
+
+    fn apply(&self, tally: &mut Tally) -> Result<(), Rejection> {
+        match *self {
+            Self::Room { at, kept } | Self::Count { at, kept, .. } if tally.wait(kept, at).is_some() => {
+                return Err(Rejection::Conflict);
+            }
+            Self::Room { .. } => {}
+            Self::Count { at, kept, watched } => tally.add(kept.iter().chain(watched), at),
+            Self::CountMany { at, events, watched } => tally.add_many(watched.iter(), at, events),
+            Self::Forget { window } => tally.forget(window),
+            Self::Uncount { at } => tally.remove(at),
+        }
+        Ok(())
+    }
+}
 
 /// A subject as a key, distinct for distinct subjects.
 fn stored_subject(subject: &Subject) -> String {
@@ -67,94 +101,83 @@ fn stored(tally: &Tally) -> Result<Vec<u8>, Fault> {
     serde_json::to_vec(&meters.ok_or(Fault::Unwritable(KIND))?).map_err(|_| Fault::Unwritable(KIND))
 }
 
-/// The tallies of the subjects that were ever counted.
-pub(crate) async fn find(
-    conn: &mut Conn,
-    subjects: impl IntoIterator<Item = Subject>,
-) -> Result<HashMap<Subject, Tally>, Fault> {
-    let mut asked: HashMap<String, Subject> =
+static STORED: Kind<(String, Tally)> = Kind { name: KIND, columns: &[Bytes("subject"), Bytes("meters")], take: named };
+
+/// Tallies, as they are asked for.
+pub(crate) struct AskedTallies {
+    subjects: HashMap<String, Subject>,
+    asked: Asked<(String, Tally)>,
+}
+
+/// Asks for the tallies of the subjects that were ever counted.
+pub(crate) fn ask(question: &mut Question, subjects: impl IntoIterator<Item = Subject>) -> AskedTallies {
+    let subjects: HashMap<String, Subject> =
         subjects.into_iter().map(|subject| (stored_subject(&subject), subject)).collect();
-    if asked.is_empty() {
-        return Ok(HashMap::new());
+    let from = format!("mb_tallies WHERE subject IN ({})", repeated("?", subjects.len(), ", "));
+    let asked = question.add(&STORED, &from, subjects.keys().map(Value::from).collect());
+    AskedTallies { subjects, asked }
+}
+
+impl AskedTallies {
+    pub(crate) fn found(mut self, answer: &Answer) -> Result<HashMap<Subject, Tally>, Fault> {
+        let found = answer.all(&self.asked)?.into_iter();
+        Ok(found.filter_map(|(name, tally)| Some((self.subjects.remove(&name)?, tally))).collect())
     }
-    let places = vec!["?"; asked.len()].join(", ");
-    let text = format!("SELECT subject, meters FROM mb_tallies WHERE subject IN ({places})");
-    let names = asked.keys().map(Value::from).collect();
-    let found =
-        all(conn, KIND, &text, names, |columns| Ok((columns.read(|name| Some(name.to_owned()))?, take(columns)?)));
-    let found = found.await?;
-    Ok(found.into_iter().filter_map(|(name, tally)| Some((asked.remove(&name)?, tally))).collect())
 }
 
-/// The subject's tally, which nobody else writes until the change is committed.
-async fn locked(conn: &mut Conn, subject: &Subject) -> Result<Option<Tally>, Rejection> {
-    Ok(one(conn, KIND, LOCK, vec![stored_subject(subject).into()], take).await?)
-}
-
-async fn write(conn: &mut Conn, subject: &Subject, tally: &Tally) -> Result<(), Rejection> {
-    let values = vec![stored(tally)?.into(), tally.spent_at().as_millis().into(), stored_subject(subject).into()];
-    execute_on_one(conn, WRITE, values).await
-}
-
-/// The same, made where it is not there.
-async fn made(conn: &mut Conn, subject: &Subject) -> Result<Tally, Rejection> {
-    if let Some(tally) = locked(conn, subject).await? {
-        return Ok(tally);
+/// Counts: of one subject in the order of the steps, and all transactions in the order of the subjects.
+pub(crate) async fn count(conn: &mut Conn, steps: &[(&Subject, Counting<'_>)]) -> Result<(), Rejection> {
+    let mut by_subject: BTreeMap<String, Vec<&Counting<'_>>> = BTreeMap::new();
+    for (subject, step) in steps {
+        by_subject.entry(stored_subject(subject)).or_default().push(step);
     }
-    execute(conn, MAKE, vec![stored_subject(subject).into()]).await?;
-    locked(conn, subject).await?.ok_or(Rejection::Conflict)
-}
-
-/// Counts an event; a kept quota that has no room left is a conflict.
-pub(crate) async fn count(
-    conn: &mut Conn,
-    subject: &Subject,
-    at: Timestamp,
-    kept: &[Quota],
-    watched: &[Quota],
-) -> Result<(), Rejection> {
-    let mut tally = made(conn, subject).await?;
-    if tally.wait(kept, at).is_some() {
-        return Err(Rejection::Conflict);
+    let mut tallies = locked(conn, by_subject.keys()).await?;
+    let missing = by_subject
+        .iter()
+        .filter(|(name, steps)| !tallies.contains_key(name.as_str()) && steps.iter().any(|step| step.begins()));
+    let missing: Vec<&String> = missing.map(|(name, _)| name).collect();
+    if !missing.is_empty() {
+        begin(conn, &missing).await?;
+        tallies.extend(locked(conn, missing.iter().copied()).await?);
     }
-    tally.add(kept.iter().chain(watched), at);
-    write(conn, subject, &tally).await
+    let mut rows = Vec::new();
+    for (name, steps) in &by_subject {
+        let found = tallies.remove(name);
+        if found.is_none() && steps.iter().any(|step| step.begins()) {
+            return Err(Rejection::Conflict);
+        }
+        let is_written = found.is_some() && steps.iter().any(|step| step.writes());
+        let mut tally = found.unwrap_or_default();
+        steps.iter().try_for_each(|step| step.apply(&mut tally))?;
+        if is_written {
+            rows.push(vec![name.into(), stored(&tally)?.into(), tally.spent_at().as_millis().into()]);
+        }
+    }
+    let otherwise = "ON DUPLICATE KEY UPDATE meters = VALUES(meters), ends_at = VALUES(ends_at)";
+    insert(conn, INTO, &rows, otherwise).await.map(|_| ())
 }
 
-/// Counts events for quotas that may be overrun.
-pub(crate) async fn count_many(
+const INTO: &str = "INSERT INTO mb_tallies (subject, meters, ends_at)";
+
+/// The subjects' tallies, which nobody else writes until the change is committed.
+async fn locked<'a>(
     conn: &mut Conn,
-    subject: &Subject,
-    at: Timestamp,
-    events: u32,
-    watched: &[Quota],
-) -> Result<(), Rejection> {
-    let mut tally = made(conn, subject).await?;
-    tally.add_many(watched.iter(), at, events);
-    write(conn, subject, &tally).await
+    subjects: impl IntoIterator<Item = &'a String>,
+) -> Result<HashMap<String, Tally>, Fault> {
+    let question = |condition: &str| {
+        format!("SELECT subject, meters FROM mb_tallies FORCE INDEX (PRIMARY) WHERE {condition} FOR UPDATE")
+    };
+    let subjects: Vec<_> = subjects.into_iter().map(|name| vec![Value::from(name)]).collect();
+    Ok(all_of(conn, KIND, question, "subject = ?", &subjects, named).await?.into_iter().collect())
 }
 
-/// Holds where the quotas have room for one event more; nobody counts until the change is committed.
-pub(crate) async fn expect_room(
-    conn: &mut Conn,
-    subject: &Subject,
-    at: Timestamp,
-    kept: &[Quota],
-) -> Result<(), Rejection> {
-    let tally = locked(conn, subject).await?.unwrap_or_default();
-    if tally.wait(kept, at).is_none() { Ok(()) } else { Err(Rejection::Conflict) }
+/// Begins tallies. Of two that count a subject for the first time, one waits here for the other. A row that counts nothing has
+/// ended.
+async fn begin(conn: &mut Conn, subjects: &[&String]) -> Result<(), Rejection> {
+    let rows: Vec<_> = subjects.iter().map(|&name| vec![name.into(), "[]".into(), 0_u64.into()]).collect();
+    insert(conn, INTO, &rows, "ON DUPLICATE KEY UPDATE subject = VALUES(subject)").await.map(|_| ())
 }
 
-/// Forgets what was counted for one length of window.
-pub(crate) async fn forget(conn: &mut Conn, subject: &Subject, window: Duration) -> Result<(), Rejection> {
-    let Some(mut tally) = locked(conn, subject).await? else { return Ok(()) };
-    tally.forget(window);
-    write(conn, subject, &tally).await
-}
-
-/// Takes back one event.
-pub(crate) async fn uncount(conn: &mut Conn, subject: &Subject, at: Timestamp) -> Result<(), Rejection> {
-    let Some(mut tally) = locked(conn, subject).await? else { return Ok(()) };
-    tally.remove(at);
-    write(conn, subject, &tally).await
+fn named(columns: &mut Columns) -> Result<(String, Tally), Fault> {
+    Ok((columns.read(|name| Some(name.to_owned()))?, take(columns)?))
 }

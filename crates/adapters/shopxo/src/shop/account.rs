@@ -1,10 +1,9 @@
-//! Accounts, as the shop has them: read with all that belongs to them in one question, and written where nothing has changed
-//! since.
+//! Accounts, as the shop has them: read with all that belongs to them in one question.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use mobile_bind_domain::referrer::ReferrerName;
-use mobile_bind_domain::{
-    Account, AccountId, AppId, Identity, MemberCode, Mobile, Platform, Revision, UnionId, Versioned,
-};
+use mobile_bind_domain::{Account, AccountId, AppId, Identity, Mobile, Platform, Revision, Versioned};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Params, Row, Value};
 
@@ -12,8 +11,9 @@ use super::claims::{self, Claim};
 use super::columns::{ShopColumns, USER, names};
 use super::companion::{COMPANION, Companion};
 use super::fingerprint;
-use crate::fault::{Fault, Rejection};
-use crate::records::{Columns, execute, limited};
+use crate::fault::Fault;
+use crate::question::{Answer, Asked, Column, Kind, Question};
+use crate::records::{Columns, in_parts, limited, repeated};
 use crate::tables::Tables;
 
 const KIND: &str = "account";
@@ -29,18 +29,30 @@ pub(crate) enum Holder {
 /// An account's rows.
 pub(super) struct Stored {
     pub(super) id: AccountId,
-    columns: ShopColumns,
-    companion: Option<Companion>,
-    /// The `platform` of each row of `user_platform` that the account has.
-    platforms: Vec<String>,
+    pub(super) columns: ShopColumns,
+    pub(super) companion: Option<Companion>,
+    /// The account's rows of `user_platform`, in the order of their ids.
+    platforms: Vec<PlatformRow>,
+}
+
+/// A row of `user_platform`.
+pub(super) struct PlatformRow {
+    pub(super) id: u64,
+    pub(super) platform: String,
+    pub(super) token: String,
 }
 
 impl Stored {
+    /// Of an account that is not there.
+    pub(super) fn nothing(id: AccountId) -> Self {
+        Self { id, columns: ShopColumns::default(), companion: None, platforms: Vec::new() }
+    }
+
     pub(super) fn account(&self, asking: Option<(Platform, &AppId)>) -> Account {
         self.columns.account(self.id, self.companion.as_ref(), asking)
     }
 
-    fn revision(&self) -> Revision {
+    pub(super) fn revision(&self) -> Revision {
         fingerprint::revision(&self.columns, self.companion.as_ref())
     }
 
@@ -58,8 +70,9 @@ impl Stored {
         self.companion.as_ref()?.apps.get(&platform)
     }
 
-    fn has_platform(&self, name: &str) -> bool {
-        self.platforms.iter().any(|platform| platform.eq_ignore_ascii_case(name))
+    /// The rows of a platform, of which the shop may have several.
+    pub(super) fn platform(&self, name: &str) -> impl Iterator<Item = &PlatformRow> {
+        self.platforms.iter().filter(move |row| row.platform.eq_ignore_ascii_case(name))
     }
 }
 
@@ -75,10 +88,16 @@ impl Wanted {
     pub(super) fn ids(tables: &Tables, ids: &[AccountId]) -> Self {
         let places = vec!["?"; ids.len()].join(", ");
         Self {
-            from: format!("{} u", tables.user()),
+            // However few users there are: the others' rows are not waited for.
+            from: format!("{} u FORCE INDEX (PRIMARY)", tables.user()),
             condition: format!("u.id IN ({places})"),
             values: ids.iter().map(|id| id.get().into()).collect(),
         }
+    }
+
+    /// The same, with few texts for any number.
+    pub(super) fn ids_in_parts(tables: &Tables, ids: &[AccountId]) -> Vec<Self> {
+        in_parts(ids).map(|part| Self::ids(tables, part)).collect()
     }
 
     fn page(tables: &Tables, after: Option<AccountId>, limit: usize) -> Self {
@@ -92,29 +111,41 @@ impl Wanted {
         }
     }
 
-    /// The live accounts that may have it: the shop's collation knows no letter case.
-    pub(super) fn holders(tables: &Tables, claim: &Claim) -> Option<Self> {
+    /// The live accounts that may have one of these, where the shop has indexes for them: its collation knows no letter case.
+    pub(super) fn holders<'a>(tables: &Tables, claims: impl IntoIterator<Item = &'a Claim>) -> Vec<Self> {
         const LIVE: &str = "u.is_delete_time = 0 AND u.is_logout_time = 0";
-        let by_column = |platform: Platform, column: &str, text: &str| Self {
-            from: format!("{} q JOIN {} u ON u.id = q.user_id", tables.user_platform(), tables.user()),
-            condition: format!("q.{column} = ? AND q.system_type = 'default' AND q.platform = ? AND {LIVE}"),
-            values: vec![text.into(), platform.name().into()],
-        };
-        match claim {
-            Claim::Mobile(mobile) => Some(Self {
-                from: format!("{} u", tables.user()),
-                condition: format!("u.mobile = ? AND {LIVE}"),
-                values: vec![mobile.as_str().into()],
-            }),
-            Claim::Identity(identity) => {
-                Some(by_column(identity.platform, names(identity.platform).0, identity.openid.as_str()))
-            }
-            Claim::UnionId(platform, unionid) => {
-                names(*platform).1.map(|column| by_column(*platform, column, unionid.as_str()))
-            }
-            // The shop has no index for it.
-            Claim::MemberCode(_) => None,
+        let mut texts: BTreeMap<(Option<Platform>, &str), Vec<Vec<Value>>> = BTreeMap::new();
+        for claim in claims {
+            let (platform, column, text) = match claim {
+                Claim::Mobile(mobile) => (None, "mobile", mobile.as_str()),
+                Claim::Identity(Identity { platform, openid, .. }) => {
+                    (Some(*platform), names(*platform).0, openid.as_str())
+                }
+                Claim::UnionId(platform, unionid) => match names(*platform).1 {
+                    Some(column) => (Some(*platform), column, unionid.as_str()),
+                    None => continue,
+                },
+                Claim::MemberCode(_) => continue,
+            };
+            texts.entry((platform, column)).or_default().push(vec![text.into()]);
         }
+        let wanted = |(platform, column): (Option<Platform>, &str), part: &[Vec<Value>]| {
+            let (places, mut values) = (repeated("?", part.len(), ", "), part.concat());
+            let Some(platform) = platform else {
+                let (from, condition) =
+                    (format!("{} u", tables.user()), format!("u.{column} IN ({places}) AND {LIVE}"));
+                return Self { from, condition, values };
+            };
+            values.push(platform.name().into());
+            Self {
+                from: format!("{} q JOIN {} u ON u.id = q.user_id", tables.user_platform(), tables.user()),
+                condition: format!(
+                    "q.{column} IN ({places}) AND q.system_type = 'default' AND q.platform = ? AND {LIVE}"
+                ),
+                values,
+            }
+        };
+        texts.iter().flat_map(|(&by, texts)| in_parts(texts).map(move |part| wanted(by, part))).collect()
     }
 }
 
@@ -136,7 +167,7 @@ pub(super) async fn find(
     let columns: Vec<String> = Platform::ALL.into_iter().map(columns_of).collect();
     let lock = if locking == Locking::ForUpdate { "FOR UPDATE" } else { "" };
     let question = format!(
-        "SELECT u.id, {USER}, {COMPANION}, p.platform, p.weixin_web_openid, {} FROM {from} \
+        "SELECT u.id, {USER}, {COMPANION}, p.platform, p.id, p.token, p.weixin_web_openid, {} FROM {from} \
          LEFT JOIN mb_accounts a ON a.user_id = u.id \
          LEFT JOIN {} p ON p.user_id = u.id AND p.system_type = 'default' \
          WHERE {condition} ORDER BY u.id, p.id {lock}",
@@ -163,10 +194,11 @@ fn read(found: &mut Vec<Stored>, cells: &mut Columns) -> Result<(), Fault> {
     let columns = ShopColumns::read(cells)?;
     let companion = Companion::read(cells)?;
     if found.last().is_none_or(|last| last.id != id) {
-        found.push(Stored { id, columns, companion, platforms: Vec::new() });
+        found.push(Stored { columns, companion, ..Stored::nothing(id) });
     }
     let stored = found.last_mut().ok_or(Fault::Unreadable(KIND))?;
     let Some(name) = cells.take::<Option<String>>()? else { return Ok(()) };
+    let (row, token) = (cells.take()?, cells.take()?);
     let web_openid = cells.take()?;
     if stored.columns.weixin_web_openid.is_empty() {
         stored.columns.weixin_web_openid = web_openid;
@@ -185,7 +217,7 @@ fn read(found: &mut Vec<Stored>, cells: &mut Columns) -> Result<(), Fault> {
             }
         }
     }
-    stored.platforms.push(name);
+    stored.platforms.push(PlatformRow { id: row, platform: name, token });
     Ok(())
 }
 
@@ -205,11 +237,8 @@ pub(crate) async fn by_ids(
     tables: &Tables,
     ids: &[AccountId],
 ) -> Result<Vec<Versioned<Account>>, Fault> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let found = find(conn, tables, Wanted::ids(tables, ids), Locking::None).await?;
-    Ok(found.iter().map(|stored| stored.versioned(None)).collect())
+    let found = read_all(conn, tables, &ids.iter().copied().collect()).await?;
+    Ok(found.0.iter().map(|stored| stored.versioned(None)).collect())
 }
 
 /// At most `limit` accounts after the id `after`, in the order of their ids.
@@ -223,181 +252,89 @@ pub(crate) async fn page(
     Ok(found.iter().map(|stored| stored.versioned(None)).collect())
 }
 
+/// Accounts that were read at one moment.
+pub(crate) struct Accounts(Vec<Stored>);
+
+/// Several accounts, live or not.
+pub(crate) async fn read_all(conn: &mut Conn, tables: &Tables, ids: &BTreeSet<AccountId>) -> Result<Accounts, Fault> {
+    let ids: Vec<AccountId> = ids.iter().copied().collect();
+    let mut read = Vec::new();
+    for wanted in Wanted::ids_in_parts(tables, &ids) {
+        read.extend(find(conn, tables, wanted, Locking::None).await?);
+    }
+    Ok(Accounts(read))
+}
+
+impl Accounts {
+    pub(crate) fn get(&self, id: AccountId) -> Option<Versioned<Account>> {
+        self.0.iter().find(|stored| stored.id == id).map(|stored| stored.versioned(None))
+    }
+
+    /// Who of them holds what belongs to one alone.
+    pub(crate) fn holder(&self, claim: &Claim) -> Holder {
+        let accounts = self.0.iter().map(|stored| stored.versioned(claim.asking()));
+        let mut holders = accounts.filter(|found| claim.is_held_by(&found.value));
+        let Some(first) = holders.next() else { return Holder::Nobody };
+        let others: Vec<AccountId> = holders.map(|holder| holder.value.id).collect();
+        if others.is_empty() {
+            return Holder::One(Box::new(first));
+        }
+        Holder::Several([first.value.id].into_iter().chain(others).collect())
+    }
+}
+
+static ID: Kind<AccountId> = Kind { name: KIND, columns: &[Column::Number("u.id")], take: |columns| columns.account() };
+
+/// Asks for the ids of the live accounts that may have it; none of what the shop has no index for.
+pub(crate) fn ask_holders(question: &mut Question, tables: &Tables, claim: &Claim) -> Option<Asked<AccountId>> {
+    let Wanted { from, condition, values } = Wanted::holders(tables, [claim]).pop()?;
+    Some(question.add(&ID, &format!("{from} WHERE {condition}"), values))
+}
+
 /// Who holds a number.
 pub(crate) async fn holder_of_mobile(conn: &mut Conn, tables: &Tables, mobile: &Mobile) -> Result<Holder, Fault> {
-    holder(conn, tables, &Claim::Mobile(mobile.clone()), None).await
+    let claim = Claim::Mobile(mobile.clone());
+    let Some(wanted) = Wanted::holders(tables, [&claim]).pop() else { return Ok(Holder::Nobody) };
+    Ok(Accounts(find(conn, tables, wanted, Locking::None).await?).holder(&claim))
 }
 
-/// Who holds an openid. One whose app is not known belongs to the app that asks.
-pub(crate) async fn holder_of_identity(conn: &mut Conn, tables: &Tables, identity: &Identity) -> Result<Holder, Fault> {
-    let asking = Some((identity.platform, &identity.app));
-    holder(conn, tables, &Claim::Identity(identity.clone()), asking).await
+/// Who may be named as a referrer, as it is asked for.
+pub(crate) struct AskedReferrer<'a> {
+    name: &'a ReferrerName,
+    found: Option<Asked<AccountId>>,
 }
 
-/// Who holds a unionid.
-pub(crate) async fn holder_of_unionid(
-    conn: &mut Conn,
-    tables: &Tables,
-    platform: Platform,
-    unionid: &UnionId,
-) -> Result<Holder, Fault> {
-    holder(conn, tables, &Claim::UnionId(platform, unionid.clone()), None).await
-}
-
-async fn holder(
-    conn: &mut Conn,
-    tables: &Tables,
-    claim: &Claim,
-    asking: Option<(Platform, &AppId)>,
-) -> Result<Holder, Fault> {
-    let Some(wanted) = Wanted::holders(tables, claim) else { return Ok(Holder::Nobody) };
-    let found = find(conn, tables, wanted, Locking::None).await?;
-    let mut holders =
-        found.iter().map(|stored| stored.versioned(asking)).filter(|found| claim.is_held_by(&found.value));
-    let Some(first) = holders.next() else { return Ok(Holder::Nobody) };
-    let others: Vec<AccountId> = holders.map(|holder| holder.value.id).collect();
-    if others.is_empty() {
-        return Ok(Holder::One(Box::new(first)));
-    }
-    Ok(Holder::Several([first.value.id].into_iter().chain(others).collect()))
-}
-
-/// The live account that is named as the referrer; none where several are.
-pub(crate) async fn referrer(conn: &mut Conn, tables: &Tables, name: &ReferrerName) -> Result<Option<Account>, Fault> {
-    let found = match name {
-        ReferrerName::Id(id) => by_id(conn, tables, *id).await?,
-        ReferrerName::Mobile(mobile) => match holder_of_mobile(conn, tables, mobile).await? {
-            Holder::One(holder) => Some(*holder),
-            Holder::Nobody | Holder::Several(_) => None,
-        },
-        ReferrerName::Code(code) => by_code(conn, tables, code).await?,
-    };
-    Ok(found.map(|found| found.value).filter(Account::is_live))
-}
-
-/// By the id that the shop's codes end in, or by the claim: the shop has no index for codes.
-async fn by_code(conn: &mut Conn, tables: &Tables, code: &MemberCode) -> Result<Option<Versioned<Account>>, Fault> {
-    let claim = Claim::MemberCode(code.clone());
-    let claimed = claims::user_of(conn, &claim).await?;
-    let ids: Vec<_> = claims::ids_in(code).into_iter().chain(claimed).collect();
-    let mut found = by_ids(conn, tables, &ids).await?;
-    found.retain(|found| claim.is_held_by(&found.value));
-    Ok(if found.len() == 1 { found.pop() } else { None })
-}
-
-async fn locked(conn: &mut Conn, tables: &Tables, id: AccountId) -> Result<Option<Stored>, Fault> {
-    Ok(find(conn, tables, Wanted::ids(tables, &[id]), Locking::ForUpdate).await?.pop())
-}
-
-fn holds(stored: Option<&Stored>, expected: Revision) -> Result<(), Rejection> {
-    let found = stored.map_or(Revision::ABSENT, Stored::revision);
-    if found == expected { Ok(()) } else { Err(Rejection::Conflict) }
-}
-
-/// That an account is as it was read, and stays so until the transaction ends.
-pub(crate) async fn expect(
-    conn: &mut Conn,
-    tables: &Tables,
-    id: AccountId,
-    expected: Revision,
-) -> Result<(), Rejection> {
-    holds(locked(conn, tables, id).await?.as_ref(), expected)
-}
-
-/// Stores an account that is as it was read. It must be claimed by the same transaction what nobody else may have.
-pub(crate) async fn write(
-    conn: &mut Conn,
-    tables: &Tables,
-    expected: Revision,
-    account: &Account,
-    revision: Revision,
-) -> Result<(), Rejection> {
-    let stored = locked(conn, tables, account.id).await?;
-    holds(stored.as_ref(), expected)?;
-    let before = stored.as_ref().map(|stored| stored.account(None));
-    let settled = stored.as_ref().is_some_and(Stored::is_as_written);
-    claims::settle(conn, tables, before.as_ref(), account, settled).await?;
-    let is_new = stored.is_none();
-    let stored = stored.unwrap_or_else(|| Stored {
-        id: account.id,
-        columns: ShopColumns::default(),
-        companion: None,
-        platforms: Vec::new(),
-    });
-    let known = stored.account(None);
-    let columns = stored.columns.saying(&known, account)?;
-    write_user(conn, tables, is_new, &stored, &columns).await?;
-    write_platforms(conn, tables, &stored, &columns, account).await?;
-    let fingerprint = fingerprint::of(&columns);
-    let companion = stored.companion.unwrap_or_default().of(&known, account, revision, fingerprint);
-    companion.store(conn, account.id.get()).await
-}
-
-/// Writes the columns of `user` that differ. A new row has the shop's defaults in all others.
-async fn write_user(
-    conn: &mut Conn,
-    tables: &Tables,
-    is_new: bool,
-    stored: &Stored,
-    columns: &ShopColumns,
-) -> Result<(), Rejection> {
-    let (before, after) = (stored.columns.user(), columns.user());
-    let differing = after.into_iter().zip(before).filter(|(after, before)| after != before).map(|(after, _)| after);
-    let id = u32::try_from(stored.id.get()).map_err(|_| Fault::Unwritable("account id above the shop's"))?;
-    let (names, mut values): (Vec<_>, Vec<_>) = differing.unzip();
-    let statement = if is_new {
-        let places = "?, ".repeat(names.len());
-        let columns: String = names.iter().map(|name| format!("{name}, ")).collect();
-        format!("INSERT INTO {} ({columns}id) VALUES ({places}?)", tables.user())
-    } else if names.is_empty() {
-        return Ok(());
-    } else {
-        format!("UPDATE {} SET {} WHERE id = ?", tables.user(), settings(&names))
-    };
-    values.push(id.into());
-    execute(conn, &statement, values).await.map(|_| ())
-}
-
-fn settings(names: &[&str]) -> String {
-    names.iter().map(|name| format!("{name} = ?")).collect::<Vec<_>>().join(", ")
-}
-
-async fn write_platforms(
-    conn: &mut Conn,
-    tables: &Tables,
-    stored: &Stored,
-    columns: &ShopColumns,
-    account: &Account,
-) -> Result<(), Rejection> {
-    let mut rows: Vec<(&str, Vec<(&str, Value)>)> = Vec::new();
-    for platform in Platform::ALL {
-        let (before, after) = (stored.columns.platform(platform), columns.platform(platform));
-        if before != after {
-            rows.push((platform.name(), after));
-        }
-    }
-    if stored.columns.weixin_web_openid != columns.weixin_web_openid {
-        rows.push(("pc", vec![("weixin_web_openid", columns.weixin_web_openid.as_str().into())]));
-    }
-    let at = account.updated_at.unwrap_or(account.added_at).as_seconds();
-    for (name, cells) in rows {
-        let (names, mut values): (Vec<_>, Vec<_>) = cells.into_iter().unzip();
-        values.extend([at.into(), account.id.get().into(), name.into()]);
-        let statement = if stored.has_platform(name) {
-            format!(
-                "UPDATE {} SET {}, upd_time = ? WHERE user_id = ? AND platform = ? AND system_type = 'default'",
-                tables.user_platform(),
-                settings(&names)
-            )
-        } else {
-            format!(
-                "INSERT INTO {} ({}, add_time, user_id, platform, system_type) VALUES ({}?, ?, ?, 'default')",
-                tables.user_platform(),
-                names.join(", "),
-                "?, ".repeat(names.len())
-            )
+impl<'a> AskedReferrer<'a> {
+    pub(crate) fn ask(question: &mut Question, tables: &Tables, name: &'a ReferrerName) -> Self {
+        let found = match name {
+            ReferrerName::Id(_) => None,
+            ReferrerName::Mobile(mobile) => ask_holders(question, tables, &Claim::Mobile(mobile.clone())),
+            ReferrerName::Code(code) => Some(claims::ask_user_of(question, &Claim::MemberCode(code.clone()))),
         };
-        execute(conn, &statement, values).await?;
+        Self { name, found }
     }
-    Ok(())
+
+    /// The accounts that it may be. A member code leads to one by the id that the shop's codes end in, or by the claim: the
+    /// shop has no index for codes.
+    pub(crate) fn ids(&self, answer: &Answer) -> Result<BTreeSet<AccountId>, Fault> {
+        let mut ids = match self.name {
+            ReferrerName::Id(id) => BTreeSet::from([*id]),
+            ReferrerName::Mobile(_) => BTreeSet::new(),
+            ReferrerName::Code(code) => claims::ids_in(code),
+        };
+        if let Some(found) = &self.found {
+            ids.extend(answer.all(found)?);
+        }
+        Ok(ids)
+    }
+}
+
+/// The live one of the accounts that is named as the referrer; none where several are.
+pub(crate) fn referrer(accounts: &Accounts, name: &ReferrerName) -> Option<Account> {
+    let named = match name {
+        ReferrerName::Id(id) => return accounts.get(*id).map(|found| found.value).filter(Account::is_live),
+        ReferrerName::Mobile(mobile) => Claim::Mobile(mobile.clone()),
+        ReferrerName::Code(code) => Claim::MemberCode(code.clone()),
+    };
+    if let Holder::One(holder) = accounts.holder(&named) { Some(holder.value) } else { None }
 }

@@ -2,14 +2,15 @@
 //! them, so each is claimed in `mb_claims`, which has one. A claim says that mobile-bind gave it to that account; whether the
 //! account still has it, the shop's own rows say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use mobile_bind_domain::{Account, AccountId, Identity, MemberCode, Mobile, Platform, UnionId};
+use mobile_bind_domain::{Account, AccountId, AppId, Identity, MemberCode, Mobile, Platform, UnionId};
 use mysql_async::{Conn, Value};
 
 use super::account::{Locking, Wanted, find};
 use crate::fault::{Fault, Rejection};
-use crate::records::{Columns, all, execute, limited, one};
+use crate::question::{Asked, Column, Kind, Question};
+use crate::records::{Columns, all, all_of, execute, in_parts, insert, limited, repeated};
 use crate::tables::Tables;
 
 const KIND: &str = "claim";
@@ -25,7 +26,7 @@ pub(crate) enum Claim {
 
 impl Claim {
     /// What an account holds.
-    pub(super) fn of(account: &Account) -> BTreeSet<Self> {
+    pub(crate) fn of(account: &Account) -> BTreeSet<Self> {
         let mobile = account.held_mobile().cloned().map(Self::Mobile);
         let code = account.held_member_code().cloned().map(Self::MemberCode);
         let unionids = account.held_unionids().map(|(platform, unionid)| Self::UnionId(platform, unionid.clone()));
@@ -42,6 +43,11 @@ impl Claim {
         }
     }
 
+    /// The app that asks for it: an openid whose app is not known belongs to whichever does.
+    pub(super) fn asking(&self) -> Option<(Platform, &AppId)> {
+        if let Self::Identity(identity) = self { Some((identity.platform, &identity.app)) } else { None }
+    }
+
     /// Its key in `mb_claims`.
     pub(crate) fn key(&self) -> Key {
         match self {
@@ -55,15 +61,6 @@ impl Claim {
     }
 }
 
-fn keys<'a>(claims: impl IntoIterator<Item = &'a Claim>) -> (String, Vec<Value>) {
-    let mut values = Vec::new();
-    for (kind, value) in claims.into_iter().map(Claim::key) {
-        values.extend([Value::from(kind), Value::from(value)]);
-    }
-    let condition = vec!["(kind = ? AND value = ?)"; values.len() / 2].join(" OR ");
-    (condition, values)
-}
-
 /// The accounts that a member code may be of: the shop's end in the id, and other digits are before it.
 pub(super) fn ids_in(code: &MemberCode) -> BTreeSet<AccountId> {
     let digits = code.as_str();
@@ -71,50 +68,78 @@ pub(super) fn ids_in(code: &MemberCode) -> BTreeSet<AccountId> {
     tails.filter_map(|tail| tail.parse().ok().and_then(AccountId::new)).collect()
 }
 
-/// The account that claimed it, whether or not it has it still.
-pub(crate) async fn user_of(conn: &mut Conn, claim: &Claim) -> Result<Option<AccountId>, Fault> {
-    let (condition, values) = keys([claim]);
-    let question = format!("SELECT user_id FROM mb_claims WHERE {condition}");
-    one(conn, KIND, &question, values, Columns::account).await
+static USER: Kind<AccountId> =
+    Kind { name: KIND, columns: &[Column::Number("user_id")], take: |columns| columns.account() };
+
+/// Asks for the account that claimed it, whether or not it has it still.
+pub(super) fn ask_user_of(question: &mut Question, claim: &Claim) -> Asked<AccountId> {
+    let (kind, value) = claim.key();
+    question.add(&USER, "mb_claims WHERE kind = ? AND value = ?", vec![kind.into(), value.into()])
 }
 
-/// Claims what an account shall hold, and lets go what it held before and shall not. What another live account has at the
-/// shop is a conflict, whether or not it is claimed. `settled` says that all it holds was claimed when it was last written.
-pub(super) async fn settle(
-    conn: &mut Conn,
-    tables: &Tables,
-    before: Option<&Account>,
-    account: &Account,
+/// What an account holds, and what it shall hold.
+pub(super) struct Settlement {
+    pub(super) user: AccountId,
+    held: BTreeSet<Claim>,
+    holds: BTreeSet<Claim>,
+    /// Whether all that it holds was claimed when it was last written.
     settled: bool,
-) -> Result<(), Rejection> {
-    let (held, holds) = (before.map(Claim::of).unwrap_or_default(), Claim::of(account));
-    let freed: Vec<_> = held.difference(&holds).collect();
-    if !freed.is_empty() {
-        let_go(conn, account.id, &freed).await?;
+}
+
+impl Settlement {
+    pub(super) fn new(before: Option<&Account>, account: &Account, settled: bool) -> Self {
+        let (held, holds) = (before.map(Claim::of).unwrap_or_default(), Claim::of(account));
+        Self { user: account.id, held, holds, settled }
     }
-    let taken: BTreeSet<_> = holds.difference(&held).collect();
-    let wanted: Vec<_> = holds.iter().filter(|claim| !settled || taken.contains(claim)).collect();
-    if wanted.is_empty() {
-        return Ok(());
+
+    fn freed(&self) -> impl Iterator<Item = Claimed> {
+        self.held.difference(&self.holds).map(|claim| (claim.key(), self.user))
     }
-    let of_others = claim(conn, account.id, &wanted).await?;
-    for claim in &taken {
-        let other = of_others.iter().find(|(key, _)| *key == claim.key()).map(|(_, user)| *user);
-        nobody_else_has(conn, tables, account.id, claim, other).await?;
+
+    fn taken(&self) -> impl Iterator<Item = (&Claim, AccountId)> {
+        self.holds.difference(&self.held).map(|claim| (claim, self.user))
     }
-    let stale: Vec<_> =
-        taken.into_iter().filter(|claim| of_others.iter().any(|(key, _)| *key == claim.key())).collect();
-    if !stale.is_empty() {
-        take_over(conn, account.id, &stale).await?;
+
+    /// Whether it shall hold what is claimed; an openid whose app is not known belongs to any.
+    fn keeps(&self, claim: &Claim) -> bool {
+        let of_any = |identity: &Identity| Identity { app: AppId::default(), ..identity.clone() };
+        self.holds.contains(claim)
+            || matches!(claim, Claim::Identity(identity) if self.holds.contains(&Claim::Identity(of_any(identity))))
+    }
+
+    fn wanted(&self) -> impl Iterator<Item = Claimed> {
+        let known = |claim: &&Claim| self.settled && self.held.contains(*claim);
+        self.holds.iter().filter(move |claim| !known(claim)).map(|claim| (claim.key(), self.user))
+    }
+}
+
+/// Claims what accounts shall hold, and lets go what they held before and shall not. What another live account has at the
+/// shop is a conflict, whether or not it is claimed.
+pub(super) async fn settle(conn: &mut Conn, tables: &Tables, accounts: &[Settlement]) -> Result<(), Rejection> {
+    let_go(conn, accounts.iter().flat_map(Settlement::freed).collect()).await?;
+    let mut wanted = BTreeMap::new();
+    for (key, user) in accounts.iter().flat_map(Settlement::wanted) {
+        if wanted.insert(key, user).is_some() {
+            return Err(Rejection::Conflict);
+        }
+    }
+    let of_others = claim(conn, wanted).await?;
+    nobody_else_has(conn, tables, accounts, &of_others).await?;
+    let taken = accounts.iter().flat_map(Settlement::taken);
+    let stale = taken.map(|(claim, user)| (claim.key(), user));
+    take_over(conn, stale.filter(|(key, _)| of_others.contains_key(key)).collect()).await
+}
+
+fn rows(claimed: impl IntoIterator<Item = Claimed>) -> Vec<Vec<Value>> {
+    claimed.into_iter().map(|((kind, value), user)| vec![kind.into(), value.into(), user.get().into()]).collect()
+}
+
+async fn let_go(conn: &mut Conn, freed: BTreeSet<Claimed>) -> Result<(), Rejection> {
+    for freed in in_parts(&rows(freed)) {
+        let condition = repeated("(kind = ? AND value = ? AND user_id = ?)", freed.len(), " OR ");
+        execute(conn, &format!("DELETE FROM mb_claims WHERE {condition}"), freed.concat()).await?;
     }
     Ok(())
-}
-
-async fn let_go(conn: &mut Conn, user: AccountId, freed: &[&Claim]) -> Result<(), Rejection> {
-    let (condition, mut values) = keys(freed.iter().copied());
-    let statement = format!("DELETE FROM mb_claims WHERE ({condition}) AND user_id = ?");
-    values.push(user.get().into());
-    execute(conn, &statement, values).await.map(|_| ())
 }
 
 /// A claim's key in `mb_claims`: its kind, and what is claimed.
@@ -127,55 +152,63 @@ fn claimed(columns: &mut Columns) -> Result<Claimed, Fault> {
     Ok(((columns.take()?, columns.take()?), columns.account()?))
 }
 
-/// Claims what nobody has claimed, and locks all of it; answers what others have claimed.
-async fn claim(conn: &mut Conn, user: AccountId, wanted: &[&Claim]) -> Result<Vec<Claimed>, Rejection> {
-    let mut values = Vec::new();
-    for (kind, value) in wanted.iter().map(|claim| claim.key()) {
-        values.extend([Value::from(kind), Value::from(value), user.get().into()]);
+/// Claims what nobody has claimed, and locks all of it; answers what others have claimed. All transactions claim in the order
+/// of the keys.
+async fn claim(conn: &mut Conn, wanted: BTreeMap<Key, AccountId>) -> Result<BTreeMap<Key, AccountId>, Rejection> {
+    let claims = rows(wanted.iter().map(|(key, user)| (key.clone(), *user)));
+    let claimed_now = insert(conn, "INSERT IGNORE INTO mb_claims (kind, value, user_id)", &claims, "").await?;
+    if usize::try_from(claimed_now).ok() == Some(claims.len()) {
+        return Ok(BTreeMap::new());
     }
-    let places = vec!["(?, ?, ?)"; wanted.len()].join(", ");
-    let statement = format!("INSERT IGNORE INTO mb_claims (kind, value, user_id) VALUES {places}");
-    if usize::try_from(execute(conn, &statement, values).await?).ok() == Some(wanted.len()) {
-        return Ok(Vec::new());
-    }
-    let (condition, mut values) = keys(wanted.iter().copied());
-    let question =
-        format!("SELECT kind, value, user_id FROM mb_claims WHERE ({condition}) AND user_id <> ? FOR UPDATE");
-    values.push(user.get().into());
-    Ok(all(conn, KIND, &question, values, claimed).await?)
+    let question = |condition: &str| {
+        format!("SELECT kind, value, user_id FROM mb_claims FORCE INDEX (PRIMARY) WHERE {condition} FOR UPDATE")
+    };
+    let keys: Vec<_> = wanted.keys().map(|(kind, value)| vec![(*kind).into(), value.clone().into()]).collect();
+    let mut found: BTreeMap<_, _> =
+        all_of(conn, KIND, question, "(kind = ? AND value = ?)", &keys, claimed).await?.into_iter().collect();
+    found.retain(|key, user| wanted.get(key) != Some(user));
+    Ok(found)
 }
 
-/// That no other live account has it at the shop, by a locking read of the shop's rows. `claimed` is who claimed it.
+/// That no other live account has what is taken at the shop, by locking reads of the shop's rows. What those have that are
+/// about to be written is what they shall hold. `claimed` is who claimed it.
 async fn nobody_else_has(
     conn: &mut Conn,
     tables: &Tables,
-    user: AccountId,
-    claim: &Claim,
-    claimed: Option<AccountId>,
+    accounts: &[Settlement],
+    claimed: &BTreeMap<Key, AccountId>,
 ) -> Result<(), Rejection> {
-    let wanted = match (Wanted::holders(tables, claim), claim) {
-        (Some(wanted), _) => wanted,
-        (None, Claim::MemberCode(code)) => {
-            let others: Vec<_> = ids_in(code).into_iter().chain(claimed).filter(|other| *other != user).collect();
-            if others.is_empty() {
-                return Ok(());
-            }
-            Wanted::ids(tables, &others)
+    let taken: Vec<_> = accounts.iter().flat_map(Settlement::taken).collect();
+    let mut wanted = Wanted::holders(tables, taken.iter().map(|(claim, _)| *claim));
+    let mut by_code: BTreeSet<AccountId> = BTreeSet::new();
+    for (claim, user) in &taken {
+        if let Claim::MemberCode(code) = claim {
+            let others = ids_in(code).into_iter().chain(claimed.get(&claim.key()).copied());
+            by_code.extend(others.filter(|other| other != user));
         }
-        (None, _) => return Ok(()),
-    };
-    let asking = if let Claim::Identity(identity) = claim { Some((identity.platform, &identity.app)) } else { None };
-    let found = find(conn, tables, wanted, Locking::ForUpdate).await?;
-    let mut others = found.iter().filter(|stored| stored.id != user);
-    if others.any(|other| claim.is_held_by(&other.account(asking))) { Err(Rejection::Conflict) } else { Ok(()) }
+    }
+    let by_code: Vec<_> = by_code.into_iter().collect();
+    wanted.extend(Wanted::ids_in_parts(tables, &by_code));
+    for wanted in wanted {
+        let found = find(conn, tables, wanted, Locking::ForUpdate).await?;
+        for stored in &found {
+            let written = accounts.iter().find(|account| account.user == stored.id);
+            let has = |claim: &Claim| match written {
+                Some(written) => written.keeps(claim),
+                None => claim.is_held_by(&stored.account(claim.asking())),
+            };
+            if taken.iter().any(|(claim, user)| stored.id != *user && has(claim)) {
+                return Err(Rejection::Conflict);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Takes claims whose accounts no longer have what they claimed.
-async fn take_over(conn: &mut Conn, user: AccountId, stale: &[&Claim]) -> Result<(), Rejection> {
-    let (condition, values) = keys(stale.iter().copied());
-    let statement = format!("UPDATE mb_claims SET user_id = ? WHERE {condition}");
-    let values = [user.get().into()].into_iter().chain(values).collect();
-    execute(conn, &statement, values).await.map(|_| ())
+async fn take_over(conn: &mut Conn, stale: BTreeSet<Claimed>) -> Result<(), Rejection> {
+    let into = "INSERT INTO mb_claims (kind, value, user_id)";
+    insert(conn, into, &rows(stale), "ON DUPLICATE KEY UPDATE user_id = VALUES(user_id)").await.map(|_| ())
 }
 
 /// What users have claimed.

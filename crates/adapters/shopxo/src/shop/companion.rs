@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use mobile_bind_domain::{Account, AppId, Platform, Revision, Timestamp};
+use mobile_bind_domain::{Account, AccountId, AppId, Platform, Revision, Timestamp};
 use mysql_async::{Conn, Value};
 
 use crate::fault::{Fault, Rejection};
-use crate::records::{Columns, execute};
+use crate::records::{Columns, insert};
 
 /// An account's companion row.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -25,11 +25,6 @@ pub(super) struct Companion {
 
 /// What is read of `mb_accounts`, in the order in which [`Companion::read`] takes it.
 pub(super) const COMPANION: &str = "a.revision, a.fingerprint, a.mobile, a.mobile_since, a.seen_at, a.apps";
-
-const STORE: &str = "INSERT INTO mb_accounts (user_id, revision, fingerprint, mobile, mobile_since, seen_at, apps) \
-     VALUES (?, ?, ?, ?, ?, ?, ?) ON DUPLICATE KEY UPDATE revision = VALUES(revision), \
-     fingerprint = VALUES(fingerprint), mobile = VALUES(mobile), mobile_since = VALUES(mobile_since), \
-     seen_at = VALUES(seen_at), apps = VALUES(apps)";
 
 impl Companion {
     /// Reads what [`COMPANION`] names; `None` where the account has none.
@@ -59,19 +54,27 @@ impl Companion {
         Self { revision, fingerprint, mobile, mobile_since: account.mobile_since, seen_at: account.seen_at, apps }
     }
 
-    pub(super) async fn store(&self, conn: &mut Conn, user: u64) -> Result<(), Rejection> {
+    /// The row of a user.
+    pub(super) fn row(&self, user: AccountId) -> Vec<Value> {
         let millis = |time: Option<Timestamp>| Value::from(time.map(Timestamp::as_millis));
-        let values = vec![
-            user.into(),
+        vec![
+            user.get().into(),
             self.revision.0.into(),
             self.fingerprint.into(),
             self.mobile.as_str().into(),
             millis(self.mobile_since),
             millis(self.seen_at),
             written(&self.apps).into(),
-        ];
-        execute(conn, STORE, values).await.map(|_| ())
+        ]
     }
+}
+
+/// Stores companions, as [`Companion::row`] has them.
+pub(super) async fn store(conn: &mut Conn, rows: &[Vec<Value>]) -> Result<(), Rejection> {
+    let into = "INSERT INTO mb_accounts (user_id, revision, fingerprint, mobile, mobile_since, seen_at, apps)";
+    let otherwise = "ON DUPLICATE KEY UPDATE revision = VALUES(revision), fingerprint = VALUES(fingerprint), \
+         mobile = VALUES(mobile), mobile_since = VALUES(mobile_since), seen_at = VALUES(seen_at), apps = VALUES(apps)";
+    insert(conn, into, rows, otherwise).await.map(|_| ())
 }
 
 /// `platform`, zero, `app`, zero, for each platform.

@@ -9,6 +9,7 @@ pub(crate) mod examination;
 mod fingerprint;
 pub(crate) mod leftovers;
 pub(crate) mod session;
+pub(crate) mod writing;
 
 #[cfg(test)]
 mod tests;

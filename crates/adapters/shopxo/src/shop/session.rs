@@ -10,7 +10,9 @@ use mobile_bind_domain::{AccountId, ClientType, KeyId, Session, SessionId, Sessi
 use mysql_async::{Conn, Value};
 
 use crate::fault::{Fault, Rejection};
-use crate::records::{Columns, all, execute, limited, one};
+use crate::question::Column::{Bytes, Number};
+use crate::question::{Answer, Asked, Kind, Question};
+use crate::records::{Columns, all, execute, in_parts, insert, limited, repeated};
 use crate::tables::Tables;
 use crate::tokens;
 
@@ -24,10 +26,14 @@ impl EndedToken {
     fn of(found: Found) -> Self {
         Self { system_type: found.system_type, token: tokens::text_of(found.session.id) }
     }
+
+    pub(super) fn of_default(token: &str) -> Self {
+        Self { system_type: "default".to_owned(), token: token.to_owned() }
+    }
 }
 
 /// A shop's row with a token that mobile-bind can read.
-struct Found {
+pub(crate) struct Found {
     row: u64,
     system_type: String,
     session: Session,
@@ -35,8 +41,31 @@ struct Found {
 
 const KIND: &str = "session";
 
-const COLUMNS: &str = "p.id, p.user_id, p.system_type, p.platform, p.token, GREATEST(p.add_time, p.upd_time), \
-     s.user_id, s.seed, s.key_id, s.issued_at, s.used_at";
+static STORED: Kind<Option<Found>> = Kind {
+    name: KIND,
+    columns: &[
+        Number("p.id"),
+        Number("p.user_id"),
+        Bytes("p.system_type"),
+        Bytes("p.platform"),
+        Bytes("p.token"),
+        Number("GREATEST(p.add_time, p.upd_time)"),
+        Number("s.user_id"),
+        Bytes("s.seed"),
+        Bytes("s.key_id"),
+        Number("s.issued_at"),
+        Number("s.used_at"),
+    ],
+    take: read,
+};
+
+/// The shop's rows that a condition finds, with what mobile-bind knows of their tokens.
+fn from(tables: &Tables, condition: &str) -> String {
+    format!(
+        "{} p LEFT JOIN mb_sessions s ON s.id = UNHEX(p.token) WHERE p.system_type = 'default' AND {condition}",
+        tables.user_platform(),
+    )
+}
 
 /// The shop's rows that a condition finds, with what mobile-bind knows of their tokens. Tokens of another form are none of
 /// mobile-bind's.
@@ -47,11 +76,7 @@ async fn find(
     values: Vec<Value>,
     lock: &str,
 ) -> Result<Vec<Found>, Fault> {
-    let question = format!(
-        "SELECT {COLUMNS} FROM {} p LEFT JOIN mb_sessions s ON s.id = UNHEX(p.token) \
-         WHERE p.system_type = 'default' AND {condition} ORDER BY p.id {lock}",
-        tables.user_platform(),
-    );
+    let question = format!("SELECT {} FROM {} ORDER BY p.id {lock}", STORED.list(), from(tables, condition));
     Ok(all(conn, KIND, &question, values, read).await?.into_iter().flatten().collect())
 }
 
@@ -94,9 +119,33 @@ async fn with_token(conn: &mut Conn, tables: &Tables, id: SessionId, lock: &str)
 
 /// The session of an id; none where the shop has given its token to several users.
 pub(crate) async fn by_id(conn: &mut Conn, tables: &Tables, id: SessionId) -> Result<Option<Session>, Fault> {
-    let found = with_token(conn, tables, id, "").await?;
+    Ok(only(with_token(conn, tables, id, "").await?))
+}
+
+fn only(found: Vec<Found>) -> Option<Session> {
     let users: BTreeSet<AccountId> = found.iter().map(|found| found.session.account).collect();
-    Ok(found.into_iter().next().filter(|_| users.len() == 1).map(|found| found.session))
+    found.into_iter().next().filter(|_| users.len() == 1).map(|found| found.session)
+}
+
+/// A session that is asked for by its id.
+pub(crate) struct AskedSession {
+    id: SessionId,
+    asked: Asked<Option<Found>>,
+}
+
+impl AskedSession {
+    pub(crate) fn ask(question: &mut Question, tables: &Tables, id: SessionId) -> Self {
+        let asked = question.add(&STORED, &from(tables, "p.token = ?"), vec![tokens::text_of(id).into()]);
+        Self { id, asked }
+    }
+
+    /// As [`by_id`] finds it.
+    pub(crate) fn found(&self, answer: &Answer) -> Result<Option<Session>, Fault> {
+        let mut found: Vec<Found> = answer.all(&self.asked)?.into_iter().flatten().collect();
+        found.retain(|found| found.session.id == self.id);
+        found.sort_unstable_by_key(|found| found.row);
+        Ok(only(found))
+    }
 }
 
 /// The sessions of accounts, in no particular order.
@@ -121,69 +170,40 @@ pub(crate) async fn expect(conn: &mut Conn, tables: &Tables, id: SessionId) -> R
     if found.is_empty() { Err(Rejection::Conflict) } else { Ok(()) }
 }
 
-/// Stores a session. What its account had on its client type ends.
-pub(crate) async fn open(conn: &mut Conn, tables: &Tables, session: &Session) -> Result<Vec<EndedToken>, Rejection> {
-    let user = session.account.get();
-    // Two that are opened at once must not both find no row: nothing at the shop would keep them apart.
-    let lock = format!("SELECT id FROM {} WHERE id = ? FOR UPDATE", tables.user());
-    let owner = one(conn, KIND, &lock, vec![user.into()], Columns::account).await?;
-    owner.ok_or(Rejection::Conflict)?;
-    let name = session.client_type.name();
-    let rows = format!(
-        "SELECT system_type, token FROM {} WHERE user_id = ? AND platform = ? AND system_type = 'default' FOR UPDATE",
-        tables.user_platform()
-    );
-    let rows = all(conn, KIND, &rows, vec![user.into(), name.into()], ended).await?;
-    let at = session.issued_at.as_seconds();
-    let token = tokens::text_of(session.id);
-    if rows.is_empty() {
-        let insert = format!(
-            "INSERT INTO {} (user_id, system_type, platform, token, add_time) VALUES (?, 'default', ?, ?, ?)",
-            tables.user_platform()
-        );
-        execute(conn, &insert, vec![user.into(), name.into(), token.into(), at.into()]).await?;
-    } else {
-        let update = format!(
-            "UPDATE {} SET token = ?, upd_time = ? WHERE user_id = ? AND platform = ? AND system_type = 'default'",
-            tables.user_platform()
-        );
-        execute(conn, &update, vec![token.into(), at.into(), user.into(), name.into()]).await?;
-    }
-    let ended: Vec<EndedToken> = rows.into_iter().filter(|ended| !ended.token.is_empty()).collect();
-    forget(conn, ended.iter().filter_map(|ended| tokens::id_in(&ended.token))).await?;
-    remember(conn, session).await?;
-    Ok(ended)
-}
-
 fn ended(columns: &mut Columns) -> Result<EndedToken, Fault> {
     Ok(EndedToken { system_type: columns.take()?, token: columns.take()? })
 }
 
-/// Keeps what is known of a session besides its token.
-async fn remember(conn: &mut Conn, session: &Session) -> Result<(), Rejection> {
-    let statement = "INSERT INTO mb_sessions (id, seed, key_id, user_id, issued_at, used_at) \
-         VALUES (?, ?, ?, ?, ?, ?) ON DUPLICATE KEY UPDATE seed = VALUES(seed), key_id = VALUES(key_id), \
-         user_id = VALUES(user_id), issued_at = VALUES(issued_at), \
-         used_at = VALUES(used_at)";
-    let values = vec![
-        session.id.0.as_slice().into(),
-        session.seed.0.as_slice().into(),
-        session.key.as_str().into(),
-        session.account.get().into(),
-        session.issued_at.as_millis().into(),
-        session.used_at.as_millis().into(),
-    ];
-    execute(conn, statement, values).await.map(|_| ())
+/// Keeps what is known of sessions besides their tokens.
+pub(super) async fn remember<'a>(
+    conn: &mut Conn,
+    sessions: impl IntoIterator<Item = &'a Session>,
+) -> Result<(), Rejection> {
+    let row = |session: &Session| {
+        vec![
+            session.id.0.as_slice().into(),
+            session.seed.0.as_slice().into(),
+            session.key.as_str().into(),
+            session.account.get().into(),
+            session.issued_at.as_millis().into(),
+            session.used_at.as_millis().into(),
+        ]
+    };
+    let rows: Vec<Vec<Value>> = sessions.into_iter().map(row).collect();
+    let into = "INSERT INTO mb_sessions (id, seed, key_id, user_id, issued_at, used_at)";
+    let otherwise = "ON DUPLICATE KEY UPDATE seed = VALUES(seed), key_id = VALUES(key_id), \
+         user_id = VALUES(user_id), issued_at = VALUES(issued_at), used_at = VALUES(used_at)";
+    insert(conn, into, &rows, otherwise).await.map(|_| ())
 }
 
-async fn forget(conn: &mut Conn, ids: impl Iterator<Item = SessionId>) -> Result<(), Rejection> {
-    let values: Vec<Value> = ids.map(|id| id.0.as_slice().into()).collect();
-    if values.is_empty() {
-        return Ok(());
+/// Forgets what is known of sessions that ended.
+pub(super) async fn forget(conn: &mut Conn, ids: impl Iterator<Item = SessionId>) -> Result<(), Rejection> {
+    let ids: Vec<Value> = ids.map(|id| id.0.as_slice().into()).collect();
+    for part in in_parts(&ids) {
+        let statement = format!("DELETE FROM mb_sessions WHERE id IN ({})", repeated("?", part.len(), ", "));
+        execute(conn, &statement, part.to_vec()).await?;
     }
-    let places = vec!["?"; values.len()].join(", ");
-    let statement = format!("DELETE FROM mb_sessions WHERE id IN ({places})");
-    execute(conn, &statement, values).await.map(|_| ())
+    Ok(())
 }
 
 /// Notes that a session was used; nothing happens where it is gone.
@@ -195,7 +215,7 @@ pub(crate) async fn use_at(conn: &mut Conn, tables: &Tables, id: SessionId, at: 
     match by_id(conn, tables, id).await? {
         Some(of_the_shop) => {
             let used_at = at.max(of_the_shop.used_at);
-            remember(conn, &Session { used_at, ..of_the_shop }).await
+            remember(conn, [&Session { used_at, ..of_the_shop }]).await
         }
         None => Ok(()),
     }

@@ -4,8 +4,10 @@ use mobile_bind_domain::referrer::ReferrerName;
 use mobile_bind_domain::{Account, AccountId, AppId, Identity, MemberCode, OpenId, Platform, Revision};
 
 use super::{MOBILE, NOW, Shop, account, is_conflict, mobile, with_mobile, with_openid};
-use crate::shop::account::{self as accounts, Holder};
+use crate::question::Question;
+use crate::shop::account::{self as accounts, AskedReferrer, Holder};
 use crate::shop::allotment;
+use crate::shop::claims::Claim;
 
 async fn holder(shop: &mut Shop, number: &str) -> Vec<u64> {
     let (conn, tables) = shop.at();
@@ -16,7 +18,18 @@ async fn holder_of_openid(shop: &mut Shop, app: &str, openid: &str) -> Vec<u64> 
     let (app, openid) = (AppId::new(app).unwrap(), OpenId::new(openid).unwrap());
     let identity = Identity { platform: Platform::Weixin, app, openid };
     let (conn, tables) = shop.at();
-    ids(accounts::holder_of_identity(conn, tables, &identity).await.unwrap())
+    let (mut question, claim) = (Question::default(), Claim::Identity(identity));
+    let asked = accounts::ask_holders(&mut question, tables, &claim).unwrap();
+    let found = question.ask(conn).await.unwrap().all(&asked).unwrap();
+    ids(accounts::read_all(conn, tables, &found.into_iter().collect()).await.unwrap().holder(&claim))
+}
+
+async fn referrer(shop: &mut Shop, name: &ReferrerName) -> Option<Account> {
+    let (conn, tables) = shop.at();
+    let mut question = Question::default();
+    let asked = AskedReferrer::ask(&mut question, tables, name);
+    let ids = asked.ids(&question.ask(conn).await.unwrap()).unwrap();
+    accounts::referrer(&accounts::read_all(conn, tables, &ids).await.unwrap(), name)
 }
 
 fn ids(holder: Holder) -> Vec<u64> {
@@ -121,9 +134,7 @@ async fn duplicates_of_the_shops_are_told_and_hinder_neither_of_them() {
         shop.write(revision, &seen).await.unwrap();
     }
     assert!(is_conflict(&shop.write(Revision::ABSENT, &with_mobile(3, MOBILE)).await));
-    let (conn, tables) = shop.at();
-    let named = ReferrerName::Mobile(mobile(MOBILE));
-    assert!(accounts::referrer(conn, tables, &named).await.unwrap().is_none());
+    assert!(referrer(&mut shop, &ReferrerName::Mobile(mobile(MOBILE))).await.is_none());
 }
 
 #[tokio::test]
@@ -148,8 +159,7 @@ async fn a_member_code_leads_to_its_account_by_the_id_in_it_or_by_its_claim() {
     shop.write(Revision::ABSENT, &odd).await.unwrap();
     for (code, id) in [("88887730500012", Some(12)), ("123456", Some(3)), ("88880000000012", None), ("3", None)] {
         let named = ReferrerName::Code(MemberCode::new(code).unwrap());
-        let (conn, tables) = shop.at();
-        let found = accounts::referrer(conn, tables, &named).await.unwrap();
+        let found = referrer(&mut shop, &named).await;
         assert_eq!(found.map(|found| found.id.get()), id, "{code}");
     }
     let thief = Account { member_code: MemberCode::new("88887730500012"), ..account(4) };
@@ -163,7 +173,7 @@ async fn ids_are_the_shops_own_and_given_once() {
     let mut ids = Vec::new();
     for _ in 0..2 {
         let (conn, tables) = shop.at();
-        ids.extend(allotment::take(conn, tables).await.unwrap().into_iter().map(|block| block.next));
+        ids.extend(allotment::take(conn, tables, 4).await.unwrap().into_iter().map(|block| block.next));
         shop.php("INSERT INTO sxo_user (mobile) VALUES ('')").await;
     }
     assert_eq!(ids, [42, 43, 44, 45, 47, 48, 49, 50]);

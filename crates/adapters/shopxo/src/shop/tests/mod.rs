@@ -8,7 +8,9 @@ mod verify;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use mobile_bind_domain::{Account, AccountId, Mobile, OpenId, Platform, PlatformIdentity, Revision, Timestamp};
+use mobile_bind_domain::{
+    Account, AccountId, Mobile, OpenId, Platform, PlatformIdentity, Revision, Session, Timestamp,
+};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, Row};
 
@@ -17,6 +19,8 @@ use crate::fault::Rejection;
 use crate::options::Options;
 use crate::schema;
 use crate::shop::account;
+use crate::shop::session::EndedToken;
+use crate::shop::writing::{self, Written};
 use crate::tables::Tables;
 
 const SCHEMA: &str = include_str!("../../../../../../tests/src/shop/schema.sql");
@@ -71,15 +75,28 @@ impl Shop {
         let revision = Revision(self.revision);
         let (conn, tables) = self.at();
         conn.query_drop("BEGIN").await?;
-        let written = account::write(conn, tables, expected, account, revision).await;
+        let written = Written { expected, account, revision };
+        let written = store(conn, tables, &[written], &[]).await;
         conn.query_drop(if written.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
-        written.map(|()| revision)
+        written.map(|_| revision)
     }
 
     async fn account(&mut self, id: u64) -> Option<mobile_bind_domain::Versioned<Account>> {
         let (conn, tables) = self.at();
         account::by_id(conn, tables, AccountId::new(id).unwrap()).await.unwrap()
     }
+}
+
+/// Stores accounts and sessions as one change does.
+async fn store(
+    conn: &mut Conn,
+    tables: &Tables,
+    accounts: &[Written<'_>],
+    opened: &[&Session],
+) -> Result<Vec<EndedToken>, Rejection> {
+    let ids = accounts.iter().map(|written| written.account.id).chain(opened.iter().map(|opened| opened.account));
+    let locked = writing::lock(conn, tables, ids.collect()).await?;
+    writing::write(conn, tables, &locked, accounts, opened).await
 }
 
 fn is_conflict<T>(result: &Result<T, Rejection>) -> bool {

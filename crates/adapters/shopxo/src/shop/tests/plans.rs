@@ -2,15 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use mobile_bind_domain::ports::{BindQuery, CallerQuery, EvidenceQuery, LogInQuery};
 use mobile_bind_domain::referrer::ReferrerName;
 use mobile_bind_domain::{
-    AccountId, AppId, ClientType, Identity, KeyId, MemberCode, OpenId, Platform, Revision, Session, SessionId,
-    SessionSeed, Timestamp, UnionId,
+    AccountId, AppId, ChallengeKey, Client, ClientType, Identity, Installation, KeyId, MemberCode, OpenId, Platform,
+    Revision, Session, SessionId, SessionSeed, Timestamp, UnionId,
 };
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
-use super::{NOW, Shop, mobile, with_mobile};
+use super::{NOW, Shop, mobile, store, with_mobile};
+use crate::load;
 use crate::shop::{account, allotment, leftovers, session};
 use crate::tables::Tables;
 
@@ -72,23 +74,28 @@ async fn read_accounts(conn: &mut Conn, tables: &Tables) -> Vec<(&'static str, u
     let found = account::holder_of_mobile(conn, tables, &mobile("13000001500")).await.unwrap();
     assert!(matches!(found, account::Holder::One(_)));
     cost.push(("by number", read(conn).await));
-    let openid = OpenId::new("o1500").unwrap();
+    let (openid, unionid) = (OpenId::new("o1500").unwrap(), UnionId::new("u1500").unwrap());
     let identity = Identity { platform: Platform::Weixin, app: AppId::default(), openid };
-    assert!(matches!(account::holder_of_identity(conn, tables, &identity).await.unwrap(), account::Holder::One(_)));
-    cost.push(("by openid", read(conn).await));
-    let unionid = UnionId::new("u1500").unwrap();
-    let found = account::holder_of_unionid(conn, tables, Platform::Weixin, &unionid).await.unwrap();
-    assert!(matches!(found, account::Holder::One(_)));
-    cost.push(("by unionid", read(conn).await));
-    let name = ReferrerName::Code(MemberCode::new("88880000001500").unwrap());
-    assert!(account::referrer(conn, tables, &name).await.unwrap().is_some());
-    cost.push(("by member code", read(conn).await));
+    let evidence = EvidenceQuery::default();
+    let query = LogInQuery { identity: identity.clone(), unionid: Some(unionid.clone()), evidence };
+    let found = load::log_in_snapshot(conn, tables, &query).await.unwrap();
+    assert!(found.identity_holder.is_some() && found.identity_holder == found.unionid_holder);
+    cost.push(("a log-in", read(conn).await));
+    let client = Client::Installation(Installation::new("uuid").unwrap());
+    let key = ChallengeKey { mobile: mobile("13000001500"), client };
+    let caller = CallerQuery::Identity { identity: Some(identity), unionid: Some(unionid), session: Some(opened().id) };
+    let code = ReferrerName::Code(MemberCode::new("88880000001500").unwrap());
+    let query = BindQuery { referrer: Some(code), ..BindQuery::new(key, caller) };
+    let found = load::bind_snapshot(conn, tables, &query).await.unwrap();
+    assert!(found.mobile_holder.is_some() && found.mobile_holder == found.identity_holder);
+    assert_eq!(found.referrer, found.mobile_holder.map(|holder| holder.value));
+    cost.push(("a bind", read(conn).await));
     cost
 }
 
 async fn use_sessions(conn: &mut Conn, tables: &Tables) -> Vec<(&'static str, u64)> {
     let (opened, mut cost) = (opened(), Vec::new());
-    session::open(conn, tables, &opened).await.unwrap();
+    store(conn, tables, &[], &[&opened]).await.unwrap();
     cost.push(("open", read(conn).await));
     session::by_id(conn, tables, opened.id).await.unwrap().unwrap();
     cost.push(("a token", read(conn).await));
@@ -114,7 +121,7 @@ async fn nothing_reads_more_than_an_index_leads_to() {
     read(conn).await;
     let mut cost = read_accounts(conn, tables).await;
     cost.extend(use_sessions(conn, tables).await);
-    allotment::take(conn, tables).await.unwrap();
+    allotment::take(conn, tables, 64).await.unwrap();
     cost.push(("ids", read(conn).await));
     let mut made = with_mobile(u64::from(USERS) + 100, "13900000000");
     made.identities = super::with_openid(1, "fresh").identities;

@@ -6,7 +6,7 @@ use mobile_bind_domain::{
     AccountId, ClientType, KeyId, Platform, Revision, Session, SessionId, SessionSeed, Timestamp,
 };
 
-use super::{NOW, Shop, account, is_conflict};
+use super::{NOW, Shop, account, is_conflict, store};
 use crate::shop::session;
 use crate::tokens;
 
@@ -62,7 +62,7 @@ async fn a_token_that_the_shop_replaced_is_dead_here_at_once() {
     let mut shop = shop().await;
     let session = opened(1, ClientType::H5);
     let (conn, tables) = shop.at();
-    let ended = session::open(conn, tables, &session).await.unwrap();
+    let ended = store(conn, tables, &[], &[&session]).await.unwrap();
     assert_eq!(ended.iter().map(|ended| ended.token.as_str()).collect::<Vec<_>>(), [SHOPS]);
     assert_eq!(session::by_id(conn, tables, session.id).await.unwrap(), Some(session.clone()));
     assert!(session::by_id(conn, tables, id_of(SHOPS)).await.unwrap().is_none());
@@ -98,7 +98,7 @@ async fn a_session_and_an_openid_share_a_row_and_neither_takes_the_other_along()
     shop.write(Revision::ABSENT, &super::with_openid(1, "o")).await.unwrap();
     let weixin = opened(1, ClientType::MiniProgram(Platform::Weixin));
     let (conn, tables) = shop.at();
-    session::open(conn, tables, &weixin).await.unwrap();
+    store(conn, tables, &[], &[&weixin]).await.unwrap();
     let row = "SELECT COUNT(*), MAX(token), MAX(weixin_openid) FROM sxo_user_platform";
     assert_eq!(shop.seen(row).await, ["1", &tokens::text_of(weixin.id), "o"]);
     let read = shop.account(1).await.unwrap();
@@ -116,7 +116,7 @@ async fn all_sessions_of_an_account_end_but_for_one() {
     shop.php("INSERT INTO sxo_user_platform (user_id, platform, token) VALUES (1, 'ios', 'of another form')").await;
     let pc = opened(1, ClientType::Pc);
     let (conn, tables) = shop.at();
-    session::open(conn, tables, &pc).await.unwrap();
+    store(conn, tables, &[], &[&pc]).await.unwrap();
     let ended = session::end_all(conn, tables, AccountId::MIN, Some(ClientType::Pc)).await.unwrap();
     let mut ended: Vec<_> = ended.iter().map(|ended| ended.token.as_str()).collect();
     ended.sort_unstable();
@@ -132,8 +132,8 @@ async fn what_was_not_used_for_long_is_forgotten_and_the_shops_own_tokens_stay()
     let mut shop = shop().await;
     let (pc, ios) = (opened(1, ClientType::Pc), opened(2, ClientType::Ios));
     let (conn, tables) = shop.at();
-    session::open(conn, tables, &pc).await.unwrap();
-    session::open(conn, tables, &ios).await.unwrap();
+    store(conn, tables, &[], &[&pc]).await.unwrap();
+    store(conn, tables, &[], &[&ios]).await.unwrap();
     session::use_at(conn, tables, ios.id, NOW.after(Duration::from_secs(60))).await.unwrap();
     let before = NOW.after(Duration::from_secs(30));
     let (forgotten, ended) = session::purge(conn, tables, before, 10).await.unwrap();
@@ -151,7 +151,7 @@ async fn a_token_that_the_shop_has_replaced_is_forgotten_and_ends_nothing() {
     let mut shop = shop().await;
     let pc = opened(0xab, ClientType::Pc);
     let (conn, tables) = shop.at();
-    session::open(conn, tables, &pc).await.unwrap();
+    store(conn, tables, &[], &[&pc]).await.unwrap();
     let upper = tokens::text_of(pc.id).to_uppercase();
     shop.php(&format!("UPDATE sxo_user_platform SET token = '{upper}' WHERE platform = 'pc'")).await;
     let (conn, tables) = shop.at();
