@@ -40,7 +40,7 @@ pub fn endpoint(parts: Parts) -> BoxEndpoint<'static, Response> {
         development,
     } = parts;
     let bind_page =
-        bind_page.then(|| pages::bind(&service.policy.get(), presentation.captcha.as_ref(), development.is_some()));
+        bind_page.then(|| pages::bind(Arc::clone(&service), presentation.captcha.as_ref(), development.is_some()));
     let operations = Api { service: Arc::clone(&service), presentation };
     let mut route = document::route(operations, Route::new())
         .at("/healthz", get(healthz))

@@ -1,9 +1,11 @@
 //! The pages: the one to bind on, the API's explorer, in development the inbox, and the operators' console. They are built from
 //! `web/` and embedded as they are committed; `cargo xtask codegen` builds them.
 
-use mobile_bind_domain::Policy;
+use std::sync::Arc;
+
+use mobile_bind_domain::Service;
 use poem::http::{HeaderValue, header};
-use poem::{Endpoint, Response, Route, get};
+use poem::{Body, Endpoint, Response, Route, get};
 
 use crate::answer::CaptchaWidget;
 
@@ -93,39 +95,46 @@ pub(crate) fn assets(scripts: &[&str]) -> Route {
     })
 }
 
-/// The page to bind on, with what it must know of the settings: how many digits a code has, how long a number rests, and
-/// whether there is an inbox to point to. Which captcha is wanted a refusal tells it, but its policy must allow for that.
+/// The page to bind on, with what it must know of the settings as they are when it is asked for: how many digits a code has,
+/// how long a number rests, and whether there is an inbox to point to. Which captcha is wanted a refusal tells it, but its policy
+/// must allow for that.
 pub(crate) fn bind(
-    policy: &Policy,
+    service: Arc<Service>,
     captcha: Option<&CaptchaWidget>,
     has_inbox: bool,
 ) -> impl Endpoint<Output = Response> + use<> {
-    let (length, interval) = (policy.code_length.digits(), policy.send_interval.as_secs());
     let inbox = if has_inbox { "data-inbox " } else { "" };
-    let settings = format!("<html data-code-length=\"{length}\" data-send-interval=\"{interval}\" {inbox}");
-    page(BIND.replacen("<html ", &settings, 1), bind_policy(captcha))
+    let security = bind_policy(captcha);
+    get(poem::endpoint::make_sync(move |_| {
+        let policy = service.policy.get();
+        let (length, interval) = (policy.code_length.digits(), policy.send_interval.as_secs());
+        let settings = format!("<html data-code-length=\"{length}\" data-send-interval=\"{interval}\" {inbox}");
+        shown(BIND.replacen("<html ", &settings, 1), &security)
+    }))
 }
 
 /// The inbox.
 pub(crate) fn inbox() -> impl Endpoint<Output = Response> + 'static {
-    page(INBOX.to_owned(), POLICY)
+    page(INBOX)
 }
 
 /// The explorer.
 pub(crate) fn docs() -> impl Endpoint<Output = Response> + 'static {
-    page(DOCS.to_owned(), POLICY)
+    page(DOCS)
 }
 
 /// The console.
 pub(crate) fn console() -> impl Endpoint<Output = Response> + 'static {
-    page(CONSOLE.to_owned(), POLICY)
+    page(CONSOLE)
 }
 
-fn page(html: String, policy: HeaderValue) -> impl Endpoint<Output = Response> + 'static {
-    get(poem::endpoint::make_sync(move |_| {
-        let response = Response::builder().content_type("text/html; charset=utf-8");
-        response.header(header::CONTENT_SECURITY_POLICY, policy.clone()).body(html.clone())
-    }))
+fn page(html: &'static str) -> impl Endpoint<Output = Response> + 'static {
+    get(poem::endpoint::make_sync(move |_| shown(html, &POLICY)))
+}
+
+fn shown(html: impl Into<Body>, policy: &HeaderValue) -> Response {
+    let response = Response::builder().content_type("text/html; charset=utf-8");
+    response.header(header::CONTENT_SECURITY_POLICY, policy).body(html)
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! The pages for people.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use mobile_bind_domain::CodeLength;
 use mobile_bind_http::{CaptchaWidget, Parts, endpoint};
 use poem::test::TestClient;
 
@@ -57,6 +59,19 @@ async fn the_bind_page_may_load_the_captcha_that_is_configured_and_no_other() {
     let plain = client(true, false).get("/").send().await;
     let policy = plain.0.headers()["content-security-policy"].to_str().unwrap().to_owned();
     assert!(!policy.contains("https:") && policy.contains("require-trusted-types-for"), "{policy}");
+}
+
+#[tokio::test]
+async fn the_bind_page_goes_by_the_settings_in_force() {
+    let parts = Parts { bind_page: true, ..Arc::new(Shop::default()).parts() };
+    let service = Arc::clone(&parts.service);
+    let client = TestClient::new(endpoint(parts));
+    service.policy.change(|policy| {
+        policy.send_interval = Duration::from_secs(30);
+        policy.code_length = CodeLength::new(6).unwrap();
+    });
+    let html = client.get("/").send().await.0.into_body().into_string().await.unwrap();
+    assert!(html.contains(r#"<html data-code-length="6" data-send-interval="30" "#), "{html}");
 }
 
 #[tokio::test]
