@@ -142,7 +142,7 @@ impl Stage {
         let nodes = [&self.first, &self.second, &self.counting];
         nodes.iter().try_for_each(|node| node.pause())?;
         let database = self.database.clone();
-        let prepared = Prepared::make(&database, connections, Length::Time(duration, rate * 1.3))?;
+        let prepared = Prepared::make(&database, connections, Length::Time(duration, (rate * 1.3).max(AT_FIRST)))?;
         let before = Spent::until_now(&self.database, &[])?;
         let done = tokio::task::spawn_blocking(move || prepared.run(&database)).await??;
         let used = Spent::until_now(&self.database, &[])?;
