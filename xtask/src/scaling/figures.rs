@@ -11,9 +11,9 @@ pub(super) struct Cost {
     pub(super) pages: f64,
 }
 
-pub(super) const BIND: Cost = Cost { node_us: 116.0, database_us: 120.0, log_bytes: 2_139.0, pages: 9.0 };
-pub(super) const SEND: Cost = Cost { node_us: 206.0, database_us: 361.0, log_bytes: 3_618.0, pages: 4.0 };
-pub(super) const LOOKUP: Cost = Cost { node_us: 47.0, database_us: 33.0, log_bytes: 27.0, pages: 6.0 };
+pub(super) const BIND: Cost = Cost { node_us: 96.0, database_us: 97.0, log_bytes: 2_118.0, pages: 9.0 };
+pub(super) const SEND: Cost = Cost { node_us: 188.0, database_us: 345.0, log_bytes: 3_665.0, pages: 4.0 };
+pub(super) const LOOKUP: Cost = Cost { node_us: 44.0, database_us: 13.0, log_bytes: 19.0, pages: 6.0 };
 
 /// What a relation takes for each account, in bytes.
 pub(super) struct Bytes {
