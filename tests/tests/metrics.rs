@@ -20,6 +20,9 @@ use tokio::sync::{Mutex, mpsc};
 const MOBILE: &str = "13800138000";
 const OPENID: &str = "oSECRETOPENID";
 
+/// What a node tells of itself stands in gauges that this process has once: each test has them for itself.
+static GAUGES: Mutex<()> = Mutex::const_new(());
+
 /// A scrape after a bind, a wrong code, a refused message and a log-out; and the token that there was.
 async fn scrape() -> (String, String) {
     let set = |settings: &mut mobile_bind::Settings| {
@@ -48,6 +51,7 @@ async fn scrape() -> (String, String) {
 
 #[tokio::test]
 async fn a_scrape_counts_what_was_done_and_names_nobody() {
+    let _alone = GAUGES.lock().await;
     let (text, token) = scrape().await;
     // Other tests of this process count as well: no number of events is certain.
     let is_counted = |line: &str| {
@@ -75,6 +79,7 @@ async fn a_scrape_counts_what_was_done_and_names_nobody() {
 
 #[tokio::test]
 async fn development_shows_them_beside_everything_else() {
+    let _alone = GAUGES.lock().await;
     let server = TestServer::start().await.unwrap();
     let scraped = server.send(server.client().get(server.url("/metrics"))).await.unwrap();
     assert_eq!((scraped.status, server.app.metrics_address), (200, None));
@@ -88,12 +93,8 @@ async fn scrape_over_postgres() -> String {
     scrape_over(&schema.address()).await
 }
 
-/// What a node tells of its database stands in gauges that this process has once: one node at a time.
-static DATABASE_GAUGES: Mutex<()> = Mutex::const_new(());
-
 /// A scrape of a node over that store, while no request waits for a connection.
 async fn scrape_over(store: &str) -> String {
-    let _alone = DATABASE_GAUGES.lock().await;
     let server = TestServer::start_with(|settings| store.clone_into(&mut settings.store)).await.unwrap();
     let mut text = String::new();
     // A chore of the node's may be waiting for a connection at one moment; it is not at every one.
@@ -109,6 +110,7 @@ async fn scrape_over(store: &str) -> String {
 
 #[tokio::test]
 async fn a_node_tells_of_its_database() {
+    let _alone = GAUGES.lock().await;
     let text = scrape_over_postgres().await;
     for line in [
         "mobile_bind_store_pool_connections{state=\"limit\"} 16",
@@ -123,6 +125,7 @@ async fn a_node_tells_of_its_database() {
 
 #[tokio::test]
 async fn a_node_tells_of_a_shops_database() {
+    let _alone = GAUGES.lock().await;
     let shop = Shop::open().await.unwrap();
     let text = scrape_over(&shop.store()).await;
     for line in ["mobile_bind_store_pool_connections{state=\"limit\"} 16", "mobile_bind_store_pool_waiting 0"] {
@@ -184,6 +187,7 @@ fn of_centre(metric: &str, state: &str) -> String {
 
 #[tokio::test]
 async fn messages_are_counted_by_how_far_they_came_and_what_they_cost() {
+    let _alone = GAUGES.lock().await;
     let text = scrape_of_messages().await;
     let value = |line: &str| {
         let found = text.lines().find_map(|found| found.strip_prefix(line)?.trim().parse::<u64>().ok());
@@ -229,6 +233,7 @@ const PLATFORMS: &str = "mobile_bind_platform_requests_total";
 
 #[tokio::test]
 async fn platforms_are_counted_by_what_became_of_what_they_were_asked() {
+    let _alone = GAUGES.lock().await;
     let text = scrape_of_platforms().await;
     let value = |line: &str| {
         let found = text.lines().find_map(|found| found.strip_prefix(line)?.trim().parse::<f64>().ok());
@@ -254,6 +259,7 @@ async fn platforms_are_counted_by_what_became_of_what_they_were_asked() {
 /// The outcomes that queries ask for by name are some that are counted: a misspelt one would never raise an alarm.
 #[tokio::test]
 async fn alerts_name_outcomes_that_there_are() {
+    let _alone = GAUGES.lock().await;
     let text = scrape_of_platforms().await;
     let alerts = include_str!("../../deploy/grafana/alerts.yml");
     let queries = alerts.lines().filter(|line| line.contains("expr: ") && line.contains(PLATFORMS));
@@ -282,6 +288,7 @@ fn metrics_in(query: &str) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn every_query_of_the_dashboard_and_the_alerts_finds_something() {
+    let _alone = GAUGES.lock().await;
     let dashboard: Value = serde_json::from_str(include_str!("../../deploy/grafana/dashboard.json")).unwrap();
     let panels = dashboard["panels"].as_array().unwrap();
     let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
