@@ -1,5 +1,5 @@
 import { advance } from "../../openapi/typescript/test/service.ts";
-import { bind, expect, look, newMobile, openInbox, readCode, send, test, weigh } from "./fixtures.ts";
+import { bind, expect, forgive, look, newMobile, openInbox, readCode, send, test, weigh } from "./fixtures.ts";
 
 test("a number is bound with the code from the inbox, and is known afterwards", async ({ page, context, mobile }) => {
   await page.goto("/");
@@ -137,7 +137,7 @@ test("a number that is none, a provider that refuses, and no connection", async 
   await expect(page.getByRole("alert")).toHaveText("No connection. Check your network and try again");
   await context.setOffline(false);
   // The browser says itself that it is offline.
-  faults.splice(0, faults.length, ...faults.filter((fault) => !fault.includes("ERR_INTERNET_DISCONNECTED")));
+  forgive(faults, (fault) => fault.includes("ERR_INTERNET_DISCONNECTED"));
 });
 
 for (const { name, title, refusal, field, button } of [

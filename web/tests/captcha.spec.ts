@@ -2,7 +2,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { BrowserContext, Page } from "@playwright/test";
 import { type Service, startService } from "../../openapi/typescript/test/service.ts";
-import { test as base, expect, look, newMobile, weigh } from "./fixtures.ts";
+import { test as base, expect, forgive, look, newMobile, weigh } from "./fixtures.ts";
 
 const ORIGIN = "https://challenges.cloudflare.com";
 
@@ -99,8 +99,7 @@ async function spendTheLimit(guarded: Service, workerIndex: number): Promise<voi
 
 /** The page asks the provider; all else that it asks elsewhere stays a fault. */
 function expectTheProvider(faults: string[], guarded: Service): void {
-  const others = faults.filter((fault) => ![guarded.url, ORIGIN].some((own) => fault.startsWith(`asks ${own}/`)));
-  faults.splice(0, faults.length, ...others);
+  forgive(faults, (fault) => [guarded.url, ORIGIN].some((own) => fault.startsWith(`asks ${own}/`)));
 }
 
 function widget(page: Page) {
@@ -190,7 +189,7 @@ test("a provider that is not to be had is told, and the service is asked again",
   await expect(widget(page).getByRole("button", { name: "I am a person" })).toBeVisible();
   expectTheProvider(faults, guarded);
   // The browser says itself that it could not load it.
-  faults.splice(0, faults.length, ...faults.filter((fault) => !fault.includes("ERR_FAILED")));
+  forgive(faults, (fault) => fault.includes("ERR_FAILED"));
 });
 
 for (const { name, field, button, group, wanted } of [

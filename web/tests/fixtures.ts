@@ -68,6 +68,11 @@ export function watch(context: BrowserContext, origins: string[], faults: string
   context.on("weberror", (error) => faults.push(`throws ${error.error()}`));
 }
 
+/** Takes back those faults that a test brought about itself. */
+export function forgive(faults: string[], isExpected: (fault: string) => boolean): void {
+  faults.splice(0, faults.length, ...faults.filter((fault) => !isExpected(fault)));
+}
+
 /** Looks at a page as it stands: axe finds nothing, nothing is wider than the screen; and keeps a picture. */
 export async function look(page: Page, name: string): Promise<void> {
   await page.evaluate(axe.source);
@@ -132,6 +137,5 @@ export async function enterConsole(page: Page, service: Service, token = OPERATO
 
 /** What the console's routes refuse is told by the browser too: takes that from the faults. */
 export function expectRefusals(faults: string[]): void {
-  const others = faults.filter((fault) => !/status of 4(00|01|04|29)/.test(fault));
-  faults.splice(0, faults.length, ...others);
+  forgive(faults, (fault) => /status of 4(00|01|04|29)/.test(fault));
 }

@@ -126,10 +126,16 @@ pub(crate) async fn run(
     place: &Place<'_>,
     changes: &[&Numbered],
 ) -> Result<Vec<EndedToken>, Rejection> {
-    match take_steps(conn, place, changes).await {
-        Ok(ended) => {
+    let taken = take_steps(conn, place, changes).await;
+    end(conn, taken).await
+}
+
+/// Ends the transaction by what came of it: all of it stands, or nothing.
+pub(crate) async fn end<T>(conn: &mut Conn, outcome: Result<T, Rejection>) -> Result<T, Rejection> {
+    match outcome {
+        Ok(done) => {
             conn.query_drop("COMMIT").await?;
-            Ok(ended)
+            Ok(done)
         }
         Err(Rejection::Conflict) => {
             conn.query_drop("ROLLBACK").await?;

@@ -156,6 +156,35 @@ impl Drop for Held {
     }
 }
 
+/// One connection for what is asked now and then beside a store.
+pub(crate) struct Aside {
+    pool: Pool,
+    tables: Tables,
+    timeout: Duration,
+}
+
+impl Aside {
+    /// Connects when it is first asked.
+    pub(crate) fn new(options: Options) -> Result<Self, OpenError> {
+        let options = Options { connections: 1, ..options };
+        let (pool, tables) = pool(&options)?;
+        Ok(Self { pool, tables, timeout: options.timeout })
+    }
+
+    /// Asks. Takes no longer than the options' timeout.
+    pub(crate) async fn ask<T>(
+        &self,
+        question: impl AsyncFnOnce(&mut Conn, &Tables) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let asked = timeout(self.timeout, async {
+            let mut held = Held::of(&self.pool).await?;
+            let answer = question(held.conn()?, &self.tables).await;
+            held.done(answer)
+        });
+        asked.await.map_err(|_| Fault::Timeout)?
+    }
+}
+
 /// How many are open, used and waited for.
 pub(crate) fn facts(pool: &Pool) -> mobile_bind_domain::ports::PoolFacts {
     let status = pool.status();

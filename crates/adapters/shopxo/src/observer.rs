@@ -6,7 +6,7 @@ use mobile_bind_domain::{Account, AccountId, Mobile, Session, SessionId, Timesta
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
-use crate::connect::{self, Held, Pool};
+use crate::connect::Aside;
 use crate::fault::{Fault, OpenError};
 use crate::options::Options;
 use crate::shop::account::{self, Holder};
@@ -45,11 +45,7 @@ pub struct Seen {
 }
 
 /// Reads a shop's accounts, over a connection of its own. The database user needs SELECT, and nothing else.
-pub struct ShopObserver {
-    pool: Pool,
-    tables: Tables,
-    options: Options,
-}
+pub struct ShopObserver(Aside);
 
 impl ShopObserver {
     /// Connects when it first looks.
@@ -57,9 +53,7 @@ impl ShopObserver {
     /// # Errors
     /// Where the address cannot be used.
     pub fn new(options: Options) -> Result<Self, OpenError> {
-        let options = Options { connections: 1, ..options };
-        let (pool, tables) = connect::pool(&options)?;
-        Ok(Self { pool, tables, options })
+        Aside::new(options).map(Self)
     }
 
     /// Who has a number now, and whom a token leads to.
@@ -67,23 +61,12 @@ impl ShopObserver {
     /// # Errors
     /// Where the database cannot be read.
     pub async fn look(&self, mobile: &Mobile, token: Option<SessionId>) -> Result<Seen, StoreError> {
-        let mut last = false;
-        loop {
-            match self.try_to_look(mobile, token).await {
-                // It was cut while it was idle.
-                Err(Fault::Connection(_)) if !last => last = true,
-                seen => break Ok(seen?),
-            }
+        let once = async || self.0.ask(async |conn, tables| look(conn, tables, mobile, token).await).await;
+        match once().await {
+            // It was cut while it was idle.
+            Err(Fault::Connection(_)) => Ok(once().await?),
+            seen => Ok(seen?),
         }
-    }
-
-    async fn try_to_look(&self, mobile: &Mobile, token: Option<SessionId>) -> Result<Seen, Fault> {
-        let looked = tokio::time::timeout(self.options.timeout, async {
-            let mut held = Held::of(&self.pool).await?;
-            let seen = look(held.conn()?, &self.tables, mobile, token).await;
-            held.done(seen)
-        });
-        looked.await.map_err(|_| Fault::Timeout)?
     }
 }
 

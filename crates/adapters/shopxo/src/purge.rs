@@ -3,7 +3,6 @@
 use mobile_bind_domain::Timestamp;
 use mobile_bind_domain::ports::Purged;
 use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 
 use crate::commit;
 use crate::fault::Rejection;
@@ -69,18 +68,8 @@ async fn in_transaction<T>(
     work: impl AsyncFnOnce(&mut Conn) -> Result<T, Rejection>,
 ) -> Result<T, Rejection> {
     commit::begin(conn).await?;
-    match work(conn).await {
-        Ok(done) => {
-            conn.query_drop("COMMIT").await?;
-            Ok(done)
-        }
-        Err(Rejection::Conflict) => {
-            conn.query_drop("ROLLBACK").await?;
-            Err(Rejection::Conflict)
-        }
-        // The connection is closed, and with that the transaction undone.
-        Err(fault) => Err(fault),
-    }
+    let done = work(conn).await;
+    commit::end(conn, done).await
 }
 
 /// Nothing, where a change works on one of the rows: the next time.

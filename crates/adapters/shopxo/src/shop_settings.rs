@@ -6,7 +6,7 @@ use mobile_bind_domain::ports::StoreError;
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
-use crate::connect::{self, Held, Pool};
+use crate::connect::Aside;
 use crate::fault::{Fault, OpenError};
 use crate::options::Options;
 use crate::tables::Tables;
@@ -56,11 +56,7 @@ impl ShopSettings {
 }
 
 /// Reads a shop's settings, over a connection of its own.
-pub struct ShopSettingsReader {
-    pool: Pool,
-    tables: Tables,
-    options: Options,
-}
+pub struct ShopSettingsReader(Aside);
 
 impl ShopSettingsReader {
     /// Connects when it is first asked.
@@ -68,9 +64,7 @@ impl ShopSettingsReader {
     /// # Errors
     /// Where the address cannot be used.
     pub fn new(options: Options) -> Result<Self, OpenError> {
-        let options = Options { connections: 1, ..options };
-        let (pool, tables) = connect::pool(&options)?;
-        Ok(Self { pool, tables, options })
+        Aside::new(options).map(Self)
     }
 
     /// The settings as they are now.
@@ -78,12 +72,7 @@ impl ShopSettingsReader {
     /// # Errors
     /// Where the database cannot be read.
     pub async fn read(&self) -> Result<ShopSettings, StoreError> {
-        let read = tokio::time::timeout(self.options.timeout, async {
-            let mut held = Held::of(&self.pool).await?;
-            let read = read(held.conn()?, &self.tables).await;
-            held.done(read)
-        });
-        Ok(read.await.map_err(|_| Fault::Timeout)??)
+        Ok(self.0.ask(read).await?)
     }
 }
 

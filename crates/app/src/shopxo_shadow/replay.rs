@@ -137,18 +137,20 @@ impl Replay {
 
     /// Brings an account into the copy as it was when the bind came; what the shop has written since may be of the bind itself.
     async fn follow(&mut self, at: Timestamp, seen: &SeenAccount) -> Result<()> {
-        if seen.changed_at().as_seconds() < at.as_seconds() && !self.copy.follow(seen).await? {
-            self.report.not_followed += 1;
-        }
-        Ok(())
+        if seen.changed_at().as_seconds() < at.as_seconds() { self.bring(seen).await } else { Ok(()) }
     }
 
     /// Brings accounts into the copy that could not be compared, since they were not there.
     async fn meet(&mut self, why: Unclear, after: Option<&Seen>) -> Result<()> {
         for seen in after.into_iter().flat_map(|seen| &seen.holders).filter(|_| why == Unclear::NotInTheCopy) {
-            if !self.copy.follow(seen).await? {
-                self.report.not_followed += 1;
-            }
+            self.bring(seen).await?;
+        }
+        Ok(())
+    }
+
+    async fn bring(&mut self, seen: &SeenAccount) -> Result<()> {
+        if !self.copy.follow(seen).await? {
+            self.report.not_followed += 1;
         }
         Ok(())
     }
