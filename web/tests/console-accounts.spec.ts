@@ -117,6 +117,8 @@ test("what cannot be found is said", async ({ page, service, faults }) => {
 test("accounts by keyboard alone", async ({ page, service, request, mobile }) => {
   const id = await live(request, service, mobile);
   await openAccounts(page, service);
+  // What is typed before would be lost.
+  await expect(page.getByLabel("Mobile number or account id")).toBeFocused();
   await page.keyboard.type(mobile);
   await page.keyboard.press("Enter");
   await expect(page.getByRole("heading", { name: `Account ${id} normal` })).toBeFocused();
