@@ -117,6 +117,9 @@ pub(crate) struct Play {
     pub(crate) duration: Duration,
 }
 
+/// The most that is prepared for a second in a closed loop.
+pub(crate) const MOST_A_SECOND: usize = 20_000;
+
 /// Longer than any answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use hyper::header::HeaderValue;
 use tokio::task::JoinSet;
 
-use super::binds::{Acknowledged, Crowd, Play, Played, percentile_ms, play as play_binds};
+use super::binds::{Acknowledged, Crowd, MOST_A_SECOND, Play, Played, percentile_ms, play as play_binds};
 use super::files::allow;
 use super::report::Findings;
 use crate::client::Connection;
@@ -37,9 +37,6 @@ const SETTLE: Duration = Duration::from_secs(1);
 const OVERLOAD: Duration = Duration::from_secs(9);
 /// After that, when memory is looked at first.
 const FIRST_LOOK: Duration = Duration::from_secs(3);
-
-/// The most that is prepared for a second at full load.
-const MOST_A_SECOND: usize = 20_000;
 
 pub(crate) async fn play(folder: &Path) -> Result<Findings> {
     allow(2 * u64::try_from(OPEN_CONNECTIONS)?)?;

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use super::binds::{Crowd, Play, Played, percentile_ms, play as play_binds};
+use super::binds::{Crowd, MOST_A_SECOND, Play, Played, percentile_ms, play as play_binds};
 use super::files::allow;
 use super::report::Findings;
 use crate::clock::now;
@@ -36,9 +36,6 @@ const WARM_UP: Duration = Duration::from_secs(1);
 /// Before, and again afterwards.
 const NORMAL: Duration = Duration::from_secs(4);
 const DURING: Duration = Duration::from_secs(6);
-
-/// More binds a second than are made here.
-const MOST_A_SECOND: usize = 8_000;
 
 pub(crate) async fn play(folder: &Path) -> Result<Findings> {
     allow(u64::try_from(IDLE + SLOW + CONNECTIONS)?)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use tokio::task::JoinSet;
 
-use super::binds::{Crowd, Play, Played, percentile_ms, play as play_binds};
+use super::binds::{Crowd, MOST_A_SECOND, Play, Played, percentile_ms, play as play_binds};
 use super::files::allow;
 use super::report::Findings;
 use crate::client::{Answer, Connection};
@@ -30,9 +30,6 @@ const WARM_UP: Duration = Duration::from_secs(1);
 /// Before, and again afterwards.
 const NORMAL: Duration = Duration::from_secs(4);
 const DURING: Duration = Duration::from_secs(5);
-
-/// More binds a second than are made here.
-const MOST_A_SECOND: usize = 16_000;
 
 /// How long the sends may take until all of them wait.
 const PATIENCE: Duration = Duration::from_secs(4);
