@@ -100,6 +100,25 @@ test("orders are asked about, carried out and told", async ({ page, service, req
   await expect(events.getByText("Number unbound")).toBeVisible();
 });
 
+test("what is ordered right after something was cancelled is asked about", async ({ page, service, request, mobile }) => {
+  const id = await live(request, service, mobile);
+  await openAccounts(page, service);
+  await lookUp(page, id);
+  const card = page.getByRole("region", { name: `Account ${id}` });
+  const dialog = page.getByRole("dialog");
+  await card.getByRole("button", { name: "Unbind number" }).click();
+  await expect(dialog.getByRole("heading", { name: "Unbind number" })).toBeVisible();
+  const disable = await card.getByRole("button", { name: "Disable", includeHidden: true }).elementHandle();
+  // Both before the browser tells of anything.
+  await dialog.getByRole("button", { name: "Cancel" }).evaluate((cancel, next) => {
+    cancel.click();
+    (next as HTMLElement).click();
+  }, disable);
+  await expect(dialog.getByRole("heading", { name: "Disable" })).toBeVisible();
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  await expect(dialog).toBeHidden();
+});
+
 test("what cannot be found is said", async ({ page, service, faults }) => {
   await openAccounts(page, service);
   await lookUp(page, "somebody");
