@@ -344,10 +344,7 @@ pub(crate) async fn page(client: &Client, after: i64, limit: usize) -> Result<Pa
 }
 
 pub(crate) fn sessions_of_statement(accounts: &[AccountId]) -> Statement {
-    let text = format!(
-        "SELECT {} FROM unnest($1::bigint[]) AS asked (id) JOIN sessions s ON s.account_id = asked.id",
-        session::columns("s")
-    );
+    let text = format!("SELECT {} FROM sessions s WHERE s.account_id = ANY ($1::bigint[])", session::columns("s"));
     let accounts: Vec<i64> = accounts.iter().copied().map(stored_id).collect();
     Statement { text: text.into(), parameters: vec![Box::new(accounts)] }
 }

@@ -16,6 +16,9 @@ ON CONFLICT (name) DO UPDATE SET node = excluded.node, ends_at = excluded.ends_a
 const LEAVE: &str = "DELETE FROM leases WHERE name = 'purge' AND node = $1::bigint";
 
 /// Each removes no more than so many rows that have ended by then. Rows that a change works on are left for the next time.
+///
+/// They are planned anew each time: a plan from a moment when next to nothing was there would look for the rows that have
+/// ended once for each row of the table, and tables that are swept grow and shrink all day.
 pub(crate) const SWEEPS: [&str; 9] = [
     "DELETE FROM challenges WHERE (mobile, client) IN (
     SELECT mobile, client FROM challenges WHERE expires_at <= $1::bigint
@@ -74,7 +77,7 @@ pub(crate) async fn sweep(
         if left <= 0 {
             break;
         }
-        let statement = client.prepare_cached(text).await?;
+        let statement = client.prepare(text).await?;
         let some = client.execute(&statement, &[&millis(end), &left]).await?;
         left = left.saturating_sub_unsigned(some);
         forgotten += usize::try_from(some).unwrap_or(usize::MAX);

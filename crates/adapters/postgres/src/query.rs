@@ -207,9 +207,15 @@ impl Selection {
     }
 
     /// Joins at most one row of `table`, under a name of its own.
+    ///
+    /// Each by a query of its own, which can only be a look-up: a plan that was made while a table was empty, and is kept,
+    /// would read all of it instead.
     pub(crate) fn join(&mut self, table: &str, alias: &str, on: &str) {
         // Writing to a String does not fail.
-        let _ = write!(self.joins, "\nLEFT JOIN {table} {alias} ON {on}");
+        let _ = write!(
+            self.joins,
+            "\nLEFT JOIN LATERAL (SELECT {alias}.* FROM {table} {alias} WHERE {on} LIMIT 1) {alias} ON true"
+        );
     }
 
     /// A placeholder for a value.

@@ -169,13 +169,13 @@ const UNCHANGED: Form = Form {
     rank: 20,
     holds: Holds::Each,
     text: "SELECT 1 FROM unnest($1::bigint[], $2::bigint[]) AS known (id, revision)
-JOIN accounts a ON a.id = known.id AND a.revision = known.revision FOR SHARE OF a",
+JOIN accounts a ON a.id = ANY ($1) AND a.id = known.id AND a.revision = known.revision FOR SHARE OF a",
 };
 
 const ABSENT: Form = Form {
     rank: 21,
     holds: Holds::None,
-    text: "SELECT 1 FROM unnest($1::bigint[]) AS absent (id) JOIN accounts a ON a.id = absent.id",
+    text: "SELECT 1 FROM unnest($1::bigint[]) AS absent (id) JOIN accounts a ON a.id = ANY ($1) AND a.id = absent.id",
 };
 
 /// An account as it was read.
@@ -193,7 +193,7 @@ FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::smallint[], $5::text[], 
     $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[]) AS w (id, revision, member_code, status, mobile, nickname,
     avatar, gender, province, city, county, shop, referrer, added_at, updated_at, deleted_at, closed_at, mobile_since,
     seen_at, known)
-WHERE a.id = w.id AND a.revision = w.known
+WHERE a.id = ANY ($1) AND a.id = w.id AND a.revision = w.known
 RETURNING 1",
 };
 
@@ -216,7 +216,7 @@ const DROP_IDENTITIES: Form = Form {
     rank: 24,
     holds: Holds::Always,
     text: "DELETE FROM identities i USING unnest($1::bigint[], $2::text[]) AS kept (account_id, platforms)
-WHERE i.account_id = kept.account_id AND i.platform <> ALL (kept.platforms::smallint[])",
+WHERE i.account_id = ANY ($1) AND i.account_id = kept.account_id AND i.platform <> ALL (kept.platforms::smallint[])",
 };
 
 /// The identities of a new account. One that another live account holds breaks a unique constraint.

@@ -35,7 +35,7 @@ const UNCHANGED: Form = Form {
     rank: 10,
     holds: Holds::Each,
     text: "SELECT 1 FROM unnest($1::text[], $2::text[], $3::bigint[]) AS known (mobile, client, revision)
-JOIN challenges c ON c.mobile = known.mobile AND c.client = known.client AND c.revision = known.revision
+JOIN challenges c ON c.mobile = ANY ($1) AND c.mobile = known.mobile AND c.client = known.client AND c.revision = known.revision
 FOR UPDATE OF c",
 };
 
@@ -43,7 +43,7 @@ const ABSENT: Form = Form {
     rank: 11,
     holds: Holds::None,
     text: "SELECT 1 FROM unnest($1::text[], $2::text[]) AS absent (mobile, client)
-JOIN challenges c ON c.mobile = absent.mobile AND c.client = absent.client",
+JOIN challenges c ON c.mobile = ANY ($1) AND c.mobile = absent.mobile AND c.client = absent.client",
 };
 
 const INSERT: Form = Form {
@@ -60,7 +60,7 @@ const UPDATE: Form = Form {
     expires_at = w.expires_at, failures = w.failures
 FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bytea[], $6::bigint[], $7::bigint[], $8::smallint[],
     $9::bigint[]) AS w (mobile, client, revision, key_id, tag, sent_at, expires_at, failures, known)
-WHERE c.mobile = w.mobile AND c.client = w.client AND c.revision = w.known
+WHERE c.mobile = ANY ($1) AND c.mobile = w.mobile AND c.client = w.client AND c.revision = w.known
 RETURNING 1",
 };
 
@@ -69,7 +69,7 @@ const DELETE: Form = Form {
     holds: Holds::Each,
     text:
         "DELETE FROM challenges c USING unnest($1::text[], $2::text[], $3::bigint[]) AS known (mobile, client, revision)
-WHERE c.mobile = known.mobile AND c.client = known.client AND c.revision = known.revision
+WHERE c.mobile = ANY ($1) AND c.mobile = known.mobile AND c.client = known.client AND c.revision = known.revision
 RETURNING 1",
 };
 

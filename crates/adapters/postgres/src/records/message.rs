@@ -190,7 +190,8 @@ LIMIT $3::bigint"
 
 pub(crate) fn by_reference(provider: &str, reference: &str) -> Statement {
     let text = format!(
-        "SELECT {COLUMNS} FROM message_references r JOIN messages m ON m.mobile = r.mobile AND m.id = r.message_id
+        "SELECT {COLUMNS} FROM message_references r
+CROSS JOIN LATERAL (SELECT m.* FROM messages m WHERE m.mobile = r.mobile AND m.id = r.message_id LIMIT 1) m
 WHERE r.provider = $1::text AND r.reference = $2::text"
     );
     let parameters = vec![parameter(stored_text(provider)), parameter(stored_text(reference))];

@@ -52,17 +52,11 @@ fn client_type_of(number: i16) -> Option<ClientType> {
     }
 }
 
-const THERE: Form = Form {
-    rank: 30,
-    holds: Holds::Each,
-    text: "SELECT 1 FROM unnest($1::bytea[]) AS known (id) JOIN sessions s ON s.id = known.id FOR UPDATE OF s",
-};
+const THERE: Form =
+    Form { rank: 30, holds: Holds::Each, text: "SELECT 1 FROM sessions s WHERE s.id = ANY ($1::bytea[]) FOR UPDATE" };
 
-pub(crate) const END: Form = Form {
-    rank: 31,
-    holds: Holds::Always,
-    text: "DELETE FROM sessions s USING unnest($1::bytea[]) AS ended (id) WHERE s.id = ended.id",
-};
+pub(crate) const END: Form =
+    Form { rank: 31, holds: Holds::Always, text: "DELETE FROM sessions s WHERE s.id = ANY ($1::bytea[])" };
 
 pub(crate) const OPEN: Form = Form {
     rank: 32,
@@ -77,7 +71,7 @@ const USE: Form = Form {
     rank: 33,
     holds: Holds::Always,
     text: "UPDATE sessions s SET used_at = greatest(s.used_at, used.at)
-FROM unnest($1::bytea[], $2::bigint[]) AS used (id, at) WHERE s.id = used.id",
+FROM unnest($1::bytea[], $2::bigint[]) AS used (id, at) WHERE s.id = ANY ($1) AND s.id = used.id",
 };
 
 /// Opens a session in place of the one that the account had on its client type.
