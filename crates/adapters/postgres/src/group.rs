@@ -11,6 +11,7 @@ use std::time::Duration;
 use deadpool_postgres::Client;
 use mobile_bind_domain::{Change, Revision};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 use crate::Inner;
@@ -138,6 +139,8 @@ pub(crate) async fn commit(inner: &Arc<Inner>, change: Change, revision: Revisio
 /// Commits what waits until nothing does.
 async fn work(inner: Arc<Inner>, _turn: OwnedSemaphorePermit) {
     loop {
+        // Whoever has decided by now comes along.
+        yield_now().await;
         let taken = inner.group.take();
         if taken.is_empty() {
             return;
