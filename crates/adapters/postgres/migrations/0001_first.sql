@@ -23,8 +23,12 @@ CREATE TABLE accounts (
     deleted_at bigint,
     closed_at bigint
 );
-CREATE UNIQUE INDEX accounts_mobile ON accounts (mobile) WHERE deleted_at IS NULL AND closed_at IS NULL;
-CREATE UNIQUE INDEX accounts_member_code ON accounts (member_code) WHERE deleted_at IS NULL AND closed_at IS NULL;
+-- Each says that its column is there, so that only who looks for that is answered by it: a plan made while there was hardly an
+-- account might go through all of the other one.
+CREATE UNIQUE INDEX accounts_mobile ON accounts (mobile)
+    WHERE mobile IS NOT NULL AND deleted_at IS NULL AND closed_at IS NULL;
+CREATE UNIQUE INDEX accounts_member_code ON accounts (member_code)
+    WHERE member_code IS NOT NULL AND deleted_at IS NULL AND closed_at IS NULL;
 
 -- What an account is on each platform: 1 weixin, 2 alipay, 3 baidu, 4 toutiao, 5 qq, 6 kuaishou. Held while it is live.
 CREATE TABLE identities (
