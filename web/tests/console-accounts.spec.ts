@@ -100,7 +100,12 @@ test("orders are asked about, carried out and told", async ({ page, service, req
   await expect(events.getByText("Number unbound")).toBeVisible();
 });
 
-test("what is ordered right after something was cancelled is asked about", async ({ page, service, request, mobile }) => {
+test("what is ordered right after something was cancelled is asked about", async ({
+  page,
+  service,
+  request,
+  mobile,
+}) => {
   const id = await live(request, service, mobile);
   await openAccounts(page, service);
   await lookUp(page, id);
