@@ -170,8 +170,12 @@ async fn claim(conn: &mut Conn, wanted: BTreeMap<Key, AccountId>) -> Result<BTre
     Ok(found)
 }
 
-/// That no other live account has what is taken at the shop, by locking reads of the shop's rows. What those have that are
-/// about to be written is what they shall hold. `claimed` is who claimed it.
+/// That no other live account has what is taken at the shop. What those have that are about to be written is what they shall
+/// hold. `claimed` is who claimed it.
+///
+/// What mobile-bind writes is behind the claims, which are locked by now, so each of these reads sees all that it has
+/// committed. The shop's rows are not locked: they are found by an openid, and the shop locks the same rows by their user, so
+/// each would wait for the other, and the database would end the shop's statement, which has done less.
 async fn nobody_else_has(
     conn: &mut Conn,
     tables: &Tables,
@@ -190,7 +194,7 @@ async fn nobody_else_has(
     let by_code: Vec<_> = by_code.into_iter().collect();
     wanted.extend(Wanted::ids_in_parts(tables, &by_code));
     for wanted in wanted {
-        let found = find(conn, tables, wanted, Locking::ForUpdate).await?;
+        let found = find(conn, tables, wanted, Locking::None).await?;
         for stored in &found {
             let written = accounts.iter().find(|account| account.user == stored.id);
             let has = |claim: &Claim| match written {
