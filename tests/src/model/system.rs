@@ -133,7 +133,7 @@ impl<S: StoreUnderTest + 'static> System<S> {
         let calls: Vec<(&Request, &Answer)> = requests.iter().zip(&answers).collect();
         let mut reached = BTreeSet::new();
         for reference in &self.possible {
-            explain(reference, &calls, &mut reached);
+            explain(reference, reference, &calls, &mut reached);
         }
         assert!(!reached.is_empty(), "no order explains {calls:#?} after {:#?}", self.possible);
         self.possible = reached.into_iter().collect();
@@ -180,8 +180,8 @@ impl<S: StoreUnderTest + 'static> System<S> {
     }
 }
 
-/// Adds to `reached` where every order of the calls leads that gives these very answers.
-fn explain(reference: &Reference, calls: &[(&Request, &Answer)], reached: &mut BTreeSet<Reference>) {
+/// Adds to `reached` where every order of the calls leads that gives these very answers. All began at `begun`.
+fn explain(begun: &Reference, reference: &Reference, calls: &[(&Request, &Answer)], reached: &mut BTreeSet<Reference>) {
     if calls.is_empty() {
         reached.insert(reference.clone());
     }
@@ -192,10 +192,19 @@ fn explain(reference: &Reference, calls: &[(&Request, &Answer)], reached: &mut B
         }
         let mut next = reference.clone();
         let expected = match request {
-            Request::Bind(request) => match answer {
-                Answer::LoggedIn { id, token, .. } => next.bind(request, *id, token),
-                _ => next.bind(request, 0, ""),
-            },
+            Request::Bind(request) => {
+                let (id, token) = match answer {
+                    Answer::LoggedIn { id, token, .. } => (*id, token.as_str()),
+                    _ => (0, ""),
+                };
+                let expected = next.bind(request, id, token);
+                if expected == *answer {
+                    expected
+                } else {
+                    next = reference.clone();
+                    next.bind_as_begun(begun, request, id, token)
+                }
+            }
             Request::LogOut(token) => next.log_out(token),
             Request::LogIn(request) => match answer {
                 Answer::Vouched { entered, ticket } => {
@@ -207,7 +216,7 @@ fn explain(reference: &Reference, calls: &[(&Request, &Answer)], reached: &mut B
         if expected == *answer {
             let mut others = calls.to_vec();
             others.remove(index);
-            explain(&next, &others, reached);
+            explain(begun, &next, &others, reached);
         }
     }
 }

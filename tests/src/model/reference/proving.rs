@@ -102,6 +102,18 @@ impl Reference {
         Answer::Vouched { entered, ticket: ticket.to_owned() }
     }
 
+    /// Somebody binds on what proved the openid when several began at once. Whoever binds has looked at it by then; a log-in at
+    /// the same moment, which tells another unionid, replaces it for who comes after.
+    pub fn bind_as_begun(&mut self, begun: &Self, request: &Request, id: u64, token: &str) -> Answer {
+        let key = (request.client, request.kind, request.openid);
+        let Some(then) = begun.proofs.get(&key) else { return self.bind(request, id, token) };
+        let replaced = self.proofs.insert(key, then.clone());
+        let answer = self.bind(request, id, token);
+        // Both last as long from now on.
+        self.proofs.extend(replaced.map(|proof| (key, proof)));
+        answer
+    }
+
     /// What a mini-program's openid rests on.
     pub(super) fn grounds(&self, request: &Request) -> Result<Grounds, Refusal> {
         if request.openid.is_empty() {
