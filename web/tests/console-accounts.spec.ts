@@ -116,8 +116,9 @@ test("what is ordered right after something was cancelled is asked about", async
   const disable = await card.getByRole("button", { name: "Disable", includeHidden: true }).elementHandle();
   // Both before the browser tells of anything.
   await dialog.getByRole("button", { name: "Cancel" }).evaluate((cancel, next) => {
-    cancel.click();
-    (next as HTMLElement).click();
+    for (const button of [cancel, next]) {
+      (button as HTMLElement).click();
+    }
   }, disable);
   await expect(dialog.getByRole("heading", { name: "Disable" })).toBeVisible();
   await dialog.getByRole("button", { name: "Cancel" }).click();
