@@ -29,12 +29,14 @@ fn setup(options: &Options) -> String {
 }
 
 /// What keeps PostgreSQL to the indexes, and from planning each statement anew: a plan that is made while a table is small
-/// would read it whole for as long as it is kept. Systems that only speak its protocol may know none of these.
-const PLANS: [&str; 4] = [
+/// would read it whole for as long as it is kept. Rows are looked up in the order of their keys, not of their places, whatever the
+/// table's size. Systems that only speak its protocol may know none of these.
+const PLANS: [&str; 5] = [
     "SET plan_cache_mode = force_generic_plan",
     "SET enable_seqscan = off",
     "SET enable_hashjoin = off",
     "SET enable_mergejoin = off",
+    "SET enable_bitmapscan = off",
 ];
 
 /// A pool that opens connections as they are needed.
